@@ -1,0 +1,987 @@
+// SPDX-License-Identifier: MIT
+/*
+ * egm-stream: streams an animated scene through persistent, coherent buffers
+ * and checks every pixel of every frame against what it wrote.
+ *
+ * After the mapping is made there is no flush and no barrier for it: a store
+ * reaches the GPU because the buffer is coherent, or it does not and a pixel is
+ * wrong. See scene.h for what is drawn. The contract's clauses (C1: CPU to GPU,
+ * C3: nothing lost, C5: cost) are those of the project's documentation.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "gl-context.h"
+#include "gpu-device.h"
+#include "picture.h"
+#include "scene.h"
+
+#define EXIT_FAILED 1
+#define EXIT_USAGE 2
+#define EXIT_CANNOT 77
+
+#define MIB 1048576.0
+
+/* Chunks that were written close in the first, nothing may happen in the second. */
+#define SETTLE_PASSES 32
+#define IDLE_PASSES 64
+#define MAX_RATIO 1.10
+
+enum output { OUTPUT_TEXT, OUTPUT_JSON, OUTPUT_KTAP };
+
+static struct options {
+	uint32_t frames, width, height, seed;
+	int lose_frame;
+	enum scene_buffer_id lose_buffer;
+	const char *out, *device;
+	enum output output;
+	bool probe;
+} opt = {
+	.frames = 120, .width = 512, .height = 512, .seed = 1,
+	.lose_frame = -1, .lose_buffer = SCENE_SPARSE, .out = ".",
+};
+
+/* What the parameter does to GL: known, or the reason why not. */
+struct gl_state {
+	bool known;
+	struct gl_context gl;
+	char why[256];
+};
+
+struct buffer_result {
+	uint64_t bytes_written, pages_dirty;
+};
+
+static struct result {
+	struct gpu_device device;
+	int parameter;		/* as found: -1 there is none */
+	struct gl_state off, on;
+
+	struct scene_wrong wrong;
+	uint64_t pixels;
+	GLenum gl_error;
+	bool hung;
+
+	struct buffer_result setup[SCENE_NUM_BUFFERS], stream[SCENE_NUM_BUFFERS];
+	uint64_t setup_dirty, stream_written, stream_dirty, mapped;
+
+	bool have_counters;
+	char no_counters[256];
+	struct gpu_counters setup_count, stream_count, idle_count, wake_count;
+	long minor_faults;
+
+	double mean, median, p99;	/* seconds a frame */
+	double idle_seconds;		/* a pass */
+	bool wake_ok;
+	uint32_t shown;			/* the frame in frame.png */
+} r;
+
+/* ---- checks ------------------------------------------------------------ */
+
+/* KTAP wants to know beforehand how many there are. */
+#define GL_CHECKS 3
+#define RUN_CHECKS 7
+
+enum verdict { PASS, FAIL, SKIP };
+
+static struct check {
+	const char *name, *clause;
+	enum verdict verdict;
+	char text[320];
+} checks[GL_CHECKS + RUN_CHECKS];
+static int num_checks;
+
+__attribute__((format(printf, 4, 5)))
+static void check(const char *name, const char *clause, enum verdict verdict,
+		  const char *format, ...)
+{
+	struct check *c = &checks[num_checks++];
+	va_list args;
+
+	c->name = name;
+	c->clause = clause;
+	c->verdict = verdict;
+	va_start(args, format);
+	vsnprintf(c->text, sizeof(c->text), format, args);
+	va_end(args);
+}
+
+/* A line of the report; in KTAP it is a comment. */
+__attribute__((format(printf, 1, 2)))
+static void say(const char *format, ...)
+{
+	va_list args;
+
+	if (opt.output == OUTPUT_JSON)
+		return;
+	if (opt.output == OUTPUT_KTAP)
+		fputs("# ", stdout);
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	putchar('\n');
+	fflush(stdout);
+}
+
+__attribute__((format(printf, 1, 2), noreturn))
+static void cannot_run(const char *format, ...)
+{
+	char line[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	if (opt.output == OUTPUT_KTAP)
+		printf("KTAP version 1\n1..0 # SKIP %s\n", line);
+	else
+		fprintf(stderr, "egm-stream: %s\n", line);
+	exit(EXIT_CANNOT);
+}
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec * 1e-9;
+}
+
+/* ---- GL with the feature off and on ------------------------------------ */
+
+static int probe(int fd)
+{
+	struct gl_context gl;
+	char err[256];
+
+	if (gl_context_create(&gl, fd, err, sizeof(err))) {
+		fprintf(stderr, "egm-stream: no OpenGL: %s\n", err);
+		return EXIT_CANNOT;
+	}
+	printf("version %d.%d\nbuffer_storage %d\nversion_string %s\nrenderer %s\n",
+	       gl.version / 10, gl.version % 10, gl.buffer_storage,
+	       gl.version_string, gl.renderer);
+	return 0;
+}
+
+/*
+ * Mesa keeps one screen for all open files of a device in a process, so what it
+ * sees with the parameter off takes a process of its own.
+ */
+static FILE *probe_start(int fd, pid_t *pid)
+{
+	char device[32];
+	int pipes[2];
+
+	if (pipe2(pipes, O_CLOEXEC))
+		return NULL;
+	*pid = fork();
+	if (*pid < 0)
+		return NULL;
+	if (!*pid) {
+		fcntl(fd, F_SETFD, 0);
+		dup2(pipes[1], STDOUT_FILENO);
+		snprintf(device, sizeof(device), "fd:%d", fd);
+		execl("/proc/self/exe", "egm-stream", "--probe", "--device", device,
+		      (char *)NULL);
+		_exit(127);
+	}
+	close(pipes[1]);
+	return fdopen(pipes[0], "r");
+}
+
+static void probe_finish(struct gl_state *state, FILE *f, pid_t pid)
+{
+	struct gl_context *gl = &state->gl;
+	int major, minor, storage, status;
+
+	state->known = fscanf(f, "version %d.%d buffer_storage %d version_string %127[^\n] "
+			      "renderer %127[^\n]", &major, &minor, &storage,
+			      gl->version_string, gl->renderer) == 5;
+	fclose(f);
+	waitpid(pid, &status, 0);
+	if (!state->known) {
+		snprintf(state->why, sizeof(state->why),
+			 "OpenGL does not start with the parameter off");
+		return;
+	}
+	gl->version = 10 * major + minor;
+	gl->buffer_storage = storage;
+}
+
+/*
+ * Opens the node with the feature on, and with it off if that can be had
+ * (otherwise *@off is -1). The parameter is as before when this returns: it
+ * counts when a file is opened.
+ */
+static int open_both(const struct gpu_device *dev, int *off)
+{
+	sigset_t all, before;
+	int fd;
+
+	*off = -1;
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	if (r.parameter < 0) {
+		snprintf(r.off.why, sizeof(r.off.why),
+			 "the kernel driver has no parameter coherent");
+	} else if (dev->fd >= 0) {
+		snprintf(r.off.why, sizeof(r.off.why), "the node was opened elsewhere");
+	} else if (gpu_coherent_set(dev, false)) {
+		snprintf(r.off.why, sizeof(r.off.why),
+			 "cannot write the parameter coherent: %s", strerror(errno));
+	} else {
+		*off = gpu_device_open(dev);
+		gpu_coherent_set(dev, true);
+	}
+	fd = gpu_device_open(dev);
+	if (*off >= 0)
+		gpu_coherent_set(dev, r.parameter);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return fd;
+}
+
+static void start_gl(void)
+{
+	FILE *child = NULL;
+	char err[256];
+	int fd = -1, off = -1;
+	pid_t pid;
+
+	if (gpu_device_find(&r.device, opt.device, err, sizeof(err)))
+		cannot_run("%s", err);
+	r.parameter = gpu_coherent_get(&r.device);
+	if (r.device.path[0]) {
+		fd = open_both(&r.device, &off);
+		if (fd < 0)
+			cannot_run("cannot open %s: %s", r.device.path, strerror(errno));
+	} else {
+		snprintf(r.off.why, sizeof(r.off.why), "software rendering has no kernel driver");
+	}
+	if (off >= 0) {
+		child = probe_start(off, &pid);
+		close(off);
+		if (!child)
+			cannot_run("cannot start a process: %s", strerror(errno));
+	}
+
+	/* Both start at once: it is most of the time of a short run. */
+	r.on.known = !gl_context_create(&r.on.gl, fd, r.on.why, sizeof(r.on.why));
+	if (child)
+		probe_finish(&r.off, child, pid);
+	if (!r.on.known)
+		cannot_run("no OpenGL on %s: %s",
+			   r.device.path[0] ? r.device.path : "software", r.on.why);
+}
+
+static void check_gl(void)
+{
+	const struct gl_context *off = &r.off.gl, *on = &r.on.gl;
+
+	if (r.off.known)
+		check("off-is-stock", "C1", off->version < 44 && !off->buffer_storage ? PASS : FAIL,
+		      "parameter off: OpenGL %s, GL_ARB_buffer_storage %s",
+		      off->version_string, off->buffer_storage ? "yes" : "no");
+	else
+		check("off-is-stock", "C1", r.parameter < 0 || r.off.why[0] ? SKIP : FAIL,
+		      "%s", r.off.why);
+
+	/* Without the parameter the driver promised nothing. */
+	check("gl-version", "C1", on->version >= 45 ? PASS : r.parameter < 0 ? SKIP : FAIL,
+	      "OpenGL %s, 4.5 wanted", on->version_string);
+	check("buffer-storage", "C1", on->buffer_storage ? PASS : r.parameter < 0 ? SKIP : FAIL,
+	      "GL_ARB_buffer_storage %s", on->buffer_storage ? "yes" : "no");
+}
+
+/* ---- the run ----------------------------------------------------------- */
+
+static void count(struct gpu_counters *c)
+{
+	if (r.have_counters && gpu_counters_read(&r.device, c, r.no_counters,
+						 sizeof(r.no_counters)))
+		r.have_counters = false;
+}
+
+static void difference(struct gpu_counters *d, const struct gpu_counters *from,
+		       const struct gpu_counters *to)
+{
+	for (int i = 0; i < GPU_NUM_COUNTERS; i++)
+		d->v[i] = to->v[i] - from->v[i];
+}
+
+static long minor_faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_minflt;
+}
+
+static uint64_t dirty_bytes(const struct scene *s)
+{
+	uint64_t pages = 0;
+
+	for (int i = 0; i < SCENE_NUM_BUFFERS; i++)
+		pages += s->buffer[i].pages_dirty;
+	return pages * s->page_size;
+}
+
+/* Keeps the last frame, or the first wrong one. */
+static void look_at(struct scene *s, uint32_t frame, uint32_t *shown)
+{
+	bool wrong_before = r.wrong.pixels;
+
+	scene_read(s, frame);
+	scene_check(s, frame, &r.wrong);
+	r.pixels += s->width * s->height;
+	if (!wrong_before) {
+		memcpy(shown, s->pixels, (size_t)s->width * s->height * 4);
+		r.shown = frame;
+	}
+}
+
+static int compare_double(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void frame_times(const struct frame_cost *cost)
+{
+	double *sorted = malloc(opt.frames * sizeof(*sorted));
+	double sum = 0;
+
+	if (!sorted)
+		abort();
+	for (uint32_t i = 0; i < opt.frames; i++) {
+		sorted[i] = cost[i + 1].seconds;
+		sum += sorted[i];
+	}
+	qsort(sorted, opt.frames, sizeof(*sorted), compare_double);
+	r.mean = sum / opt.frames;
+	r.median = (sorted[(opt.frames - 1) / 2] + sorted[opt.frames / 2]) / 2;
+	r.p99 = sorted[(opt.frames * 99 + 99) / 100 - 1];
+	free(sorted);
+}
+
+static void stream(struct scene *s, struct frame_cost *cost, uint32_t *shown)
+{
+	struct gpu_counters created = { 0 }, begin = { 0 }, last, c = { 0 };
+	uint64_t dirty;
+	double start;
+	long faults;
+
+	count(&created);
+	scene_write_frame(s, 0);
+	cost[0].dirty_bytes = dirty = dirty_bytes(s);
+	scene_draw_frame(s, 0);
+	scene_reference(s, 0);
+	look_at(s, 0, shown);
+	glFinish();
+	count(&begin);
+	difference(&r.setup_count, &created, &begin);
+	cost[0].upload_bytes = r.setup_count.v[GPU_upload_bytes];
+	for (int i = 0; i < SCENE_NUM_BUFFERS; i++)
+		r.setup[i] = (struct buffer_result){ s->buffer[i].bytes_written,
+						     s->buffer[i].pages_dirty };
+	r.setup_dirty = dirty;
+	last = begin;
+	faults = minor_faults();
+
+	for (uint32_t f = 1; f <= opt.frames; f++) {
+		start = now();
+		r.hung = scene_wait(s, f);
+		if (r.hung)
+			return;
+		scene_write_frame(s, f);
+		scene_draw_frame(s, f);
+		cost[f].seconds = now() - start;
+
+		scene_reference(s, f);
+		cost[f].dirty_bytes = dirty_bytes(s) - dirty;
+		dirty += cost[f].dirty_bytes;
+
+		/* The oldest frame in flight, while the others are drawn */
+		start = now();
+		if (f >= SCENE_SECTIONS)
+			look_at(s, f - (SCENE_SECTIONS - 1), shown);
+		cost[f].seconds += now() - start;
+
+		count(&c);
+		cost[f].upload_bytes = c.v[GPU_upload_bytes] - last.v[GPU_upload_bytes];
+		last = c;
+	}
+	r.minor_faults = minor_faults() - faults;
+	for (uint32_t f = opt.frames > 1 ? opt.frames - 1 : 1; f <= opt.frames; f++)
+		look_at(s, f, shown);
+	glFinish();
+	count(&c);
+	difference(&r.stream_count, &begin, &c);
+	for (int i = 0; i < SCENE_NUM_BUFFERS; i++) {
+		struct scene_buffer *b = &s->buffer[i];
+
+		r.stream[i].bytes_written = b->bytes_written - r.setup[i].bytes_written;
+		r.stream[i].pages_dirty = b->pages_dirty - r.setup[i].pages_dirty;
+		r.stream_written += r.stream[i].bytes_written;
+	}
+	r.stream_dirty = dirty - r.setup_dirty;
+	r.mapped = scene_mapped_bytes(s);
+	frame_times(cost);
+}
+
+static void idle(struct scene *s)
+{
+	struct gpu_counters before = { 0 }, after = { 0 }, woken = { 0 };
+	double start;
+
+	scene_idle_begin(s);
+	for (int i = 0; i < SETTLE_PASSES; i++)
+		scene_idle_draw();
+	glFinish();
+
+	count(&before);
+	start = now();
+	for (int i = 0; i < IDLE_PASSES; i++)
+		scene_idle_draw();
+	glFinish();
+	r.idle_seconds = (now() - start) / IDLE_PASSES;
+	count(&after);
+	difference(&r.idle_count, &before, &after);
+
+	r.wake_ok = scene_idle_wake(s, opt.frames + 1);
+	count(&woken);
+	difference(&r.wake_count, &after, &woken);
+	r.gl_error = glGetError();
+}
+
+static void check_run(const struct scene *s)
+{
+	double ratio = (double)r.stream_count.v[GPU_upload_bytes] / r.stream_dirty;
+	double setup = (double)r.setup_count.v[GPU_upload_bytes] / r.setup_dirty;
+	const uint64_t *idle = r.idle_count.v;
+	const struct scene_wrong *w = &r.wrong;
+
+	check("frames-finish", "C1", r.gl_error ? FAIL : PASS,
+	      "all frames ended, GL error 0x%x", r.gl_error);
+	if (w->pixels)
+		check("wrong-pixels", "C1 C3", FAIL,
+		      "%" PRIu64 " of %" PRIu64 " wrong (tiles %" PRIu64 ", sparse %" PRIu64
+		      ", static %" PRIu64 ", bars %" PRIu64 ", idle %" PRIu64 "); first: frame %u"
+		      ", x %u, y %u, got %08x, want %08x", w->pixels, r.pixels,
+		      w->part[SCENE_PART_TILES], w->part[SCENE_PART_SPARSE],
+		      w->part[SCENE_PART_STATIC], w->part[SCENE_PART_BARS],
+		      w->part[SCENE_PART_IDLE], w->frame, w->x, w->y, w->got, w->want);
+	else
+		check("wrong-pixels", "C1 C3", PASS, "0 of %" PRIu64 " wrong", r.pixels);
+
+	check("wake-after-idle", "C1 C3", r.wake_ok ? PASS : FAIL,
+	      "a word written to the %zu MiB buffer after %d passes without a write is %s",
+	      s->buffer[SCENE_IDLE].size >> 20, SETTLE_PASSES + IDLE_PASSES,
+	      r.wake_ok ? "drawn" : "lost");
+
+	if (!r.have_counters) {
+		check("upload-complete", "C1 C3", SKIP, "%s", r.no_counters);
+		check("upload-ratio", "C5", SKIP, "%s", r.no_counters);
+		check("setup-upload-ratio", "C5", SKIP, "%s", r.no_counters);
+		check("idle-pass-free", "C5", SKIP, "%s", r.no_counters);
+		return;
+	}
+	check("upload-complete", "C1 C3",
+	      ratio >= 1 && setup >= 1 && !r.stream_count.v[GPU_upload_errors] &&
+	      !r.setup_count.v[GPU_upload_errors] ? PASS : FAIL,
+	      "no less uploaded than written, and %" PRIu64 " upload errors",
+	      r.setup_count.v[GPU_upload_errors] + r.stream_count.v[GPU_upload_errors]);
+	check("upload-ratio", "C5", ratio <= MAX_RATIO ? PASS : FAIL,
+	      "uploaded %.4f of the size of the pages written, at most %.2f wanted",
+	      ratio, MAX_RATIO);
+	check("setup-upload-ratio", "C5", setup <= MAX_RATIO ? PASS : FAIL,
+	      "the same for the setup: %.4f", setup);
+	check("idle-pass-free", "C5",
+	      idle[GPU_passes] >= IDLE_PASSES && !idle[GPU_ptes_scanned] &&
+	      !idle[GPU_notifier_ranges] && !idle[GPU_tlb_flushes] ? PASS : FAIL,
+	      "pass over a %zu MiB buffer nobody wrote to: %" PRIu64 " passes, %" PRIu64
+	      " entries, %" PRIu64 " notifier ranges, %" PRIu64 " flushes",
+	      s->buffer[SCENE_IDLE].size >> 20, idle[GPU_passes], idle[GPU_ptes_scanned],
+	      idle[GPU_notifier_ranges], idle[GPU_tlb_flushes]);
+}
+
+/* ---- the report -------------------------------------------------------- */
+
+static void report_gl(void)
+{
+	const char *const yes_no[] = { "no", "yes" };
+
+	say("device     %s (%s), %s", r.device.path[0] ? r.device.path : "none",
+	    r.device.driver, r.on.gl.renderer);
+	say("coherent   %s", r.parameter < 0 ? "the kernel driver has no such parameter" :
+	    r.parameter ? "on, as found" : "off, as found; on for this run");
+	if (r.off.known)
+		say("off        OpenGL %s, GL_ARB_buffer_storage %s",
+		    r.off.gl.version_string, yes_no[r.off.gl.buffer_storage]);
+	else
+		say("off        not tried: %s", r.off.why);
+	say("%-10s OpenGL %s, GL_ARB_buffer_storage %s", r.parameter < 0 ? "here" : "on",
+	    r.on.gl.version_string, yes_no[r.on.gl.buffer_storage]);
+}
+
+static void report_run(const struct scene *s)
+{
+	double whole = (double)r.mapped * opt.frames;
+
+	say("%s", "");
+	say("buffer        size KiB      bytes written   pages dirtied   a frame    in setup");
+	for (int i = 0; i < SCENE_NUM_BUFFERS; i++)
+		say("%-10s %11zu %18" PRIu64 " %15" PRIu64 " %9.1f %11" PRIu64,
+		    s->buffer[i].name, s->buffer[i].size >> 10, r.stream[i].bytes_written,
+		    r.stream[i].pages_dirty, (double)r.stream[i].pages_dirty / opt.frames,
+		    r.setup[i].pages_dirty);
+	say("%s", "");
+	say("frames          %u of %ux%u, seed %u, and one for the setup",
+	    opt.frames, opt.width, opt.height, opt.seed);
+	say("wrong pixels    %" PRIu64 " of %" PRIu64, r.wrong.pixels, r.pixels);
+	say("written         %" PRIu64 " bytes, in pages of %.2f MiB",
+	    r.stream_written, r.stream_dirty / MIB);
+	if (r.have_counters) {
+		const uint64_t *c = r.stream_count.v;
+
+		say("uploaded        %.2f MiB, %.4f of the dirty pages (setup: %.2f MiB, %.4f)",
+		    c[GPU_upload_bytes] / MIB, (double)c[GPU_upload_bytes] / r.stream_dirty,
+		    r.setup_count.v[GPU_upload_bytes] / MIB,
+		    (double)r.setup_count.v[GPU_upload_bytes] / r.setup_dirty);
+	} else {
+		say("uploaded        unknown: %s", r.no_counters);
+	}
+	say("whole buffers   would be %.2f MiB, %.0f times the dirty pages",
+	    whole / MIB, whole / r.stream_dirty);
+	if (r.have_counters)
+		say("faults          %" PRIu64 " in the tracker, %ld minor faults of the process",
+		    r.stream_count.v[GPU_faults], r.minor_faults);
+	else
+		say("faults          %ld minor faults of the process", r.minor_faults);
+	say("time a frame    mean %.2f ms, median %.2f ms, 99%% below %.2f ms",
+	    r.mean * 1e3, r.median * 1e3, r.p99 * 1e3);
+	say("idle pass       %.3f ms, over a %zu MiB buffer nobody wrote to",
+	    r.idle_seconds * 1e3, s->buffer[SCENE_IDLE].size >> 20);
+	if (r.have_counters) {
+		say("%s", "");
+		say("counter                stream    %3d idle passes     one page after",
+		    IDLE_PASSES);
+		for (int i = 0; i < GPU_NUM_COUNTERS; i++)
+			say("%-16s %12" PRIu64 " %18" PRIu64 " %18" PRIu64, gpu_counter_name[i],
+			    r.stream_count.v[i], r.idle_count.v[i], r.wake_count.v[i]);
+	}
+	say("%s", "");
+	say("%s/frame.png     frame %u%s", opt.out, r.shown,
+	    r.wrong.pixels ? ", the first wrong one" : "");
+	say("%s/dirty.png     which pages were dirty in which frame", opt.out);
+	say("%s/result.json   all the numbers", opt.out);
+	say("%s", "");
+}
+
+static int report_checks(void)
+{
+	static const char *const word[] = { "ok", "NOT OK", "skipped" };
+	int failed = 0;
+
+	for (int i = 0; i < num_checks; i++) {
+		const struct check *c = &checks[i];
+
+		failed += c->verdict == FAIL;
+		if (opt.output == OUTPUT_TEXT) {
+			printf("%-8s %s (%s): %s\n", word[c->verdict], c->name, c->clause,
+			       c->text);
+		} else if (opt.output == OUTPUT_KTAP) {
+			if (c->verdict == SKIP) {
+				printf("ok %d %s (%s) # SKIP %s\n", i + 1, c->name,
+				       c->clause, c->text);
+				continue;
+			}
+			printf("# %s: %s\n", c->name, c->text);
+			printf("%sok %d %s (%s)\n", c->verdict == FAIL ? "not " : "", i + 1,
+			       c->name, c->clause);
+		}
+	}
+	return failed ? EXIT_FAILED : 0;
+}
+
+static void json_string(FILE *f, const char *key, const char *value, const char *end)
+{
+	fprintf(f, "\"%s\": \"", key);
+	for (; *value; value++) {
+		if (*value == '"' || *value == '\\')
+			fputc('\\', f);
+		if ((unsigned char)*value >= ' ')
+			fputc(*value, f);
+	}
+	fprintf(f, "\"%s", end);
+}
+
+static void json_gl(FILE *f, const char *key, const struct gl_state *state)
+{
+	fprintf(f, "\t\"%s\": ", key);
+	if (!state->known) {
+		fputs("null,\n", f);
+		return;
+	}
+	fprintf(f, "{ \"version\": %d.%d, \"buffer_storage\": %s, ", state->gl.version / 10,
+		state->gl.version % 10, state->gl.buffer_storage ? "true" : "false");
+	json_string(f, "version_string", state->gl.version_string, ", ");
+	json_string(f, "renderer", state->gl.renderer, " },\n");
+}
+
+static void json_counters(FILE *f, const char *key, const struct gpu_counters *c)
+{
+	fprintf(f, "\t\"%s\": ", key);
+	if (!r.have_counters) {
+		fputs("null,\n", f);
+		return;
+	}
+	for (int i = 0; i < GPU_NUM_COUNTERS; i++)
+		fprintf(f, "%s\"%s\": %" PRIu64, i ? ", " : "{ ", gpu_counter_name[i], c->v[i]);
+	fputs(" },\n", f);
+}
+
+static void json(FILE *f, const struct scene *s, const struct frame_cost *cost)
+{
+	static const char *const word[] = { "pass", "fail", "skip" };
+
+	fputs("{\n\t", f);
+	json_string(f, "device", r.device.path, ",\n\t");
+	json_string(f, "driver", r.device.driver, ",\n");
+	fprintf(f, "\t\"parameter\": %s,\n",
+		r.parameter < 0 ? "null" : r.parameter ? "true" : "false");
+	json_gl(f, "off", &r.off);
+	json_gl(f, "on", &r.on);
+	fprintf(f, "\t\"frames\": %u, \"width\": %u, \"height\": %u, \"seed\": %u,\n",
+		opt.frames, opt.width, opt.height, opt.seed);
+	fprintf(f, "\t\"pixels\": %" PRIu64 ", \"wrong_pixels\": %" PRIu64 ",\n\t\"wrong\": { ",
+		r.pixels, r.wrong.pixels);
+	for (int i = 0; i < SCENE_NUM_PARTS; i++)
+		fprintf(f, "%s\"%s\": %" PRIu64, i ? ", " : "", scene_part_name[i],
+			r.wrong.part[i]);
+	fputs(" },\n\t\"buffers\": [\n", f);
+	for (int i = 0; i < SCENE_NUM_BUFFERS; i++)
+		fprintf(f, "\t\t{ \"name\": \"%s\", \"size\": %zu, \"bytes_written\": %" PRIu64
+			", \"pages_dirty\": %" PRIu64 ", \"setup_bytes_written\": %" PRIu64
+			", \"setup_pages_dirty\": %" PRIu64 " }%s\n", s->buffer[i].name,
+			s->buffer[i].size, r.stream[i].bytes_written, r.stream[i].pages_dirty,
+			r.setup[i].bytes_written, r.setup[i].pages_dirty,
+			i + 1 < SCENE_NUM_BUFFERS ? "," : "");
+	fprintf(f, "\t],\n\t\"page_size\": %zu, \"bytes_written\": %" PRIu64
+		", \"bytes_dirty\": %" PRIu64 ", \"setup_bytes_dirty\": %" PRIu64 ",\n",
+		s->page_size, r.stream_written, r.stream_dirty, r.setup_dirty);
+	if (r.have_counters)
+		fprintf(f, "\t\"bytes_uploaded\": %" PRIu64 ", \"upload_ratio\": %.6f,\n",
+			r.stream_count.v[GPU_upload_bytes],
+			(double)r.stream_count.v[GPU_upload_bytes] / r.stream_dirty);
+	else
+		fputs("\t\"bytes_uploaded\": null, \"upload_ratio\": null,\n", f);
+	fprintf(f, "\t\"bytes_whole_buffers\": %" PRIu64 ", \"minor_faults\": %ld,\n",
+		r.mapped * opt.frames, r.minor_faults);
+	fprintf(f, "\t\"frame_ms\": { \"mean\": %.4f, \"median\": %.4f, \"p99\": %.4f },\n",
+		r.mean * 1e3, r.median * 1e3, r.p99 * 1e3);
+	fprintf(f, "\t\"idle_passes\": %d, \"idle_pass_ms\": %.4f,\n", IDLE_PASSES,
+		r.idle_seconds * 1e3);
+	json_counters(f, "setup_counters", &r.setup_count);
+	json_counters(f, "stream_counters", &r.stream_count);
+	json_counters(f, "idle_counters", &r.idle_count);
+	json_counters(f, "wake_counters", &r.wake_count);
+	fputs("\t\"per_frame\": [\n", f);
+	for (uint32_t i = 0; i <= opt.frames; i++) {
+		fprintf(f, "\t\t{ \"dirty\": %" PRIu64 ", \"ms\": %.4f", cost[i].dirty_bytes,
+			cost[i].seconds * 1e3);
+		if (r.have_counters)
+			fprintf(f, ", \"uploaded\": %" PRIu64, cost[i].upload_bytes);
+		fprintf(f, " }%s\n", i < opt.frames ? "," : "");
+	}
+	fputs("\t],\n\t\"checks\": [\n", f);
+	for (int i = 0; i < num_checks; i++) {
+		fputs("\t\t{ ", f);
+		json_string(f, "name", checks[i].name, ", ");
+		json_string(f, "clause", checks[i].clause, ", ");
+		json_string(f, "result", word[checks[i].verdict], ", ");
+		json_string(f, "text", checks[i].text, i + 1 < num_checks ? " },\n" : " }\n");
+	}
+	fputs("\t]\n}\n", f);
+}
+
+/* ---- files and options ------------------------------------------------- */
+
+static char *in_out(const char *name)
+{
+	static char path[4096];
+
+	snprintf(path, sizeof(path), "%s/%s", opt.out, name);
+	return path;
+}
+
+static void pictures(const struct scene *s, const struct frame_cost *cost,
+		     const uint32_t *shown)
+{
+	char subtitle[256];
+
+	snprintf(subtitle, sizeof(subtitle),
+		 "egm-stream: %u frames, seed %u, %.1f MiB mapped; %.1f dirty pages a frame "
+		 "of %.0f mapped; %s", opt.frames, opt.seed, r.mapped / MIB,
+		 (double)r.stream_dirty / s->page_size / opt.frames,
+		 (double)r.mapped / s->page_size, r.on.gl.renderer);
+	if (picture_frame(in_out("frame.png"), shown, opt.width, opt.height) ||
+	    picture_dirty(in_out("dirty.png"), s, opt.frames, cost, r.have_counters, subtitle))
+		cannot_run("cannot write pictures to %s", opt.out);
+}
+
+static void write_json(const struct scene *s, const struct frame_cost *cost)
+{
+	FILE *f = fopen(in_out("result.json"), "we");
+
+	if (!f)
+		cannot_run("cannot write %s: %s", in_out("result.json"), strerror(errno));
+	json(f, s, cost);
+	if (fclose(f))
+		cannot_run("cannot write %s: %s", in_out("result.json"), strerror(errno));
+	if (opt.output == OUTPUT_JSON)
+		json(stdout, s, cost);
+}
+
+static const char *const lose_name[] = {
+	[SCENE_VERTEX] = "vertex", [SCENE_INDEX] = "index", [SCENE_UNIFORM] = "uniform",
+	[SCENE_INSTANCE] = "instance", [SCENE_SPARSE] = "sparse", [SCENE_STATIC] = "static",
+};
+
+static void help(FILE *f)
+{
+	fprintf(f,
+"usage: egm-stream [options]\n"
+"\n"
+"Streams an animated scene through persistent, coherent OpenGL buffers, without\n"
+"a flush or a barrier, and checks every pixel of every frame against what it wrote.\n"
+"Needs OpenGL 4.4 or GL_ARB_buffer_storage, and no window system.\n"
+"\n"
+"  --frames N        frames to stream (default %u, at most 100000)\n"
+"  --size WxH        size of a frame (default %ux%u, from %dx%d to %dx%d)\n"
+"  --seed N          another animation (default %u)\n"
+"  --out DIR         where the files below go (default: the current directory)\n"
+"  --device NODE     DRM node, fd:N for one that is open, or \"software\" (default: the\n"
+"                    first render node of virtio_gpu, else any, else software)\n"
+"  --lose F[:BUFFER] do not make the writes to one page for frame F, to show that it\n"
+"                    is noticed; BUFFER: vertex, index, uniform, instance, sparse\n"
+"                    (default) or static; frame 0, the only one for static, is the\n"
+"                    setup\n"
+"  --json            print result.json instead of the report\n"
+"  --ktap            print KTAP, with the report as comments\n"
+"  --probe           only print the OpenGL version of the node\n"
+"  --help            this text\n"
+"\n"
+"Files: frame.png     the last frame, or the first wrong one\n"
+"       dirty.png     which pages of which buffer were dirty in which frame\n"
+"       result.json   all the numbers\n"
+"\n"
+"With the parameter /sys/module/virtio_gpu/parameters/coherent (root may write it)\n"
+"OpenGL is also started with the feature off; the run itself has it on. The parameter\n"
+"is as before within milliseconds. Uploads, faults and the cost of a pass come from\n"
+"/sys/kernel/debug/dri (root may read it). What is not there is skipped.\n"
+"\n"
+"Exit status: 0 all checks passed or were skipped, 1 a check failed, 2 wrong usage,\n"
+"77 cannot run here.\n",
+		opt.frames, opt.width, opt.height, SCENE_MIN_WIDTH, SCENE_MIN_HEIGHT,
+		SCENE_MAX_SIZE, SCENE_MAX_SIZE, opt.seed);
+}
+
+__attribute__((format(printf, 1, 2), noreturn))
+static void usage(const char *format, ...)
+{
+	va_list args;
+
+	fputs("egm-stream: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputs(" (see --help)\n", stderr);
+	exit(EXIT_USAGE);
+}
+
+static uint32_t number(const char *name, const char *string, uint32_t min, uint32_t max)
+{
+	unsigned long value;
+	char *end;
+
+	errno = 0;
+	value = strtoul(string, &end, 10);
+	if (end == string || *end || *string == '-' || errno || value < min || value > max)
+		usage("%s: \"%s\" is no number from %u to %u", name, string, min, max);
+	return value;
+}
+
+static void parse_size(char *string)
+{
+	char *by = strchr(string, 'x');
+
+	if (!by)
+		usage("--size: \"%s\" is not WIDTHxHEIGHT", string);
+	*by = 0;
+	opt.width = number("--size", string, SCENE_MIN_WIDTH, SCENE_MAX_SIZE);
+	opt.height = number("--size", by + 1, SCENE_MIN_HEIGHT, SCENE_MAX_SIZE);
+}
+
+static void parse_lose(char *string)
+{
+	char *buffer = strchr(string, ':');
+	unsigned int i = SCENE_SPARSE;
+
+	if (buffer) {
+		*buffer++ = 0;
+		for (i = 0; i < sizeof(lose_name) / sizeof(*lose_name); i++)
+			if (!strcmp(buffer, lose_name[i]))
+				break;
+		if (i == sizeof(lose_name) / sizeof(*lose_name))
+			usage("--lose: there is no buffer \"%s\" that is written", buffer);
+	}
+	opt.lose_buffer = i;
+	opt.lose_frame = number("--lose", string, 0, 100000);
+}
+
+static void parse(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "frames", required_argument, NULL, 'f' },
+		{ "size", required_argument, NULL, 's' },
+		{ "seed", required_argument, NULL, 'r' },
+		{ "out", required_argument, NULL, 'o' },
+		{ "device", required_argument, NULL, 'd' },
+		{ "lose", required_argument, NULL, 'l' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "ktap", no_argument, NULL, 'k' },
+		{ "probe", no_argument, NULL, 'p' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 }
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		switch (c) {
+		case 'f':
+			opt.frames = number("--frames", optarg, 1, 100000);
+			break;
+		case 's':
+			parse_size(optarg);
+			break;
+		case 'r':
+			opt.seed = number("--seed", optarg, 0, UINT32_MAX);
+			break;
+		case 'o':
+			opt.out = optarg;
+			break;
+		case 'd':
+			opt.device = optarg;
+			break;
+		case 'l':
+			parse_lose(optarg);
+			break;
+		case 'j':
+			opt.output = OUTPUT_JSON;
+			break;
+		case 'k':
+			opt.output = OUTPUT_KTAP;
+			break;
+		case 'p':
+			opt.probe = true;
+			break;
+		case 'h':
+			help(stdout);
+			exit(0);
+		default:
+			/* getopt_long() said what is wrong. */
+			exit(EXIT_USAGE);
+		}
+	}
+	if (optind < argc)
+		usage("unexpected argument \"%s\"", argv[optind]);
+	if (opt.lose_frame > (int)opt.frames)
+		usage("--lose: there are only %u frames", opt.frames);
+	if (opt.lose_frame > 0 && opt.lose_buffer == SCENE_STATIC)
+		usage("--lose: static is written in frame 0 only");
+}
+
+int main(int argc, char **argv)
+{
+	struct scene s = { 0 };
+	struct frame_cost *cost;
+	struct gpu_counters c;
+	uint32_t *shown;
+	char err[256];
+	int ret, fd;
+
+	parse(argc, argv);
+	if (opt.probe) {
+		if (gpu_device_find(&r.device, opt.device, err, sizeof(err)))
+			cannot_run("%s", err);
+		fd = r.device.path[0] ? gpu_device_open(&r.device) : -1;
+		return probe(fd);
+	}
+	if (mkdir(opt.out, 0777) && errno != EEXIST)
+		cannot_run("cannot make %s: %s", opt.out, strerror(errno));
+
+	start_gl();
+	if (!r.on.gl.buffer_storage) {
+		if (opt.output != OUTPUT_KTAP || r.parameter < 0)
+			cannot_run("OpenGL %s has no GL_ARB_buffer_storage: the kernel driver "
+				   "gives no coherent buffers (%s)", r.on.gl.version_string,
+				   r.parameter < 0 ? "it has no parameter coherent" :
+				   "its parameter coherent is there, so it should");
+		printf("KTAP version 1\n1..%d\n", GL_CHECKS);
+		report_gl();
+		check_gl();
+		return report_checks();
+	}
+
+	s.width = opt.width;
+	s.height = opt.height;
+	s.seed = opt.seed;
+	s.lose_frame = opt.lose_frame;
+	s.lose_buffer = opt.lose_buffer;
+	cost = calloc(opt.frames + 1, sizeof(*cost));
+	shown = calloc(opt.width * opt.height, 4);
+	if (!cost || !shown)
+		abort();
+	if (scene_create(&s, err, sizeof(err)))
+		cannot_run("%s", err);
+	r.have_counters = !gpu_counters_read(&r.device, &c, r.no_counters,
+					     sizeof(r.no_counters));
+
+	if (opt.output == OUTPUT_KTAP)
+		printf("KTAP version 1\n1..%d\n", GL_CHECKS + RUN_CHECKS);
+	report_gl();
+	stream(&s, cost, shown);
+	check_gl();
+	if (r.hung) {
+		check("frames-finish", "C1", FAIL, "a frame did not end within 60 s");
+	} else {
+		pictures(&s, cost, shown);
+		idle(&s);
+		check_run(&s);
+		report_run(&s);
+		write_json(&s, cost);
+	}
+	ret = report_checks();
+
+	/*
+	 * The end of the process takes everything down. To unmap the buffers here
+	 * would have Mesa upload them once more, whole.
+	 */
+	fflush(stdout);
+	_exit(ret);
+}
