@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * virtio-gpu: the requests libdrm's header does not have yet, the few virgl
+ * commands the tests use, and thin wrappers that return 0 or -errno.
+ */
+#ifndef VIRTGPU_H
+#define VIRTGPU_H
+
+#include <stdint.h>
+#include <xf86drm.h>
+#include <virtgpu_drm.h>
+
+#ifndef DRM_VIRTGPU_RESOURCE_CREATE_BLOB
+#define DRM_VIRTGPU_RESOURCE_CREATE_BLOB 0x0a
+
+#define VIRTGPU_PARAM_RESOURCE_BLOB 3
+#define VIRTGPU_PARAM_HOST_VISIBLE 4
+
+#define VIRTGPU_BLOB_MEM_GUEST 1
+#define VIRTGPU_BLOB_MEM_HOST3D 2
+#define VIRTGPU_BLOB_MEM_HOST3D_GUEST 3
+
+#define VIRTGPU_BLOB_FLAG_USE_MAPPABLE 1
+#define VIRTGPU_BLOB_FLAG_USE_SHAREABLE 2
+#define VIRTGPU_BLOB_FLAG_USE_CROSS_DEVICE 4
+
+struct drm_virtgpu_resource_create_blob {
+	__u32 blob_mem;
+	__u32 blob_flags;
+	__u32 bo_handle;
+	__u32 res_handle;
+	__u64 size;
+	__u32 pad;
+	__u32 cmd_size;
+	__u64 cmd;
+	__u64 blob_id;
+};
+
+#define DRM_IOCTL_VIRTGPU_RESOURCE_CREATE_BLOB				\
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_VIRTGPU_RESOURCE_CREATE_BLOB,	\
+		 struct drm_virtgpu_resource_create_blob)
+#endif
+
+/* virgl: a command is a header dword and its payload */
+#define VIRGL_CMD(cmd, len) ((uint32_t)(cmd) | (uint32_t)(len) << 16)
+#define VIRGL_CCMD_RESOURCE_COPY_REGION 17
+#define VIRGL_COPY_REGION_LEN 13
+#define VIRGL_CCMD_PIPE_RESOURCE_CREATE 48
+#define VIRGL_PIPE_RESOURCE_CREATE_LEN 11
+
+#define VIRGL_FORMAT_R8_UNORM 64
+#define VIRGL_BIND_VERTEX_BUFFER (1 << 4)
+#define VIRGL_FLAG_MAP_PERSISTENT (1 << 1)
+#define VIRGL_FLAG_MAP_COHERENT (1 << 2)
+#define PIPE_BUFFER 0
+#define PIPE_TEXTURE_2D 2
+
+/* The command embedded in a RESOURCE_CREATE_BLOB, dword by dword. */
+enum virtgpu_blob_dword {
+	BLOB_HEADER,
+	BLOB_TARGET,
+	BLOB_FORMAT,
+	BLOB_BIND,
+	BLOB_WIDTH,
+	BLOB_HEIGHT,
+	BLOB_DEPTH,
+	BLOB_ARRAY_SIZE,
+	BLOB_LAST_LEVEL,
+	BLOB_NR_SAMPLES,
+	BLOB_FLAGS,
+	BLOB_ID,
+	BLOB_DWORDS
+};
+
+/* A complete, valid request for a coherent buffer; arg->cmd points to cmd. */
+struct virtgpu_blob {
+	struct drm_virtgpu_resource_create_blob arg;
+	uint32_t cmd[BLOB_DWORDS];
+};
+
+void virtgpu_blob_init(struct virtgpu_blob *blob, uint64_t size);
+int virtgpu_blob_create(int fd, struct virtgpu_blob *blob);
+int virtgpu_getparam(int fd, uint64_t param, int *value);
+int virtgpu_transfer_from_host(int fd, uint32_t handle, uint32_t offset,
+			       uint32_t len);
+int virtgpu_execbuffer(int fd, const uint32_t *cmd, uint32_t size,
+		       const uint32_t *handles, uint32_t n_handles);
+
+#endif /* VIRTGPU_H */

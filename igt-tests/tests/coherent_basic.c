@@ -1,0 +1,645 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What the CPU writes into a coherent buffer is what the device works on, and
+ * it costs what was written: contract C1 and C5 with one process and one
+ * mapping.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "coherent.h"
+#include "igt_core.h"
+#include "pattern.h"
+#include "virtgpu.h"
+
+IGT_TEST_DESCRIPTION("Coherent buffers: content and cost, one mapping");
+
+/* The longest a tracker may take to close a chunk nobody writes to. */
+#define SETTLE 40
+
+struct buf {
+	struct coh_bo *bo, *snap;
+	struct pattern *p;
+};
+
+static struct buf buf_create(struct coh_dev *dev, uint64_t size)
+{
+	return (struct buf){
+		.bo = coh_create(dev, size),
+		.snap = coh_create_plain(dev, size),
+		.p = pattern_new(size),
+	};
+}
+
+static void buf_destroy(struct buf *b)
+{
+	coh_destroy(b->bo);
+	coh_destroy(b->snap);
+	pattern_free(b->p);
+}
+
+static void buf_fill(struct buf *b, uint64_t off, uint64_t len)
+{
+	pattern_fill(b->p, b->bo->map, off, len);
+}
+
+/* Submit, and compare all of the buffer with what the submission saw. */
+static void buf_check(struct buf *b)
+{
+	coh_snapshot(b->bo, b->snap);
+	pattern_assert(b->p, coh_fetch(b->snap), 0, b->bo->size);
+}
+
+static void settle(struct coh_bo *bo)
+{
+	int i;
+
+	for (i = 0; i < SETTLE; i++)
+		coh_touch(bo);
+}
+
+static void first_write(struct coh_dev *dev, uint64_t size)
+{
+	struct buf b;
+
+	/* buffer, snapshot, pattern and the host's buffers are elsewhere */
+	igt_require_f(coh_meminfo("MemAvailable:") > 7 * size / 2,
+		      "not enough memory for a buffer of %" PRIu64 " MiB\n",
+		      size >> 20);
+
+	b = buf_create(dev, size);
+	buf_fill(&b, 0, size);
+	buf_check(&b);
+	buf_destroy(&b);
+}
+
+static void sparse_first_write(struct coh_dev *dev)
+{
+	struct buf b = buf_create(dev, MiB(8));
+	struct rng r = rng_new(1);
+	int i;
+
+	for (i = 0; i < 40; i++)
+		buf_fill(&b, rng_below(&r, b.bo->size / 8) * 8, 8);
+	buf_check(&b);
+	buf_destroy(&b);
+}
+
+/* Both sides of each place where pages or chunks of any size may meet. */
+static void edges(struct coh_dev *dev)
+{
+	struct buf b = buf_create(dev, MiB(4) + PAGE);
+	uint64_t pages;
+
+	buf_fill(&b, 0, b.bo->size);
+	buf_check(&b);
+
+	for (pages = 1; pages <= 512; pages *= 2) {
+		uint64_t edge = pages * PAGE;
+
+		pattern_poke(b.p, b.bo->map, edge - 1, 1);
+		buf_check(&b);
+		pattern_poke(b.p, b.bo->map, edge, 1);
+		buf_check(&b);
+		settle(b.bo);
+		pattern_poke(b.p, b.bo->map, edge - 3, 8);
+		pattern_poke(b.p, b.bo->map, b.bo->size - edge, 1);
+		buf_check(&b);
+	}
+	pattern_poke(b.p, b.bo->map, 0, 1);
+	buf_check(&b);
+	pattern_poke(b.p, b.bo->map, b.bo->size - 1, 1);
+	buf_check(&b);
+	buf_destroy(&b);
+}
+
+static void random_writes(struct coh_dev *dev)
+{
+	struct buf b = buf_create(dev, MiB(4));
+	struct rng r = rng_new(2);
+	int i;
+
+	buf_fill(&b, 0, b.bo->size);
+	for (i = 0; i < 200; i++) {
+		unsigned int n = rng_below(&r, 8);
+
+		while (n--) {
+			uint64_t len = 1 + rng_below(&r, 1ull << rng_below(&r, 17));
+			uint64_t off = rng_below(&r, b.bo->size - len);
+
+			if (rng_below(&r, 2))
+				pattern_poke(b.p, b.bo->map, off, len);
+			else
+				buf_fill(&b, off & ~7ull, (len + 7) & ~7ull);
+		}
+		buf_check(&b);
+	}
+	buf_destroy(&b);
+}
+
+/*
+ * The states a page goes through: written in this pass, in the one before,
+ * not for so long that the kernel protected it again.
+ */
+static void write_after_idle(struct coh_dev *dev)
+{
+	struct buf b = buf_create(dev, MiB(1));
+	struct rng r = rng_new(3);
+	int idle, i;
+
+	buf_fill(&b, 0, b.bo->size);
+	for (idle = 0; idle < 20; idle++) {
+		uint64_t page = rng_below(&r, b.bo->size / PAGE) * PAGE;
+
+		buf_fill(&b, page, PAGE);
+		for (i = 0; i < idle; i++)
+			coh_touch(b.bo);
+		buf_fill(&b, page + 64, 8);
+		buf_check(&b);
+	}
+	buf_destroy(&b);
+}
+
+/* Submissions that do not list the buffer leave what it has to upload alone. */
+static void not_listed(struct coh_dev *dev)
+{
+	struct buf b = buf_create(dev, MiB(1)), other = buf_create(dev, PAGE);
+	int i;
+
+	buf_fill(&b, 0, b.bo->size);
+	buf_check(&b);
+	buf_fill(&b, 0, MiB(1) / 2);
+	for (i = 0; i < SETTLE; i++) {
+		buf_fill(&other, 0, PAGE);
+		buf_check(&other);
+	}
+	buf_check(&b);
+	buf_destroy(&b);
+	buf_destroy(&other);
+}
+
+static void two_buffers(struct coh_dev *dev)
+{
+	struct buf b[2] = {
+		buf_create(dev, MiB(1)), buf_create(dev, KiB(68)),
+	};
+	struct rng r = rng_new(4);
+	int i, j;
+
+	buf_fill(&b[0], 0, b[0].bo->size);
+	buf_fill(&b[1], 0, b[1].bo->size);
+
+	for (i = 0; i < 50; i++) {
+		struct coh_copy copy[2];
+
+		for (j = 0; j < 2; j++) {
+			uint64_t pages = b[j].bo->size / PAGE;
+
+			buf_fill(&b[j], rng_below(&r, pages) * PAGE, PAGE);
+			copy[j] = (struct coh_copy){
+				.dst = b[j].snap,
+				.src = b[j].bo,
+				.len = b[j].bo->size,
+			};
+		}
+		coh_submit(dev, copy, 2, NULL, 0);
+		for (j = 0; j < 2; j++)
+			pattern_assert(b[j].p, coh_fetch(b[j].snap), 0,
+				       b[j].bo->size);
+	}
+	buf_destroy(&b[0]);
+	buf_destroy(&b[1]);
+}
+
+/* The device writes a coherent buffer from another; both are read by copies. */
+static void device_to_device(struct coh_dev *dev)
+{
+	struct buf a = buf_create(dev, KiB(256)), b = buf_create(dev, KiB(256));
+	struct coh_copy copy = { .dst = b.bo, .src = a.bo, .len = KiB(64) };
+	int i;
+
+	buf_fill(&a, 0, a.bo->size);
+	buf_fill(&b, 0, b.bo->size);
+	for (i = 0; i < 4; i++) {
+		copy.src_off = KiB(64) * i;
+		copy.dst_off = KiB(64) * (3 - i);
+		buf_fill(&a, copy.src_off, copy.len);
+		coh_submit(dev, &copy, 1, NULL, 0);
+		pattern_copied(b.p, copy.dst_off, a.p, copy.src_off, copy.len);
+	}
+	buf_check(&a);
+	buf_check(&b);
+	buf_destroy(&a);
+	buf_destroy(&b);
+}
+
+/*
+ * drm_gem_lock_reservations() does not take the same buffer twice: the
+ * submission is refused, as it is for any other buffer, and nothing is lost.
+ */
+static void listed_twice(struct coh_dev *dev)
+{
+	struct buf b = buf_create(dev, KiB(64));
+	uint32_t handles[2] = { b.bo->handle, b.bo->handle };
+	int ret;
+
+	buf_fill(&b, 0, b.bo->size);
+	ret = dev->drv->submit(dev->fd, NULL, 0, handles, 2);
+	igt_assert_f(ret == -EALREADY || ret == -EDEADLK,
+		     "a handle listed twice: %s\n", strerror(-ret));
+	buf_check(&b);
+	buf_destroy(&b);
+}
+
+static void many_buffers(struct coh_dev *dev)
+{
+	enum { COUNT = 500, SIZE = 16384 };
+	static struct coh_bo *bo[COUNT];
+	struct coh_bo *snap = coh_create_plain(dev, SIZE);
+	struct pattern *p = pattern_new((uint64_t)COUNT * SIZE);
+	struct rng r = rng_new(5);
+	int i, j;
+
+	for (i = 0; i < COUNT; i++) {
+		bo[i] = coh_create(dev, SIZE);
+		pattern_fill(p, (char *)bo[i]->map - i * SIZE, i * SIZE, SIZE);
+	}
+	for (i = 0; i < 10; i++) {
+		int dirty[8];
+
+		for (j = 0; j < 8; j++) {
+			dirty[j] = rng_below(&r, COUNT);
+			pattern_fill(p, (char *)bo[dirty[j]]->map -
+				     dirty[j] * SIZE, dirty[j] * SIZE +
+				     rng_below(&r, 4) * PAGE, PAGE);
+		}
+		coh_submit(dev, NULL, 0, bo, COUNT);
+		for (j = 0; j < 8; j++) {
+			coh_snapshot(bo[dirty[j]], snap);
+			pattern_assert(p, coh_fetch(snap), dirty[j] * SIZE,
+				       SIZE);
+		}
+	}
+	for (i = 0; i < COUNT; i++) {
+		coh_snapshot(bo[i], snap);
+		pattern_assert(p, coh_fetch(snap), i * SIZE, SIZE);
+		coh_destroy(bo[i]);
+	}
+	coh_destroy(snap);
+	pattern_free(p);
+}
+
+static const char *const walk_costs[] = {
+	"ptes_scanned", "notifier_ranges", "tlb_flushes", "upload_bytes",
+};
+
+static void assert_no_cost(const struct coh_counters *before,
+			   const struct coh_counters *after)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(walk_costs) / sizeof(walk_costs[0]); i++) {
+		uint64_t delta = coh_delta(before, after, walk_costs[i]);
+
+		igt_assert_f(!delta, "%s moved by %" PRIu64 "\n",
+			     walk_costs[i], delta);
+	}
+}
+
+/*
+ * A buffer nobody writes to: never touched, then with every page mapped for
+ * reading, then once written and long left alone.
+ */
+static void idle_cost(struct coh_dev *dev)
+{
+	struct coh_counters before, after;
+	struct coh_bo *bo;
+	int i, state;
+
+	igt_require_f(coh_meminfo("MemAvailable:") > MiB(400),
+		      "not enough memory for a buffer of 256 MiB\n");
+	bo = coh_create(dev, MiB(256));
+
+	for (state = 0; state < 3; state++) {
+		volatile uint64_t *word = bo->map;
+		uint64_t w;
+
+		if (state == 1)
+			for (w = 0; w < bo->size / 8; w += PAGE / 8)
+				(void)word[w];
+		if (state == 2)
+			for (w = 0; w < bo->size / 8; w += MiB(1) / 8)
+				word[w] = w;
+		settle(bo);
+		coh_counters(dev, &before);
+		for (i = 0; i < 100; i++)
+			coh_touch(bo);
+		coh_counters(dev, &after);
+		assert_no_cost(&before, &after);
+	}
+	coh_destroy(bo);
+}
+
+static void one_page_cost(struct coh_dev *dev)
+{
+	struct buf b = buf_create(dev, MiB(16));
+	struct coh_counters before, after;
+	struct rng r = rng_new(6);
+	int i;
+
+	buf_fill(&b, 0, b.bo->size);
+	buf_check(&b);
+	for (i = 0; i < 10; i++) {
+		settle(b.bo);
+		coh_counters(dev, &before);
+		buf_fill(&b, rng_below(&r, b.bo->size / 8) * 8, 8);
+		buf_check(&b);
+		coh_counters(dev, &after);
+		igt_assert_eq_u64(coh_delta(&before, &after, "upload_bytes"),
+				  PAGE);
+		igt_assert_eq_u64(coh_delta(&before, &after, "uploads"), 1);
+	}
+	buf_destroy(&b);
+}
+
+static void upload_bytes(struct coh_dev *dev)
+{
+	struct buf b = buf_create(dev, MiB(32));
+	const uint64_t pages = b.bo->size / PAGE;
+	struct coh_counters before, after;
+	struct rng r = rng_new(7);
+	uint64_t dirty = 0, bytes;
+	bool *seen = calloc(pages, sizeof(*seen));
+	int round;
+
+	igt_assert(seen);
+	buf_fill(&b, 0, b.bo->size);
+	buf_check(&b);
+	settle(b.bo);
+	coh_counters(dev, &before);
+	for (round = 0; round < 30; round++) {
+		uint64_t i, n = pages / 50;
+
+		memset(seen, 0, pages * sizeof(*seen));
+		for (i = 0; i < n; i++) {
+			uint64_t page = rng_below(&r, pages);
+
+			dirty += !seen[page];
+			seen[page] = true;
+			buf_fill(&b, page * PAGE +
+				 rng_below(&r, PAGE / 8) * 8, 8);
+		}
+		coh_touch(b.bo);
+	}
+	coh_counters(dev, &after);
+	free(seen);
+
+	bytes = coh_delta(&before, &after, "upload_bytes");
+	igt_info("%" PRIu64 " dirty bytes, %" PRIu64 " uploaded\n",
+		 dirty * PAGE, bytes);
+	igt_assert_lte_u64(dirty * PAGE, bytes);
+	igt_assert_lte_u64(bytes, dirty * PAGE * 11 / 10);
+	buf_check(&b);
+	buf_destroy(&b);
+}
+
+/* An explicit transfer counts as a submission: what it reads is as written. */
+static void transfer_from_host(struct coh_dev *dev)
+{
+	struct buf b = buf_create(dev, KiB(256));
+	int i;
+
+	igt_require_f(dev->drv == &coh_virtio_gpu,
+		      "only virtio-gpu has explicit transfers\n");
+	buf_fill(&b, 0, b.bo->size);
+	for (i = 0; i < 8; i++) {
+		uint64_t off = i * KiB(32);
+
+		buf_fill(&b, off, KiB(16));
+		igt_assert_eq(virtgpu_transfer_from_host(dev->fd, b.bo->handle,
+							 off, KiB(8)), 0);
+		coh_wait(b.bo);
+		pattern_assert(b.p, b.bo->map, 0, b.bo->size);
+	}
+	buf_check(&b);
+	buf_destroy(&b);
+}
+
+/*
+ * The device writes some pages and the CPU others; the transfer brings the
+ * device's into memory, and the CPU's still reach the device.
+ */
+static void transfer_neighbours(struct coh_dev *dev)
+{
+	struct buf a = buf_create(dev, KiB(64)), b = buf_create(dev, KiB(64));
+	struct coh_copy copy = { .dst = b.bo, .src = a.bo, .len = PAGE };
+	int page;
+
+	igt_require_f(dev->drv == &coh_virtio_gpu,
+		      "only virtio-gpu has explicit transfers\n");
+	buf_fill(&a, 0, a.bo->size);
+	buf_fill(&b, 0, b.bo->size);
+	coh_touch(b.bo);
+	settle(b.bo);
+	for (page = 1; page < 15; page++) {
+		copy.dst_off = copy.src_off = page * PAGE;
+		coh_submit(dev, &copy, 1, NULL, 0);
+		pattern_copied(b.p, copy.dst_off, a.p, copy.src_off, PAGE);
+
+		buf_fill(&b, (page - 1) * PAGE, PAGE);
+		buf_fill(&b, (page + 1) * PAGE, PAGE);
+		igt_assert_eq(virtgpu_transfer_from_host(dev->fd, b.bo->handle,
+							 page * PAGE, PAGE), 0);
+		coh_wait(b.bo);
+		pattern_assert(b.p, b.bo->map, 0, b.bo->size);
+		buf_check(&b);
+	}
+	buf_destroy(&a);
+	buf_destroy(&b);
+}
+
+/*
+ * The tests are able to fail: an upload that the kernel drops on request is
+ * missed, in exactly that page, until the page is written again.
+ */
+static void sensitivity(struct coh_dev *dev)
+{
+	struct buf b = buf_create(dev, MiB(1));
+	struct pattern_diff diff;
+	struct rng r = rng_new(8);
+	int i;
+
+	buf_fill(&b, 0, b.bo->size);
+	buf_check(&b);
+	for (i = 0; i < 10; i++) {
+		uint64_t page = rng_below(&r, b.bo->size / PAGE) * PAGE;
+
+		settle(b.bo);
+		buf_fill(&b, page, PAGE);
+		coh_drop_uploads(dev, 1);
+		coh_snapshot(b.bo, b.snap);
+		igt_assert(!pattern_compare(b.p, coh_fetch(b.snap), 0,
+					    b.bo->size, &diff));
+		igt_assert_eq(diff.n_ranges, 1);
+		igt_assert_eq_u64(diff.range[0].start, page);
+		igt_assert_eq_u64(diff.range[0].end, page + PAGE);
+
+		buf_fill(&b, page, PAGE);
+		buf_check(&b);
+	}
+	buf_destroy(&b);
+}
+
+/* The same of the comparison alone, on any kernel: stale, lost, misplaced. */
+static void sensitivity_compare(void)
+{
+	struct pattern *p = pattern_new(KiB(64));
+	struct pattern_diff diff;
+	char *mem = malloc(KiB(64)), old[16];
+
+	igt_assert(mem);
+	pattern_fill(p, mem, 0, KiB(64));
+	igt_assert(pattern_compare(p, mem, 0, KiB(64), &diff));
+
+	memcpy(old, mem + 5 * PAGE, sizeof(old));
+	pattern_fill(p, mem, 5 * PAGE, 8);
+	memcpy(mem + 5 * PAGE, old, 8);
+	memcpy(mem + 7 * PAGE, mem + 8 * PAGE, PAGE);
+	memset(mem + 15 * PAGE, 0, PAGE);
+	mem[3 * PAGE + 1]++;
+	igt_assert(!pattern_compare(p, mem, 0, KiB(64), &diff));
+	igt_assert_eq(diff.n_ranges, 4);
+	igt_assert_eq_u64(diff.range[0].start, 3 * PAGE);
+	igt_assert_eq_u64(diff.range[0].end, 3 * PAGE + 8);
+	igt_assert_eq_u64(diff.range[1].start, 5 * PAGE);
+	igt_assert_eq_u64(diff.range[1].end, 5 * PAGE + 8);
+	igt_assert_eq_u64(diff.range[2].start, 7 * PAGE);
+	igt_assert_eq_u64(diff.range[2].end, 8 * PAGE);
+	igt_assert_eq_u64(diff.range[3].start, 15 * PAGE);
+	igt_assert_eq_u64(diff.range[3].end, 16 * PAGE);
+	free(mem);
+	pattern_free(p);
+}
+
+static const struct coh_subtest subtests[] = {
+	{ "sparse-first-write",
+	  "C1: a few words written before the first submission (defect V1)",
+	  sparse_first_write },
+	{ "edges",
+	  "C1: single bytes on both sides of page and chunk edges",
+	  edges },
+	{ "random-writes",
+	  "C1: random bytes and ranges ahead of each of many submissions",
+	  random_writes },
+	{ "write-after-idle",
+	  "C1: pages written again after any number of idle submissions",
+	  write_after_idle },
+	{ "not-listed",
+	  "C1: submissions that do not list a buffer take nothing from it",
+	  not_listed },
+	{ "two-buffers",
+	  "C1: two dirty buffers in one submission",
+	  two_buffers },
+	{ "device-to-device",
+	  "C1: the device copies between coherent buffers the CPU writes",
+	  device_to_device },
+	{ "listed-twice",
+	  "C1: a buffer twice in the handle list is refused, nothing is lost",
+	  listed_twice },
+	{ "many-buffers",
+	  "C1: 500 buffers in each submission, of which few are dirty",
+	  many_buffers },
+	{ "idle-cost",
+	  "C5: submissions with 256 MiB nobody writes to scan, flush and upload nothing",
+	  idle_cost },
+	{ "one-page-cost",
+	  "C5: one word written uploads exactly one page, once",
+	  one_page_cost },
+	{ "upload-bytes",
+	  "C5: bytes uploaded are within 10 % of the dirty pages' size",
+	  upload_bytes },
+	{ "transfer-from-host",
+	  "C1: a transfer from the host does not overwrite the CPU's newer data",
+	  transfer_from_host },
+	{ "transfer-neighbours",
+	  "C1, C2: a transfer brings the device's pages and keeps the dirty ones beside them",
+	  transfer_neighbours },
+	{ "sensitivity",
+	  "C1: an upload dropped on request is noticed, in exactly its page",
+	  sensitivity },
+};
+
+static const struct {
+	const char *name;
+	uint64_t size;
+} sizes[] = {
+	{ "4KiB", KiB(4) },
+	{ "64KiB", KiB(64) },
+	{ "256KiB", KiB(256) },
+	{ "260KiB", KiB(260) },
+	{ "2MiB", MiB(2) },
+	{ "2052KiB", KiB(2052) },
+	{ "16MiB", MiB(16) },
+	{ "64MiB", MiB(64) },
+	{ "256MiB", MiB(256) },
+};
+
+/*
+ * How the tests look at the device's copy, without any coherent buffer: what
+ * is pushed comes back through a device copy, and nothing else does.
+ */
+static void snapshot_path(struct coh_dev *dev)
+{
+	struct coh_bo *src = coh_create_plain(dev, MiB(2));
+	struct coh_bo *dst = coh_create_plain(dev, MiB(2));
+	struct pattern *p = pattern_new(MiB(2));
+	struct pattern_diff diff;
+
+	pattern_fill(p, src->map, 0, src->size);
+	igt_assert_eq(dev->drv->push(dev->fd, src->handle, 0, src->size), 0);
+	coh_snapshot(src, dst);
+	pattern_assert(p, coh_fetch(dst), 0, src->size);
+
+	pattern_fill(p, src->map, MiB(1), PAGE);
+	coh_snapshot(src, dst);
+	igt_assert(!pattern_compare(p, coh_fetch(dst), 0, src->size, &diff));
+	igt_assert_eq(diff.n_ranges, 1);
+	igt_assert_eq_u64(diff.range[0].start, MiB(1));
+	igt_assert_eq_u64(diff.range[0].end, MiB(1) + PAGE);
+
+	coh_destroy(src);
+	coh_destroy(dst);
+	pattern_free(p);
+}
+
+igt_main
+{
+	igt_describe("C1: the comparison tells lost, stale and misplaced data");
+	igt_subtest("sensitivity-compare")
+		sensitivity_compare();
+
+	igt_describe("C1: the way the device's copy is read, with plain buffers");
+	igt_subtest("snapshot-path") {
+		struct coh_dev *dev = coh_open_plain();
+
+		snapshot_path(dev);
+		coh_close(dev);
+	}
+
+	igt_describe("C1: all of a buffer written before its first submission (defect V1)");
+	igt_subtest_with_dynamic("first-write") {
+		static struct coh_dev *dev;
+		static size_t s;
+
+		for (s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+			dev = coh_open();
+			igt_dynamic(sizes[s].name)
+				first_write(dev, sizes[s].size);
+			coh_close(dev);
+		}
+	}
+
+	coh_subtests(subtests, sizeof(subtests) / sizeof(subtests[0]));
+}

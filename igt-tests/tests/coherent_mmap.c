@@ -1,0 +1,1090 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Contract C1 and C3 through every kind of mapping: however a byte got into
+ * the buffer, and whatever has happened to the mapping since, it is seen by
+ * the next submission.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <xf86drm.h>
+
+#include "coherent.h"
+#include "igt_core.h"
+#include "pattern.h"
+
+IGT_TEST_DESCRIPTION("Coherent buffers: every way to map and to write them");
+
+#define RW (PROT_READ | PROT_WRITE)
+
+/*
+ * Several chunks at any chunk size, and not a multiple of one. Most writes go
+ * to few of its pages, so that chunks in all states are beside them.
+ */
+#define SIZE (MiB(4) + 5 * PAGE)
+
+/* A buffer that the device has in full, all written through b->bo->map. */
+struct buf {
+	struct coh_dev *dev;
+	struct coh_bo *bo, *snap;
+	struct pattern *p;
+};
+
+static void check(struct buf *b)
+{
+	coh_snapshot(b->bo, b->snap);
+	pattern_assert(b->p, coh_fetch(b->snap), 0, SIZE);
+	pattern_assert(b->p, b->bo->map, 0, SIZE);
+}
+
+static struct buf setup(struct coh_dev *dev)
+{
+	struct buf b = {
+		.dev = dev,
+		.bo = coh_create(dev, SIZE),
+		.snap = coh_create_plain(dev, SIZE),
+		.p = pattern_new(SIZE),
+	};
+
+	pattern_fill(b.p, b.bo->map, 0, SIZE);
+	check(&b);
+	return b;
+}
+
+static void teardown(struct buf *b)
+{
+	coh_destroy(b->bo);
+	coh_destroy(b->snap);
+	pattern_free(b->p);
+}
+
+static void settle(struct buf *b)
+{
+	int i;
+
+	for (i = 0; i < 40; i++)
+		coh_touch(b->bo);
+}
+
+/* Writes n pages from page on through a mapping whose first page is first. */
+static void fill(struct buf *b, void *map, uint64_t first, uint64_t page,
+		 uint64_t n)
+{
+	pattern_fill(b->p, (char *)map - first * PAGE, page * PAGE, n * PAGE);
+}
+
+static void unmap_pages(void *map, uint64_t n)
+{
+	if (n)
+		igt_assert(!munmap(map, n * PAGE));
+}
+
+/* A mapping of some pages: what is left when the others are unmapped. */
+static void *map_pages(const struct coh_bo *bo, int prot, uint64_t first,
+		       uint64_t n)
+{
+	char *map = coh_map(bo, prot, SIZE);
+
+	unmap_pages(map, first);
+	unmap_pages(map + (first + n) * PAGE, SIZE / PAGE - first - n);
+	return map + first * PAGE;
+}
+
+static pid_t child_start(void)
+{
+	pid_t pid = fork();
+
+	igt_assert(pid >= 0);
+	return pid;
+}
+
+static int child_wait(pid_t pid)
+{
+	int status;
+
+	igt_assert(waitpid(pid, &status, 0) == pid);
+	return status;
+}
+
+static void two_vmas(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	void *map[2] = { b.bo->map, coh_map(b.bo, RW, SIZE) };
+	struct rng r = rng_new(1);
+	int i;
+
+	for (i = 0; i < 60; i++) {
+		uint64_t page = rng_below(&r, SIZE / PAGE - 2);
+
+		fill(&b, map[i & 1], 0, page, 2);
+		fill(&b, map[~i & 1], 0, page + 1, 1);
+		if (i % 3 == 0)
+			check(&b);
+	}
+	check(&b);
+	unmap_pages(map[1], SIZE / PAGE);
+	teardown(&b);
+}
+
+static void two_processes(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	int i;
+
+	for (i = 0; i < 5; i++) {
+		igt_fork(child, 3) {
+			void *map = coh_map(b.bo, RW, SIZE);
+			struct rng r = rng_new(16 + 3 * i + child);
+			int j;
+
+			/* each its own third of each page */
+			for (j = 0; j < 50; j++)
+				pattern_fill(b.p, map, rng_below(&r, SIZE / PAGE)
+					     * PAGE + child * 1024, 1024);
+		}
+		fill(&b, b.bo->map, 0, 7, 1);
+		/* while they write: the content is not compared */
+		coh_touch(b.bo);
+		igt_waitchildren();
+		check(&b);
+	}
+	teardown(&b);
+}
+
+/* Mappings that never can be written, on both sides of one that can. */
+static void read_only_first(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	int fd = coh_open_node(dev->drv->name, O_RDONLY);
+	int dmabuf = coh_export(b.bo), i;
+	struct coh_dev ro_dev = { .drv = dev->drv, .fd = fd };
+	struct coh_bo ro = { .dev = &ro_dev };
+	void *before[4], *after[4], *map;
+
+	igt_assert(!drmPrimeFDToHandle(fd, dmabuf, &ro.handle));
+	coh_unmap(b.bo);
+	igt_assert(coh_mmap(&ro, RW, MAP_SHARED, SIZE) == MAP_FAILED &&
+		   errno == EACCES);
+	for (i = 0; i < 4; i++)
+		before[i] = map_pages(&ro, PROT_READ, i, SIZE / PAGE - i);
+	map = coh_map(b.bo, RW, SIZE);
+	for (i = 0; i < 4; i++)
+		after[i] = map_pages(&ro, PROT_READ, i, SIZE / PAGE - i);
+	b.bo->map = map;
+
+	for (i = 0; i < 10; i++) {
+		(void)*(volatile char *)before[i & 3];
+		fill(&b, map, 0, 100 * i, 3);
+		check(&b);
+		pattern_assert(b.p, before[1], PAGE, SIZE - PAGE);
+		if (i & 1)
+			settle(&b);
+	}
+	for (i = 0; i < 4; i++) {
+		unmap_pages(before[i], SIZE / PAGE - i);
+		unmap_pages(after[i], SIZE / PAGE - i);
+	}
+	close(dmabuf);
+	close(fd);
+	teardown(&b);
+}
+
+static void private_refused(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	const int prot[] = { RW, PROT_READ, PROT_NONE };
+	size_t i;
+
+	for (i = 0; i < 3; i++) {
+		void *map = coh_mmap(b.bo, prot[i], MAP_PRIVATE, SIZE);
+
+		igt_assert(map == MAP_FAILED);
+		igt_assert_eq(errno, EINVAL);
+	}
+	check(&b);
+	teardown(&b);
+}
+
+static void partial(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	struct rng r = rng_new(2);
+	int i;
+
+	for (i = 0; i < 40; i++) {
+		uint64_t first = rng_below(&r, SIZE / PAGE - 8);
+		uint64_t n = 1 + rng_below(&r, 8);
+		void *map = map_pages(b.bo, RW, first, n);
+
+		fill(&b, map, first, first + rng_below(&r, n), 1);
+		check(&b);
+		fill(&b, map, first, first + n - 1, 1);
+		unmap_pages(map, n);
+		check(&b);
+	}
+	teardown(&b);
+}
+
+static void beyond_the_end(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	void *map = coh_mmap(b.bo, RW, MAP_SHARED, SIZE + PAGE);
+
+	igt_assert(map == MAP_FAILED);
+	check(&b);
+	teardown(&b);
+}
+
+static void populate(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	void *map;
+
+	settle(&b);
+	map = coh_mmap(b.bo, RW, MAP_SHARED | MAP_POPULATE, SIZE);
+	igt_assert(map != MAP_FAILED);
+	fill(&b, map, 0, 17, 600);
+	check(&b);
+	unmap_pages(map, SIZE / PAGE);
+	teardown(&b);
+}
+
+static void munmap_all(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	int i;
+
+	for (i = 0; i < 10; i++) {
+		void *map = coh_map(b.bo, RW, SIZE);
+
+		if (i & 1)
+			settle(&b);
+		fill(&b, map, 0, 31 * i, 40);
+		unmap_pages(map, SIZE / PAGE);
+		check(&b);
+	}
+
+	/* the same with no mapping left at all */
+	fill(&b, b.bo->map, 0, 1, 700);
+	coh_unmap(b.bo);
+	coh_snapshot(b.bo, b.snap);
+	pattern_assert(b.p, coh_fetch(b.snap), 0, SIZE);
+	b.bo->map = coh_map(b.bo, RW, SIZE);
+	check(&b);
+	teardown(&b);
+}
+
+static void munmap_repeatedly(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	struct rng r = rng_new(3);
+	int i, j;
+
+	for (i = 0; i < 5; i++) {
+		for (j = 0; j < 30; j++) {
+			uint64_t first = rng_below(&r, SIZE / PAGE - 16);
+			void *map = map_pages(b.bo, RW, first, 16);
+
+			fill(&b, map, first, first + rng_below(&r, 16), 1);
+			unmap_pages(map, 16);
+		}
+		check(&b);
+	}
+	teardown(&b);
+}
+
+static void munmap_hole(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	char *map = coh_map(b.bo, RW, SIZE);
+
+	fill(&b, map, 0, 20, 12);
+	unmap_pages(map + 22 * PAGE, 4);
+	check(&b);
+
+	/* both remaining parts still write where they should (defect G1) */
+	fill(&b, map, 0, 18, 4);
+	fill(&b, map, 0, 26, 4);
+	check(&b);
+	unmap_pages(map, 22);
+	unmap_pages(map + 26 * PAGE, SIZE / PAGE - 26);
+	teardown(&b);
+}
+
+static void map_fixed(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	char *map = coh_map(b.bo, RW, SIZE), *over;
+
+	fill(&b, map, 0, 40, 8);
+	over = mmap(map + 42 * PAGE, 3 * PAGE, RW,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	igt_assert(over == map + 42 * PAGE);
+	memset(over, 0xff, 3 * PAGE);
+	check(&b);
+	fill(&b, map, 0, 45, 2);
+	check(&b);
+	unmap_pages(map, SIZE / PAGE);
+	teardown(&b);
+}
+
+/*
+ * Write, protect, unprotect, write: with and without submissions between, and
+ * with entries that are open, closed or absent at the start.
+ */
+static void mprotect_roundtrip(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	int i;
+
+	for (i = 0; i < 32; i++) {
+		char *at = (char *)b.bo->map + 64 * PAGE;
+
+		if (i & 1)
+			settle(&b);
+		if (i & 2)
+			fill(&b, b.bo->map, 0, 64, 4);
+		if (i & 4)
+			coh_touch(b.bo);
+		igt_assert(!mprotect(at, 8 * PAGE, PROT_READ));
+		if (i & 8)
+			coh_touch(b.bo);
+		igt_assert(!mprotect(at, 8 * PAGE, RW));
+		if (i & 16)
+			coh_touch(b.bo);
+		fill(&b, b.bo->map, 0, 66, 4);
+		check(&b);
+		fill(&b, b.bo->map, 0, 64, 1);
+		check(&b);
+	}
+	teardown(&b);
+}
+
+static void mprotect_none(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	void *map = coh_map(b.bo, RW, SIZE);
+	int i;
+
+	for (i = 0; i < 6; i++) {
+		fill(&b, map, 0, 70, 20);
+		igt_assert(!mprotect(map, SIZE, PROT_NONE));
+		check(&b);
+		igt_assert(!mprotect(map, SIZE, i & 1 ? RW : PROT_WRITE));
+		fill(&b, map, 0, 80, 20);
+		check(&b);
+	}
+	unmap_pages(map, SIZE / PAGE);
+	teardown(&b);
+}
+
+/*
+ * A fault after the split must count pages from the buffer's start, not from
+ * the start of what is left of the mapping (defect G1).
+ */
+static void split_mprotect(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	char *map = map_pages(b.bo, RW, 4, 4);
+
+	igt_assert(!mprotect(map + PAGE, PAGE, PROT_READ));
+	fill(&b, map, 4, 7, 1);
+	fill(&b, map, 4, 4, 1);
+	check(&b);
+	pattern_assert(b.p, map, 4 * PAGE, 4 * PAGE);
+	unmap_pages(map, 4);
+	teardown(&b);
+}
+
+static void split_munmap(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	char *map = map_pages(b.bo, RW, 4, 4);
+
+	unmap_pages(map + PAGE, 1);
+	fill(&b, map, 4, 7, 1);
+	check(&b);
+	pattern_assert(b.p, map + 2 * PAGE, 6 * PAGE, 2 * PAGE);
+	unmap_pages(map, 1);
+	unmap_pages(map + 2 * PAGE, 2);
+	teardown(&b);
+}
+
+static void mremap_move(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	char *map = coh_map(b.bo, RW, SIZE), *to, *part;
+
+	fill(&b, map, 0, 50, 30);
+	to = mmap(NULL, SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	igt_assert(to != MAP_FAILED);
+	igt_assert(mremap(map, SIZE, SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, to) ==
+		   to);
+	check(&b);
+	fill(&b, to, 0, 60, 30);
+	check(&b);
+
+	/* a part of it, moved out of the middle, written before and after */
+	fill(&b, to, 0, 200, 8);
+	part = mmap(NULL, 4 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		    0);
+	igt_assert(part != MAP_FAILED);
+	igt_assert(mremap(to + 202 * PAGE, 4 * PAGE, 4 * PAGE,
+			  MREMAP_MAYMOVE | MREMAP_FIXED, part) == part);
+	check(&b);
+	fill(&b, part, 202, 203, 2);
+	fill(&b, to, 0, 207, 2);
+	check(&b);
+	unmap_pages(part, 4);
+	unmap_pages(to, 202);
+	unmap_pages(to + 206 * PAGE, SIZE / PAGE - 206);
+	teardown(&b);
+}
+
+/* Growing or duplicating a mapping of device memory is refused. */
+static void mremap_grow(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	char *map = map_pages(b.bo, RW, 10, 4);
+
+	fill(&b, map, 10, 11, 2);
+	igt_assert(mremap(map, 4 * PAGE, 8 * PAGE, MREMAP_MAYMOVE) ==
+		   MAP_FAILED);
+	igt_assert_eq(errno, EFAULT);
+	igt_assert(mremap(map, 0, 4 * PAGE, MREMAP_MAYMOVE) == MAP_FAILED);
+	igt_assert_eq(errno, EFAULT);
+	check(&b);
+	fill(&b, map, 10, 12, 2);
+	check(&b);
+	unmap_pages(map, 4);
+	teardown(&b);
+}
+
+static void mremap_shrink(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	char *map = map_pages(b.bo, RW, 10, 8);
+
+	fill(&b, map, 10, 10, 8);
+	igt_assert(mremap(map, 8 * PAGE, 4 * PAGE, 0) == map);
+	check(&b);
+	unmap_pages(map, 4);
+	teardown(&b);
+}
+
+/* Device memory is not dropped by advice; either way nothing is lost. */
+static void madvise_drop(struct coh_dev *dev)
+{
+	const int advice[] = {
+		MADV_DONTNEED, MADV_FREE, MADV_REMOVE, MADV_COLD, MADV_PAGEOUT,
+	};
+	struct buf b = setup(dev);
+	size_t i;
+
+	for (i = 0; i < sizeof(advice) / sizeof(advice[0]); i++) {
+		int ret;
+
+		fill(&b, b.bo->map, 0, 90, 8);
+		ret = madvise((char *)b.bo->map + 92 * PAGE, 4 * PAGE,
+			      advice[i]);
+		igt_debug("advice %d: %s\n", advice[i],
+			  ret ? strerror(errno) : "taken");
+		check(&b);
+	}
+	teardown(&b);
+}
+
+static void fork_both_write(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	int i;
+
+	for (i = 0; i < 6; i++) {
+		/* open, then closed entries are what the child inherits */
+		if (i & 1)
+			settle(&b);
+		else
+			fill(&b, b.bo->map, 0, 120, 8);
+		igt_fork(child, 1)
+			fill(&b, b.bo->map, 0, 124, 8);
+		fill(&b, b.bo->map, 0, 116, 8);
+		coh_touch(b.bo);
+		igt_waitchildren();
+		check(&b);
+	}
+	teardown(&b);
+}
+
+/* The child's mappings, and all they know, go with it. */
+static void child_exit(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	int i;
+
+	for (i = 0; i < 6; i++) {
+		if (i & 1)
+			settle(&b);
+		igt_fork(child, 2) {
+			void *map = coh_map(b.bo, RW, SIZE);
+
+			fill(&b, b.bo->map, 0, 300 + 32 * child, 16);
+			fill(&b, map, 0, 316 + 32 * child, 16);
+		}
+		igt_waitchildren();
+		check(&b);
+	}
+	teardown(&b);
+}
+
+static void child_exec(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	int ready[2], go[2], i;
+
+	for (i = 0; i < 4; i++) {
+		pid_t pid;
+		char c = 0;
+
+		if (i & 1)
+			settle(&b);
+		igt_assert(!pipe(ready) && !pipe(go));
+		pid = child_start();
+		if (!pid) {
+			/* sh tells that the exec is over, and lives on */
+			fill(&b, b.bo->map, 0, 400, 16);
+			dup2(go[0], 0);
+			dup2(ready[1], 1);
+			execl("/bin/sh", "sh", "-c", "echo; read x", NULL);
+			_exit(1);
+		}
+		igt_assert(read(ready[0], &c, 1) == 1 && c == '\n');
+		check(&b);
+		igt_assert(write(go[1], "\n", 1) == 1);
+		igt_assert_eq(child_wait(pid), 0);
+		close(ready[0]);
+		close(ready[1]);
+		close(go[0]);
+		close(go[1]);
+	}
+	teardown(&b);
+}
+
+static void child_killed(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	volatile uint32_t *stores;
+	int i;
+
+	stores = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	igt_assert(stores != MAP_FAILED);
+
+	for (i = 0; i < 5; i++) {
+		const uint64_t first = 500, n = 64;
+		uint64_t *words, k;
+		int status;
+		pid_t pid;
+
+		*stores = 0;
+		pid = child_start();
+		if (!pid) {
+			volatile uint64_t *to = b.bo->map;
+
+			/* a number, one page after the other, until killed */
+			for (k = 1; ; k++) {
+				to[(first + k % n) * PAGE / 8] = k;
+				*stores = k;
+			}
+		}
+		while (*stores < 1000)
+			usleep(1000);
+		kill(pid, SIGKILL);
+		status = child_wait(pid);
+		igt_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+
+		/* memory is what counts: the device must have the same */
+		words = b.bo->map;
+		for (k = first; k < first + n; k++)
+			b.p->want[k * PAGE / 8] = words[k * PAGE / 8];
+		k = *stores;
+		igt_assert_lte_u64(k, words[(first + k % n) * PAGE / 8]);
+		check(&b);
+	}
+	munmap((void *)stores, PAGE);
+	teardown(&b);
+}
+
+/*
+ * The kernel writes for another process. Mappings of device memory can refuse
+ * that; what they must not do is to take it and lose it.
+ */
+static void poke(struct coh_dev *dev,
+		 bool (*write_word)(pid_t pid, void *to, uint64_t word))
+{
+	struct buf b = setup(dev);
+	int i, taken = 0;
+
+	for (i = 0; i < 6; i++) {
+		const uint64_t off = (600 + i) * PAGE + 128;
+		char *to = (char *)b.bo->map + off;
+		uint64_t old = b.p->want[off / 8];
+		uint64_t word;
+		pid_t pid;
+
+		if (i & 1)
+			settle(&b);
+		pid = child_start();
+		if (!pid) {
+			ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+			raise(SIGSTOP);
+			_exit(0);
+		}
+		igt_assert(WIFSTOPPED(child_wait(pid)));
+
+		pattern_make(b.p, &word, off, 8);
+		if (write_word(pid, to, word)) {
+			igt_assert_eq_u64(*(volatile uint64_t *)to, word);
+			taken++;
+		} else {
+			b.p->want[off / 8] = old;
+		}
+		check(&b);
+		igt_assert(!ptrace(PTRACE_CONT, pid, NULL, NULL));
+		igt_assert_eq(child_wait(pid), 0);
+		check(&b);
+	}
+	igt_info("%d of %d writes were taken, the others refused\n", taken, i);
+	teardown(&b);
+}
+
+static bool write_ptrace(pid_t pid, void *to, uint64_t word)
+{
+	if (!ptrace(PTRACE_POKEDATA, pid, to, word))
+		return true;
+	igt_assert_eq(errno, EIO);
+	return false;
+}
+
+static bool write_vm(pid_t pid, void *to, uint64_t word)
+{
+	struct iovec local = { &word, sizeof(word) };
+	struct iovec remote = { to, sizeof(word) };
+
+	if (process_vm_writev(pid, &local, 1, &remote, 1, 0) == sizeof(word))
+		return true;
+	igt_assert_eq(errno, EFAULT);
+	return false;
+}
+
+static bool write_proc_mem(pid_t pid, void *to, uint64_t word)
+{
+	char path[32];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	igt_assert(fd >= 0);
+	n = pwrite(fd, &word, sizeof(word), (uintptr_t)to);
+	if (n < 0)
+		igt_assert_eq(errno, EIO);
+	close(fd);
+	return n == sizeof(word);
+}
+
+static void poke_ptrace(struct coh_dev *dev)
+{
+	poke(dev, write_ptrace);
+}
+
+static void poke_vm(struct coh_dev *dev)
+{
+	poke(dev, write_vm);
+}
+
+static void poke_proc_mem(struct coh_dev *dev)
+{
+	poke(dev, write_proc_mem);
+}
+
+/* The kernel's own stores, by copy_to_user() into the mapping. */
+static void read_into(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	const uint64_t off = 333 * PAGE + 512, len = 9 * PAGE;
+	FILE *f = tmpfile();
+	char *data = malloc(len);
+	int i;
+
+	igt_assert(f && data);
+	for (i = 0; i < 6; i++) {
+		if (i & 1)
+			settle(&b);
+		pattern_make(b.p, data, off, len);
+		igt_assert(pwrite(fileno(f), data, len, 0) == (ssize_t)len);
+		igt_assert(pread(fileno(f), (char *)b.bo->map + off, len, 0) ==
+			   (ssize_t)len);
+		check(&b);
+	}
+	free(data);
+	fclose(f);
+	teardown(&b);
+}
+
+/*
+ * Direct I/O pins pages, which mappings of device memory refuse; a kernel that
+ * takes it must see the stores. The file read is this program.
+ */
+static void direct_io(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	const uint64_t off = 700 * PAGE, len = 2 * PAGE;
+	char *map = (char *)b.bo->map + off, *data = malloc(len);
+	int fd = open("/proc/self/exe", O_RDONLY | O_DIRECT | O_CLOEXEC);
+	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	igt_require_f(fd >= 0, "no direct I/O on this program's file: %s\n",
+		      strerror(errno));
+	igt_assert(data && pread(file, data, len, 0) == (ssize_t)len);
+	n = pread(fd, map, len, 0);
+	if (n == (ssize_t)len)
+		memcpy((char *)b.p->want + off, data, len);
+	else
+		igt_assert(n < 0 && errno == EFAULT);
+	igt_info("direct I/O is %s\n", n < 0 ? "refused" : "taken");
+	check(&b);
+	free(data);
+	close(file);
+	close(fd);
+	teardown(&b);
+}
+
+static void *map_dmabuf(int fd)
+{
+	void *map = mmap(NULL, SIZE, RW, MAP_SHARED, fd, 0);
+
+	igt_assert_f(map != MAP_FAILED, "mmap of the dma-buf: %s\n",
+		     strerror(errno));
+	return map;
+}
+
+/* The exported file has an address space of its own, if nobody sees to it. */
+static void dmabuf_mmap(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	int fd = coh_export(b.bo), i;
+	void *map = map_dmabuf(fd);
+
+	for (i = 0; i < 10; i++) {
+		if (i & 1)
+			settle(&b);
+		fill(&b, map, 0, 40 * i, 3);
+		fill(&b, b.bo->map, 0, 40 * i + 3, 3);
+		check(&b);
+		fill(&b, map, 0, 40 * i, 5);
+		check(&b);
+	}
+
+	/* no mapping but the dma-buf's, and it is gone when it matters */
+	coh_unmap(b.bo);
+	fill(&b, map, 0, 900, 8);
+	unmap_pages(map, SIZE / PAGE);
+	close(fd);
+	b.bo->map = coh_map(b.bo, RW, SIZE);
+	check(&b);
+	teardown(&b);
+}
+
+/* Unlike a DRM file, a dma-buf can be mapped from any page on. */
+static void dmabuf_mmap_part(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	int fd = coh_export(b.bo), i;
+	struct rng r = rng_new(4);
+
+	for (i = 0; i < 20; i++) {
+		uint64_t first = 1 + rng_below(&r, SIZE / PAGE - 9);
+		uint64_t page = first + rng_below(&r, 8);
+		void *map = mmap(NULL, 8 * PAGE, RW, MAP_SHARED, fd,
+				 first * PAGE);
+
+		igt_assert(map != MAP_FAILED);
+		fill(&b, map, first, page, 1);
+		if (i & 1)
+			check(&b);
+		fill(&b, map, first, first + 7, 1);
+		unmap_pages(map, 8);
+		check(&b);
+	}
+	close(fd);
+	teardown(&b);
+}
+
+static void dmabuf_mmap_first(struct coh_dev *dev)
+{
+	struct coh_bo *bo = coh_create(dev, SIZE);
+	struct buf b = {
+		.dev = dev,
+		.bo = bo,
+		.snap = coh_create_plain(dev, SIZE),
+		.p = pattern_new(SIZE),
+	};
+	int fd = coh_export(bo);
+	void *map;
+
+	/* exported and written before any other mapping or submission */
+	coh_unmap(bo);
+	map = map_dmabuf(fd);
+	pattern_fill(b.p, map, 0, SIZE);
+	bo->map = map;
+	check(&b);
+	fill(&b, map, 0, 900, 8);
+	check(&b);
+	close(fd);
+	teardown(&b);
+}
+
+/* The dma-buf alone keeps the buffer, and what it has to upload. */
+static void dmabuf_reimport(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	int i, fd;
+
+	for (i = 0; i < 4; i++) {
+		settle(&b);
+		fd = coh_export(b.bo);
+		fill(&b, b.bo->map, 0, 77 + i, 20);
+		coh_destroy(b.bo);
+		b.bo = coh_import(dev, fd);
+		close(fd);
+		check(&b);
+		fill(&b, b.bo->map, 0, 99 + i, 20);
+		check(&b);
+	}
+	teardown(&b);
+}
+
+/* A mapping outlives the file it was made through. */
+static void closed_file(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	struct coh_dev *other = coh_open_again(dev);
+	int fd = coh_export(b.bo);
+	struct coh_bo *theirs = coh_import(other, fd);
+	void *map = theirs->map;
+
+	close(fd);
+	theirs->map = NULL;
+	fill(&b, map, 0, 10, 8);
+	coh_close(other);
+	check(&b);
+	fill(&b, map, 0, 14, 8);
+	check(&b);
+	unmap_pages(map, SIZE / PAGE);
+	teardown(&b);
+}
+
+/* Any of the contexts that share a buffer submits what any of them wrote. */
+static void two_contexts(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	struct coh_dev *other = coh_open_again(dev);
+	int fd = coh_export(b.bo), i;
+	struct buf theirs = {
+		.dev = other,
+		.bo = coh_import(other, fd),
+		.snap = coh_create_plain(other, SIZE),
+		.p = b.p,
+	};
+
+	for (i = 0; i < 10; i++) {
+		fill(&b, b.bo->map, 0, 10 * i, 6);
+		fill(&b, theirs.bo->map, 0, 10 * i + 6, 6);
+		if (i & 1) {
+			check(&b);
+			check(&theirs);
+		} else {
+			check(&theirs);
+			check(&b);
+		}
+	}
+	close(fd);
+	coh_close(other);
+	teardown(&b);
+}
+
+static void send_fd(int socket, int fd)
+{
+	char control[CMSG_SPACE(sizeof(fd))] = { 0 };
+	struct iovec iov = { "x", 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	igt_assert(sendmsg(socket, &msg, 0) == 1);
+}
+
+static int receive_fd(int socket)
+{
+	char control[CMSG_SPACE(sizeof(int))], x;
+	struct iovec iov = { &x, 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *c;
+	int fd;
+
+	igt_assert(recvmsg(socket, &msg, 0) == 1);
+	c = CMSG_FIRSTHDR(&msg);
+	igt_assert(c && c->cmsg_type == SCM_RIGHTS);
+	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	return fd;
+}
+
+/* A process that got the buffer over a socket, with a device of its own. */
+static void other_process(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	int pair[2], fd;
+	char c;
+
+	igt_assert(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	igt_fork(child, 1) {
+		struct coh_dev *mine = coh_open_again(dev);
+		struct buf theirs = { .dev = mine, .p = b.p };
+		void *map;
+
+		fd = receive_fd(pair[1]);
+		theirs.bo = coh_import(mine, fd);
+		theirs.snap = coh_create_plain(mine, SIZE);
+		map = map_dmabuf(fd);
+		/* what the parent wrote, by the child's submission */
+		check(&theirs);
+		fill(&theirs, theirs.bo->map, 0, 800, 8);
+		fill(&theirs, map, 0, 808, 8);
+		/* and the child's by the parent's, while it lives ... */
+		igt_assert(write(pair[1], "a", 1) == 1);
+		igt_assert(read(pair[1], &c, 1) == 1);
+		fill(&theirs, theirs.bo->map, 0, 804, 8);
+		/* ... and when all that is the child's is gone */
+	}
+	fill(&b, b.bo->map, 0, 790, 8);
+	fd = coh_export(b.bo);
+	send_fd(pair[0], fd);
+	close(fd);
+	igt_assert(read(pair[0], &c, 1) == 1);
+	check(&b);
+	igt_assert(write(pair[0], "b", 1) == 1);
+	igt_waitchildren();
+	check(&b);
+	close(pair[0]);
+	close(pair[1]);
+	teardown(&b);
+}
+
+static const struct coh_subtest subtests[] = {
+	{ "two-vmas", "C1: two mappings of a buffer in one process", two_vmas },
+	{ "two-processes", "C1: three processes write the same pages",
+	  two_processes },
+	{ "read-only-first",
+	  "C1: mappings that cannot be written beside one that can (defect 4)",
+	  read_only_first },
+	{ "private-refused", "C1: private mappings are refused",
+	  private_refused },
+	{ "partial", "C1, C3: mappings of a few pages (defect G1)", partial },
+	{ "beyond-the-end", "C1: a mapping longer than the buffer is refused",
+	  beyond_the_end },
+	{ "populate", "C1: a mapping filled ahead by MAP_POPULATE", populate },
+	{ "munmap",
+	  "C3: pages unmapped between write and submission (defect V2)",
+	  munmap_all },
+	{ "munmap-repeatedly",
+	  "C3: many short mappings between two submissions (defect V2)",
+	  munmap_repeatedly },
+	{ "munmap-hole",
+	  "C3: a hole in the middle of what was written (defects V2, G1)",
+	  munmap_hole },
+	{ "map-fixed",
+	  "C3: another mapping put over written pages (defect V2)",
+	  map_fixed },
+	{ "mprotect-roundtrip",
+	  "C3: made read-only and writable again, then written (defect 5)",
+	  mprotect_roundtrip },
+	{ "mprotect-none", "C3: made inaccessible after the write",
+	  mprotect_none },
+	{ "split-mprotect",
+	  "C1: fault behind a page of other protection (defect G1)",
+	  split_mprotect },
+	{ "split-munmap", "C1: fault behind an unmapped page (defect G1)",
+	  split_munmap },
+	{ "mremap-move", "C3: written pages moved to another address",
+	  mremap_move },
+	{ "mremap-grow", "C3: growing and duplicating are refused",
+	  mremap_grow },
+	{ "mremap-shrink", "C3: written pages cut off by mremap",
+	  mremap_shrink },
+	{ "madvise", "C3: advice to drop written pages", madvise_drop },
+	{ "fork", "C1, C3: parent and child write after fork",
+	  fork_both_write },
+	{ "child-exit", "C3: the writer has exited before the submission",
+	  child_exit },
+	{ "child-exec", "C3: the writer has become another program",
+	  child_exec },
+	{ "child-killed", "C3: stores completed before SIGKILL",
+	  child_killed },
+	{ "poke-ptrace",
+	  "C1: PTRACE_POKEDATA is refused (EIO) or seen (defect 9)",
+	  poke_ptrace },
+	{ "poke-process-vm",
+	  "C1: process_vm_writev is refused (EFAULT) or seen (defect 9)",
+	  poke_vm },
+	{ "poke-proc-mem",
+	  "C1: a write to /proc/pid/mem is refused (EIO) or seen (defect 9)",
+	  poke_proc_mem },
+	{ "read-into", "C1: read(2) of a file into the mapping", read_into },
+	{ "direct-io",
+	  "C1: O_DIRECT into the mapping is refused (EFAULT) or seen",
+	  direct_io },
+	{ "dmabuf-mmap", "C1, C3: mappings of the dma-buf (defect G2)",
+	  dmabuf_mmap },
+	{ "dmabuf-mmap-part",
+	  "C1, C3: mappings of some of the dma-buf's pages (defects G1, G2)",
+	  dmabuf_mmap_part },
+	{ "dmabuf-mmap-first",
+	  "C1: the dma-buf's mapping is the first (defects G2, V1)",
+	  dmabuf_mmap_first },
+	{ "dmabuf-reimport", "C3: only the dma-buf is left for a while",
+	  dmabuf_reimport },
+	{ "closed-file", "C1, C3: a mapping whose DRM file is closed",
+	  closed_file },
+	{ "two-contexts", "C1: one buffer in the submissions of two contexts",
+	  two_contexts },
+	{ "other-process",
+	  "C1, C3: a buffer sent to a process with its own device file",
+	  other_process },
+};
+
+igt_main
+{
+	coh_subtests(subtests, sizeof(subtests) / sizeof(subtests[0]));
+}
