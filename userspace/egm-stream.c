@@ -56,7 +56,7 @@ static struct options {
 
 /* What the parameter does to GL: known, or the reason why not. */
 struct gl_state {
-	bool known;
+	bool tried, known;
 	struct gl_context gl;
 	char why[256];
 };
@@ -68,6 +68,7 @@ struct buffer_result {
 static struct result {
 	struct gpu_device device;
 	int parameter;		/* as found: -1 there is none */
+	bool feature;		/* the parameter is on for the run */
 	struct gl_state off, on;
 
 	struct scene_wrong wrong;
@@ -152,6 +153,20 @@ static void cannot_run(const char *format, ...)
 	exit(EXIT_CANNOT);
 }
 
+/* For what cannot be a matter of the machine. */
+__attribute__((format(printf, 1, 2), noreturn))
+static void die(const char *format, ...)
+{
+	va_list args;
+
+	fputs("egm-stream: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	exit(EXIT_FAILED);
+}
+
 static double now(void)
 {
 	struct timespec ts;
@@ -208,6 +223,7 @@ static void probe_finish(struct gl_state *state, FILE *f, pid_t pid)
 	struct gl_context *gl = &state->gl;
 	int major, minor, storage, status;
 
+	state->tried = true;
 	state->known = fscanf(f, "version %d.%d buffer_storage %d version_string %127[^\n] "
 			      "renderer %127[^\n]", &major, &minor, &storage,
 			      gl->version_string, gl->renderer) == 5;
@@ -237,16 +253,18 @@ static int open_both(const struct gpu_device *dev, int *off)
 	sigprocmask(SIG_SETMASK, &all, &before);
 	if (r.parameter < 0) {
 		snprintf(r.off.why, sizeof(r.off.why),
-			 "the kernel driver has no parameter coherent");
+			 "not tried: the kernel driver has no parameter coherent");
 	} else if (dev->fd >= 0) {
-		snprintf(r.off.why, sizeof(r.off.why), "the node was opened elsewhere");
+		snprintf(r.off.why, sizeof(r.off.why), "not tried: the node was opened elsewhere");
 	} else if (gpu_coherent_set(dev, false)) {
 		snprintf(r.off.why, sizeof(r.off.why),
-			 "cannot write the parameter coherent: %s", strerror(errno));
+			 "not tried: cannot write the parameter coherent: %s",
+			 strerror(errno));
 	} else {
 		*off = gpu_device_open(dev);
 		gpu_coherent_set(dev, true);
 	}
+	r.feature = gpu_coherent_get(dev) == 1;
 	fd = gpu_device_open(dev);
 	if (*off >= 0)
 		gpu_coherent_set(dev, r.parameter);
@@ -269,7 +287,8 @@ static void start_gl(void)
 		if (fd < 0)
 			cannot_run("cannot open %s: %s", r.device.path, strerror(errno));
 	} else {
-		snprintf(r.off.why, sizeof(r.off.why), "software rendering has no kernel driver");
+		snprintf(r.off.why, sizeof(r.off.why),
+			 "not tried: software rendering has no kernel driver");
 	}
 	if (off >= 0) {
 		child = probe_start(off, &pid);
@@ -296,13 +315,12 @@ static void check_gl(void)
 		      "parameter off: OpenGL %s, GL_ARB_buffer_storage %s",
 		      off->version_string, off->buffer_storage ? "yes" : "no");
 	else
-		check("off-is-stock", "C1", r.parameter < 0 || r.off.why[0] ? SKIP : FAIL,
-		      "%s", r.off.why);
+		check("off-is-stock", "C1", r.off.tried ? FAIL : SKIP, "%s", r.off.why);
 
-	/* Without the parameter the driver promised nothing. */
-	check("gl-version", "C1", on->version >= 45 ? PASS : r.parameter < 0 ? SKIP : FAIL,
+	/* Without the feature the driver promised nothing. */
+	check("gl-version", "C1", on->version >= 45 ? PASS : r.feature ? FAIL : SKIP,
 	      "OpenGL %s, 4.5 wanted", on->version_string);
-	check("buffer-storage", "C1", on->buffer_storage ? PASS : r.parameter < 0 ? SKIP : FAIL,
+	check("buffer-storage", "C1", on->buffer_storage ? PASS : r.feature ? FAIL : SKIP,
 	      "GL_ARB_buffer_storage %s", on->buffer_storage ? "yes" : "no");
 }
 
@@ -528,13 +546,13 @@ static void report_gl(void)
 	say("device     %s (%s), %s", r.device.path[0] ? r.device.path : "none",
 	    r.device.driver, r.on.gl.renderer);
 	say("coherent   %s", r.parameter < 0 ? "the kernel driver has no such parameter" :
-	    r.parameter ? "on, as found" : "off, as found; on for this run");
+	    r.parameter ? "on" : r.feature ? "off, but on for this run" : "off");
 	if (r.off.known)
 		say("off        OpenGL %s, GL_ARB_buffer_storage %s",
 		    r.off.gl.version_string, yes_no[r.off.gl.buffer_storage]);
 	else
-		say("off        not tried: %s", r.off.why);
-	say("%-10s OpenGL %s, GL_ARB_buffer_storage %s", r.parameter < 0 ? "here" : "on",
+		say("off        %s", r.off.why);
+	say("%-10s OpenGL %s, GL_ARB_buffer_storage %s", r.feature ? "on" : "here",
 	    r.on.gl.version_string, yes_no[r.on.gl.buffer_storage]);
 }
 
@@ -613,6 +631,9 @@ static int report_checks(void)
 			printf("# %s: %s\n", c->name, c->text);
 			printf("%sok %d %s (%s)\n", c->verdict == FAIL ? "not " : "", i + 1,
 			       c->name, c->clause);
+		} else if (c->verdict == FAIL) {
+			fprintf(stderr, "egm-stream: %s (%s) failed: %s\n", c->name, c->clause,
+				c->text);
 		}
 	}
 	return failed ? EXIT_FAILED : 0;
@@ -741,7 +762,7 @@ static void pictures(const struct scene *s, const struct frame_cost *cost,
 		 (double)r.mapped / s->page_size, r.on.gl.renderer);
 	if (picture_frame(in_out("frame.png"), shown, opt.width, opt.height) ||
 	    picture_dirty(in_out("dirty.png"), s, opt.frames, cost, r.have_counters, subtitle))
-		cannot_run("cannot write pictures to %s", opt.out);
+		die("cannot write the pictures to %s", opt.out);
 }
 
 static void write_json(const struct scene *s, const struct frame_cost *cost)
@@ -749,10 +770,10 @@ static void write_json(const struct scene *s, const struct frame_cost *cost)
 	FILE *f = fopen(in_out("result.json"), "we");
 
 	if (!f)
-		cannot_run("cannot write %s: %s", in_out("result.json"), strerror(errno));
+		die("cannot write %s: %s", in_out("result.json"), strerror(errno));
 	json(f, s, cost);
 	if (fclose(f))
-		cannot_run("cannot write %s: %s", in_out("result.json"), strerror(errno));
+		die("cannot write %s: %s", in_out("result.json"), strerror(errno));
 	if (opt.output == OUTPUT_JSON)
 		json(stdout, s, cost);
 }
@@ -932,16 +953,17 @@ int main(int argc, char **argv)
 		fd = r.device.path[0] ? gpu_device_open(&r.device) : -1;
 		return probe(fd);
 	}
-	if (mkdir(opt.out, 0777) && errno != EEXIST)
-		cannot_run("cannot make %s: %s", opt.out, strerror(errno));
+	if ((mkdir(opt.out, 0777) && errno != EEXIST) || access(opt.out, W_OK))
+		cannot_run("cannot write to %s: %s (see --out)", opt.out, strerror(errno));
 
 	start_gl();
 	if (!r.on.gl.buffer_storage) {
-		if (opt.output != OUTPUT_KTAP || r.parameter < 0)
+		if (opt.output != OUTPUT_KTAP || !r.feature)
 			cannot_run("OpenGL %s has no GL_ARB_buffer_storage: the kernel driver "
-				   "gives no coherent buffers (%s)", r.on.gl.version_string,
-				   r.parameter < 0 ? "it has no parameter coherent" :
-				   "its parameter coherent is there, so it should");
+				   "%s", r.on.gl.version_string, r.parameter < 0 ?
+				   "has no coherent buffers (no parameter coherent)" : r.feature ?
+				   "does not give it, though its parameter coherent is on" :
+				   "has its parameter coherent off");
 		printf("KTAP version 1\n1..%d\n", GL_CHECKS);
 		report_gl();
 		check_gl();
@@ -957,16 +979,18 @@ int main(int argc, char **argv)
 	shown = calloc(opt.width * opt.height, 4);
 	if (!cost || !shown)
 		abort();
-	if (scene_create(&s, err, sizeof(err)))
-		cannot_run("%s", err);
-	r.have_counters = !gpu_counters_read(&r.device, &c, r.no_counters,
-					     sizeof(r.no_counters));
 
 	if (opt.output == OUTPUT_KTAP)
 		printf("KTAP version 1\n1..%d\n", GL_CHECKS + RUN_CHECKS);
 	report_gl();
-	stream(&s, cost, shown);
 	check_gl();
+	r.have_counters = !gpu_counters_read(&r.device, &c, r.no_counters,
+					     sizeof(r.no_counters));
+	if (scene_create(&s, err, sizeof(err))) {
+		check("frames-finish", "C1", FAIL, "%s", err);
+		return report_checks();
+	}
+	stream(&s, cost, shown);
 	if (r.hung) {
 		check("frames-finish", "C1", FAIL, "a frame did not end within 60 s");
 	} else {
