@@ -7,7 +7,7 @@
 #include "picture.h"
 
 #define LEFT 190
-#define RIGHT 150
+#define RIGHT 176
 #define PLOT 960
 #define TOP 104
 #define GAP 14
@@ -16,8 +16,8 @@
 
 static const int band_height[SCENE_NUM_BUFFERS] = {
 	[SCENE_VERTEX] = 72, [SCENE_INDEX] = 88, [SCENE_UNIFORM] = 30,
-	[SCENE_INSTANCE] = 30, [SCENE_SPARSE] = 256, [SCENE_STATIC] = 60,
-	[SCENE_IDLE] = 60
+	[SCENE_INSTANCE] = 30, [SCENE_SPARSE] = 256, [SCENE_STATIC] = 64,
+	[SCENE_IDLE] = 64
 };
 
 static const char *const band_note[SCENE_NUM_BUFFERS] = {
