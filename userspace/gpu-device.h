@@ -39,7 +39,7 @@ int gpu_coherent_set(const struct gpu_device *dev, bool on);
 	X(pages_marked) X(chunks_opened) X(chunks_closed)		\
 	X(ptes_scanned) X(notifier_ranges) X(tlb_flushes)		\
 	X(pages_harvested)						\
-	X(uploads) X(upload_bytes) X(upload_ranges) X(upload_errors)
+	X(uploads) X(upload_bytes) X(upload_ranges)
 
 enum gpu_counter {
 #define X(name) GPU_##name,
