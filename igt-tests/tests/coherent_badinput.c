@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Requests for coherent buffers that are wrong in any of their words: the
+ * right errno, nothing kept, and the device as good as before.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "coherent.h"
+#include "igt_core.h"
+#include "pattern.h"
+#include "virtgpu.h"
+
+IGT_TEST_DESCRIPTION("Coherent buffers of virtio-gpu: bad requests");
+
+#define SIZE KiB(64)
+
+/* Which word of a valid request for SIZE bytes is replaced. */
+enum field {
+	DWORD,		/* + enum virtgpu_blob_dword */
+	ARG = 100,	/* + offset in the ioctl's argument */
+};
+
+#define DW(name) (DWORD + BLOB_##name)
+#define ARG32(name) \
+	(ARG + offsetof(struct drm_virtgpu_resource_create_blob, name)), 4
+#define ARG64(name) \
+	(ARG + offsetof(struct drm_virtgpu_resource_create_blob, name)), 8
+#define HEADER(cmd, len) DW(HEADER), 4, VIRGL_CMD(cmd, len)
+#define CREATE VIRGL_CCMD_PIPE_RESOURCE_CREATE
+#define LEN VIRGL_PIPE_RESOURCE_CREATE_LEN
+
+struct bad {
+	const char *what;
+	unsigned int field, bytes;
+	uint64_t value;
+};
+
+static const struct bad bad_words[] = {
+	{ "size 0", ARG64(size), 0 },
+	{ "size below the width", ARG64(size), SIZE - PAGE },
+	{ "size below the width by a byte", ARG64(size), SIZE - 1 },
+	{ "size all ones", ARG64(size), UINT64_MAX },
+	{ "size that overflows when rounded to pages", ARG64(size),
+	  UINT64_MAX - PAGE + 2 },
+	{ "size of the last page", ARG64(size), -PAGE },
+	{ "size 2^63", ARG64(size), UINT64_C(1) << 63 },
+	{ "size 2^32", ARG64(size), UINT64_C(1) << 32 },
+	{ "size that is good in its low 32 bits", ARG64(size),
+	  (UINT64_C(1) << 32) + SIZE },
+	{ "size 2^32 - 1, that rounds to 2^32", ARG64(size), UINT32_MAX },
+
+	{ "cmd_size 0", ARG32(cmd_size), 0 },
+	{ "cmd_size of the header", ARG32(cmd_size), 4 },
+	{ "cmd_size of a dword less", ARG32(cmd_size), 44 },
+	{ "cmd_size of a byte less", ARG32(cmd_size), 47 },
+	{ "cmd_size of a byte more", ARG32(cmd_size), 49 },
+	{ "cmd_size of a dword more", ARG32(cmd_size), 52 },
+	{ "cmd_size of two commands", ARG32(cmd_size), 96 },
+	{ "cmd_size of a page", ARG32(cmd_size), PAGE },
+	{ "cmd_size 2^31", ARG32(cmd_size), 1u << 31 },
+	{ "cmd_size near 2^32", ARG32(cmd_size), UINT32_MAX - 3 },
+	{ "cmd_size all ones", ARG32(cmd_size), UINT32_MAX },
+
+	{ "header 0", DW(HEADER), 4, 0 },
+	{ "header all ones", DW(HEADER), 4, UINT32_MAX },
+	{ "another command", HEADER(VIRGL_CCMD_RESOURCE_COPY_REGION, LEN) },
+	{ "an unknown command", HEADER(0xff, LEN) },
+	{ "command length 0", HEADER(CREATE, 0) },
+	{ "command length below", HEADER(CREATE, LEN - 1) },
+	{ "command length above", HEADER(CREATE, LEN + 1) },
+	{ "command length at its most", HEADER(CREATE, 0xffff) },
+	{ "an object type in the header",
+	  HEADER(CREATE | 1 << 8, LEN) },
+
+	{ "a 1D texture", DW(TARGET), 4, 1 },
+	{ "a 2D texture", DW(TARGET), 4, PIPE_TEXTURE_2D },
+	{ "a 3D texture", DW(TARGET), 4, 3 },
+	{ "a cube array", DW(TARGET), 4, 8 },
+	{ "an unknown target", DW(TARGET), 4, 9 },
+	{ "target all ones", DW(TARGET), 4, UINT32_MAX },
+
+	{ "format all ones", DW(FORMAT), 4, UINT32_MAX },
+	{ "a format beyond any", DW(FORMAT), 4, 1 << 16 },
+
+	{ "bind depth and stencil", DW(BIND), 4, 1 << 0 },
+	{ "bind render target", DW(BIND), 4, 1 << 1 },
+	{ "bind undefined bit 2", DW(BIND), 4, 1 << 2 },
+	{ "bind display target", DW(BIND), 4, 1 << 7 },
+	{ "bind cursor", DW(BIND), 4, 1 << 16 },
+	{ "bind scanout", DW(BIND), 4, 1 << 18 },
+	{ "bind shared", DW(BIND), 4, 1 << 20 },
+	{ "bind the highest bit", DW(BIND), 4, 1u << 31 },
+	{ "bind all ones", DW(BIND), 4, UINT32_MAX },
+
+	{ "width 0", DW(WIDTH), 4, 0 },
+	{ "width above the size", DW(WIDTH), 4, SIZE + 1 },
+	{ "width 2^31", DW(WIDTH), 4, 1u << 31 },
+	{ "width all ones", DW(WIDTH), 4, UINT32_MAX },
+	{ "height 0", DW(HEIGHT), 4, 0 },
+	{ "height 2", DW(HEIGHT), 4, 2 },
+	{ "height all ones", DW(HEIGHT), 4, UINT32_MAX },
+	{ "depth 0", DW(DEPTH), 4, 0 },
+	{ "depth 2", DW(DEPTH), 4, 2 },
+	{ "depth all ones", DW(DEPTH), 4, UINT32_MAX },
+	{ "array size 0", DW(ARRAY_SIZE), 4, 0 },
+	{ "array size 2", DW(ARRAY_SIZE), 4, 2 },
+	{ "array size all ones", DW(ARRAY_SIZE), 4, UINT32_MAX },
+	{ "last level 1", DW(LAST_LEVEL), 4, 1 },
+	{ "last level all ones", DW(LAST_LEVEL), 4, UINT32_MAX },
+	{ "4 samples", DW(NR_SAMPLES), 4, 4 },
+	{ "samples all ones", DW(NR_SAMPLES), 4, UINT32_MAX },
+	{ "flag y-0-top", DW(FLAGS), 4, 1 | VIRGL_FLAG_MAP_PERSISTENT },
+	{ "an unknown flag", DW(FLAGS), 4, 1 << 3 | VIRGL_FLAG_MAP_COHERENT },
+	{ "flags all ones", DW(FLAGS), 4, UINT32_MAX },
+	{ "another blob id in the command", DW(ID), 4, 2 },
+	{ "another blob id in the request", ARG64(blob_id), 2 },
+	{ "a blob id that is the same in its low 32 bits", ARG64(blob_id),
+	  (UINT64_C(1) << 32) + 1 },
+
+	{ "no blob flag", ARG32(blob_flags), 0 },
+	{ "not mappable, shareable", ARG32(blob_flags), 2 },
+	{ "not mappable, cross device", ARG32(blob_flags), 4 },
+	{ "mappable and shareable", ARG32(blob_flags), 3 },
+	{ "mappable and cross device", ARG32(blob_flags), 5 },
+	{ "all blob flags", ARG32(blob_flags), 7 },
+	{ "an unknown blob flag", ARG32(blob_flags), 1 | 8 },
+	{ "blob flags all ones", ARG32(blob_flags), UINT32_MAX },
+
+	{ "blob memory 0", ARG32(blob_mem), 0 },
+	{ "blob memory of the guest", ARG32(blob_mem), VIRTGPU_BLOB_MEM_GUEST },
+	{ "blob memory of both", ARG32(blob_mem),
+	  VIRTGPU_BLOB_MEM_HOST3D_GUEST },
+	{ "blob memory 99", ARG32(blob_mem), 99 },
+	{ "blob memory all ones", ARG32(blob_mem), UINT32_MAX },
+};
+
+/* A valid request, with room for what a too large cmd_size asks to be read. */
+struct request {
+	struct virtgpu_blob blob;
+	uint8_t more[2 * PAGE];
+};
+
+static struct request *request_new(void)
+{
+	struct request *req = calloc(1, sizeof(*req));
+
+	igt_assert(req);
+	return req;
+}
+
+static void request_init(struct request *req)
+{
+	virtgpu_blob_init(&req->blob, SIZE);
+	/* what "two commands" has as its second */
+	memcpy(req->more, req->blob.cmd, sizeof(req->blob.cmd));
+}
+
+static int request_bad(int fd, struct request *req, const struct bad *bad)
+{
+	request_init(req);
+	if (bad->field < ARG)
+		req->blob.cmd[bad->field - DWORD] = bad->value;
+	else
+		memcpy((char *)&req->blob.arg + bad->field - ARG, &bad->value,
+		       bad->bytes);
+	return virtgpu_blob_create(fd, &req->blob);
+}
+
+static struct coh_dev *open_virtgpu(void)
+{
+	struct coh_dev *dev = coh_open();
+
+	igt_require_f(dev->drv == &coh_virtio_gpu,
+		      "these are virtio-gpu's requests\n");
+	return dev;
+}
+
+/* A buffer can be made, and does what it should. */
+static void assert_works(struct coh_dev *dev, uint32_t handle)
+{
+	struct coh_bo *bo = coh_create(dev, SIZE);
+	struct coh_bo *snap = coh_create_plain(dev, SIZE);
+	struct pattern *p = pattern_new(SIZE);
+
+	/* the lowest free handle: none was kept by a failed request */
+	igt_assert_eq(bo->handle, handle);
+	pattern_fill(p, bo->map, 0, SIZE);
+	coh_snapshot(bo, snap);
+	pattern_assert(p, coh_fetch(snap), 0, SIZE);
+	coh_destroy(bo);
+	coh_destroy(snap);
+	pattern_free(p);
+}
+
+static uint32_t free_handle(struct coh_dev *dev)
+{
+	struct coh_bo *bo = coh_create(dev, SIZE);
+	uint32_t handle = bo->handle;
+
+	coh_destroy(bo);
+	return handle;
+}
+
+static void words(void)
+{
+	struct coh_dev *dev = open_virtgpu();
+	uint32_t handle = free_handle(dev);
+	struct request *req = request_new();
+	int failures = 0;
+	size_t i;
+
+	for (i = 0; i < sizeof(bad_words) / sizeof(bad_words[0]); i++) {
+		int ret = request_bad(dev->fd, req, &bad_words[i]);
+
+		if (ret == -EINVAL)
+			continue;
+		igt_warn("%s: %s\n", bad_words[i].what, strerror(-ret));
+		failures++;
+		if (!ret)
+			drmCloseBufferHandle(dev->fd,
+					     req->blob.arg.bo_handle);
+	}
+	igt_assert_f(!failures, "%d requests were not refused with EINVAL\n",
+		     failures);
+	assert_works(dev, handle);
+	free(req);
+	coh_close(dev);
+}
+
+static void pointers(void)
+{
+	struct coh_dev *dev = open_virtgpu();
+	uint32_t handle = free_handle(dev);
+	struct virtgpu_blob blob;
+	char *page = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const uint64_t bad[] = {
+		0, 8, UINT64_MAX - 3, UINT64_C(0xffff888000000000),
+		(uintptr_t)page + PAGE, (uintptr_t)page + PAGE - 44,
+	};
+	size_t i;
+
+	igt_assert(page != MAP_FAILED && !munmap(page + PAGE, PAGE));
+	virtgpu_blob_init(&blob, SIZE);
+	memcpy(page + PAGE - 44, blob.cmd, 44);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		blob.arg.cmd = bad[i];
+		igt_assert_eq(virtgpu_blob_create(dev->fd, &blob), -EFAULT);
+	}
+
+	/* as good as any, though not aligned and at the end of memory */
+	blob.arg.cmd = (uintptr_t)page + PAGE - sizeof(blob.cmd) - 1;
+	memcpy(page + PAGE - sizeof(blob.cmd) - 1, blob.cmd, sizeof(blob.cmd));
+	igt_assert_eq(virtgpu_blob_create(dev->fd, &blob), 0);
+	drmCloseBufferHandle(dev->fd, blob.arg.bo_handle);
+
+	munmap(page, PAGE);
+	assert_works(dev, handle);
+	coh_close(dev);
+}
+
+static void handles(void)
+{
+	struct coh_dev *dev = open_virtgpu();
+	struct coh_bo *bo = coh_create(dev, SIZE);
+	const uint32_t bad[] = { 0, bo->handle + 1000, UINT32_MAX };
+	uint32_t nop = 0, closed;
+	uint64_t offset;
+	size_t i;
+
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		uint32_t list[2] = { bo->handle, bad[i] };
+
+		igt_assert_eq(virtgpu_execbuffer(dev->fd, &nop, 4, list, 2),
+			      -ENOENT);
+		igt_assert_eq(virtgpu_transfer_from_host(dev->fd, bad[i], 0,
+							 PAGE), -ENOENT);
+		igt_assert_eq(dev->drv->mmap_offset(dev->fd, bad[i], &offset),
+			      -ENOENT);
+	}
+
+	closed = bo->handle;
+	coh_destroy(bo);
+	igt_assert_eq(virtgpu_execbuffer(dev->fd, &nop, 4, &closed, 1),
+		      -ENOENT);
+	igt_assert(drmCloseBufferHandle(dev->fd, closed) && errno == EINVAL);
+	assert_works(dev, closed);
+	coh_close(dev);
+}
+
+/* Every GEM object has a file of its own: a leaked one shows here. */
+static long open_files(void)
+{
+	FILE *f = fopen("/proc/sys/fs/file-nr", "r");
+	long n;
+
+	igt_assert(f && fscanf(f, "%ld", &n) == 1);
+	fclose(f);
+	return n;
+}
+
+static void leak(void)
+{
+	struct coh_dev *dev = open_virtgpu();
+	uint32_t handle = free_handle(dev);
+	struct request *req = request_new();
+	long files = 0, tracked = 0, shmem = 0, repeat;
+	size_t i;
+
+	/* the first round is for what is allocated once and for all */
+	for (repeat = 0; repeat <= 200; repeat++) {
+		for (i = 0; i < sizeof(bad_words) / sizeof(bad_words[0]); i++)
+			if (!request_bad(dev->fd, req, &bad_words[i]))
+				drmCloseBufferHandle(dev->fd,
+						     req->blob.arg.bo_handle);
+		if (!repeat) {
+			files = open_files();
+			tracked = coh_tracked(dev);
+			shmem = coh_meminfo("Shmem:");
+		}
+	}
+	/* far fewer than one for each of the repeated requests */
+	igt_assert_lt(open_files() - files, 100);
+	igt_assert_eq(coh_tracked(dev), tracked);
+	igt_assert(coh_meminfo("Shmem:") < shmem + MiB(1));
+	assert_works(dev, handle);
+	free(req);
+	coh_close(dev);
+}
+
+/*
+ * A request that was not refused must have given a working buffer of what
+ * size and width say.
+ */
+static void assert_usable(struct coh_dev *dev, const struct virtgpu_blob *blob,
+			  struct coh_bo *snap)
+{
+	const uint64_t size = blob->arg.size < snap->size ? blob->arg.size :
+							    snap->size;
+	uint64_t width = blob->cmd[BLOB_WIDTH];
+	struct coh_bo bo = {
+		.dev = dev,
+		.handle = blob->arg.bo_handle,
+		.res = blob->arg.res_handle,
+	};
+	struct pattern *p = pattern_new(snap->size);
+
+	/* whole words that both the buffer and the snapshot have */
+	width = (width < size ? width : size) & ~7ull;
+	bo.size = width;
+	bo.map = coh_map(&bo, PROT_READ | PROT_WRITE, size);
+	((volatile char *)bo.map)[size - 1] = 1;
+	if (width) {
+		pattern_fill(p, bo.map, 0, width);
+		coh_snapshot(&bo, snap);
+		pattern_assert(p, coh_fetch(snap), 0, width);
+	}
+	munmap(bo.map, size);
+	drmCloseBufferHandle(dev->fd, bo.handle);
+	pattern_free(p);
+}
+
+static uint64_t random_word(struct rng *r)
+{
+	switch (rng_below(r, 6)) {
+	case 0:
+		return rng_below(r, 4);
+	case 1:
+		return UINT64_MAX - rng_below(r, 4);
+	case 2:
+		return 1ull << rng_below(r, 64);
+	case 3:
+		return (1ull << rng_below(r, 26)) - rng_below(r, 3);
+	case 4:
+		return rng_below(r, MiB(4));
+	default:
+		return rng_next(r);
+	}
+}
+
+static void fuzz(void)
+{
+	struct coh_dev *dev = open_virtgpu();
+	struct coh_bo *snap = coh_create_plain(dev, KiB(256));
+	uint32_t handle = free_handle(dev);
+	struct request *req = request_new();
+	struct rng r = rng_new(1);
+	int i, made = 0;
+
+	for (i = 0; i < 3000; i++) {
+		struct drm_virtgpu_resource_create_blob *arg = &req->blob.arg;
+		unsigned int n = 1 + rng_below(&r, 3);
+		int ret;
+
+		request_init(req);
+		while (n--) {
+			uint64_t word = random_word(&r);
+			unsigned int which = rng_below(&r, BLOB_DWORDS + 5);
+
+			if (which < BLOB_DWORDS)
+				req->blob.cmd[which] = word;
+			else if (which == BLOB_DWORDS)
+				arg->size = word;
+			else if (which == BLOB_DWORDS + 1)
+				arg->blob_id = word;
+			else if (which == BLOB_DWORDS + 2)
+				arg->blob_flags = word;
+			else if (which == BLOB_DWORDS + 3)
+				arg->blob_mem = word;
+			else
+				arg->size = req->blob.cmd[BLOB_WIDTH] = word;
+		}
+		/* sizes that a kernel may well try to find the memory for */
+		if (arg->size > MiB(64) && arg->size < UINT64_C(1) << 34)
+			continue;
+
+		ret = virtgpu_blob_create(dev->fd, &req->blob);
+		if (ret) {
+			igt_assert_f(ret == -EINVAL || ret == -ENOMEM,
+				     "request %d: %s; EGM_SEED=0x%" PRIx64 "\n",
+				     i, strerror(-ret), seed_get());
+			continue;
+		}
+		igt_debug("request %d: size %llu, width %u, bind 0x%x, flags 0x%x\n",
+			  i, arg->size, req->blob.cmd[BLOB_WIDTH],
+			  req->blob.cmd[BLOB_BIND], req->blob.cmd[BLOB_FLAGS]);
+		assert_usable(dev, &req->blob, snap);
+		made++;
+	}
+	igt_info("%d of %d requests made a buffer\n", made, i);
+	assert_works(dev, handle);
+	free(req);
+	coh_close(dev);
+}
+
+igt_main
+{
+	igt_describe("Every word of the request: EINVAL if it is wrong");
+	igt_subtest("words")
+		words();
+
+	igt_describe("The command's address: EFAULT if it is wrong");
+	igt_subtest("pointers")
+		pointers();
+
+	igt_describe("Handles: ENOENT if there is no such buffer");
+	igt_subtest("handles")
+		handles();
+
+	igt_describe("Wrong requests, 200 times each: nothing is kept");
+	igt_subtest("leak")
+		leak();
+
+	igt_describe("Random requests: refused, or a buffer that keeps C1");
+	igt_subtest("fuzz")
+		fuzz();
+}

@@ -1,0 +1,458 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Contract C1 and C3 while everything happens at once. A writer increments
+ * numbers in slots of its own and tells, after each store, how far it is. A
+ * submitter notes that, submits, and the submission must have seen numbers at
+ * least as high; when all writers have stopped, the same numbers.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "coherent.h"
+#include "igt_core.h"
+#include "pattern.h"
+
+IGT_TEST_DESCRIPTION("Coherent buffers: writers against submitters");
+
+#define SECONDS 10
+#define WRITERS 4
+#define SLOTS 64
+#define SIZE (MiB(2) + 3 * PAGE)
+
+enum style {
+	KEEP,		/* one mapping for all the time */
+	PROTECT,	/* made read-only and writable again before each burst */
+	REMAP,		/* mapped anew for each burst */
+};
+
+/* Shared with writers that are processes. */
+struct race {
+	atomic_bool stop;
+	_Atomic uint64_t stores;
+	/* the highest number a slot is known to have */
+	_Atomic uint64_t known[WRITERS][SLOTS];
+	/* the pages of the slots; each has a slot of every writer */
+	uint32_t page[SLOTS];
+	enum style style;
+	int fd;
+	uint64_t mmap_offset;
+};
+
+struct writer {
+	pthread_t thread;
+	struct race *r;
+	int id;
+	int error;
+};
+
+struct submitter {
+	pthread_t thread;
+	struct race *r;
+	struct coh_bo *bo, *snap;
+	uint64_t submissions;
+	char error[160];
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000ull + ts.tv_nsec / 1000000;
+}
+
+static struct race *race_new(struct coh_bo *bo, enum style style, int n_pages)
+{
+	struct race *r = mmap(NULL, sizeof(*r), PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct rng rng = rng_new(n_pages);
+	uint32_t page[SLOTS];
+	int i;
+
+	igt_assert(r != MAP_FAILED);
+	r->style = style;
+	r->fd = bo->dev->fd;
+	igt_assert(!bo->dev->drv->mmap_offset(r->fd, bo->handle,
+					      &r->mmap_offset));
+	for (i = 0; i < n_pages; i++)
+		page[i] = rng_below(&rng, SIZE / PAGE);
+	for (i = 0; i < SLOTS; i++)
+		r->page[i] = page[i % n_pages];
+	memset(bo->map, 0, SIZE);
+	return r;
+}
+
+static uint64_t slot_word(const struct race *r, int writer, int slot)
+{
+	return r->page[slot] * (PAGE / 8) + writer * SLOTS + slot;
+}
+
+static void store(struct race *r, int writer, volatile uint64_t *map, int slot)
+{
+	uint64_t n = atomic_load(&r->known[writer][slot]) + 1;
+
+	map[slot_word(r, writer, slot)] = n;
+	atomic_store(&r->known[writer][slot], n);
+}
+
+/* Some stores, close together or spread, or time for chunks to close. */
+static void burst(struct race *r, int writer, void *map, struct rng *rng)
+{
+	int kind = rng_below(rng, 4), slot = rng_below(rng, SLOTS);
+	int i, n = 0;
+
+	switch (kind) {
+	case 0:
+		for (n = 1 + rng_below(rng, 200), i = 0; i < n; i++)
+			store(r, writer, map, slot);
+		break;
+	case 1:
+		for (n = SLOTS, i = 0; i < n; i++)
+			store(r, writer, map, i);
+		break;
+	case 2:
+		for (n = 8, i = 0; i < n; i++)
+			store(r, writer, map, rng_below(rng, SLOTS));
+		break;
+	case 3:
+		usleep(rng_below(rng, 4000));
+		break;
+	}
+	atomic_fetch_add(&r->stores, n);
+}
+
+static void *race_map(struct race *r)
+{
+	return mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd,
+		    r->mmap_offset);
+}
+
+static int write_until_stopped(struct race *r, int id)
+{
+	struct rng rng = rng_new(100 + id);
+	void *map = race_map(r);
+
+	while (map != MAP_FAILED && !atomic_load(&r->stop)) {
+		if (r->style == PROTECT &&
+		    (mprotect(map, SIZE, PROT_READ) ||
+		     mprotect(map, SIZE, PROT_READ | PROT_WRITE)))
+			return -errno;
+		burst(r, id, map, &rng);
+		if (r->style == REMAP) {
+			munmap(map, SIZE);
+			map = race_map(r);
+		}
+	}
+	if (map == MAP_FAILED)
+		return -errno;
+	munmap(map, SIZE);
+	return 0;
+}
+
+static void *writer_thread(void *arg)
+{
+	struct writer *w = arg;
+
+	w->error = write_until_stopped(w->r, w->id);
+	return NULL;
+}
+
+/* One submission. What is wrong with it is left in s->error. */
+static void submit_once(struct submitter *s)
+{
+	const uint64_t *got = s->snap->map;
+	uint64_t before[WRITERS][SLOTS];
+	int w, i, ret;
+
+	for (w = 0; w < WRITERS; w++)
+		for (i = 0; i < SLOTS; i++)
+			before[w][i] = atomic_load(&s->r->known[w][i]);
+
+	ret = coh_try_snapshot(s->bo, s->snap);
+	if (!ret)
+		ret = coh_try_fetch(s->snap, SIZE);
+	if (ret) {
+		snprintf(s->error, sizeof(s->error),
+			 "submission %" PRIu64 ": %s", s->submissions,
+			 strerror(-ret));
+		return;
+	}
+
+	for (w = 0; w < WRITERS; w++) {
+		for (i = 0; i < SLOTS; i++) {
+			uint64_t n = got[slot_word(s->r, w, i)];
+			uint64_t max = atomic_load(&s->r->known[w][i]) + 1;
+
+			if (before[w][i] <= n && n <= max)
+				continue;
+			snprintf(s->error, sizeof(s->error),
+				 "submission %" PRIu64 ": page %u, writer %d slot %d: %"
+				 PRIu64 " of at least %" PRIu64
+				 " stores seen", s->submissions, s->r->page[i],
+				 w, i, n, before[w][i]);
+			return;
+		}
+	}
+	s->submissions++;
+}
+
+static void *submitter_thread(void *arg)
+{
+	struct submitter *s = arg;
+
+	while (!s->error[0] && !atomic_load(&s->r->stop))
+		submit_once(s);
+	return NULL;
+}
+
+/* No writer is left: all there is to see must be seen now. */
+static void final_check(struct submitter *s)
+{
+	const uint64_t *got = s->snap->map;
+	int w, i;
+
+	igt_assert_f(!s->error[0], "%s; EGM_SEED=0x%" PRIx64 "\n", s->error,
+		     seed_get());
+	submit_once(s);
+	igt_assert_f(!s->error[0], "at the end: %s; EGM_SEED=0x%" PRIx64 "\n",
+		     s->error, seed_get());
+	for (w = 0; w < WRITERS; w++)
+		for (i = 0; i < SLOTS; i++)
+			igt_assert_eq_u64(got[slot_word(s->r, w, i)],
+					  atomic_load(&s->r->known[w][i]));
+	igt_info("%" PRIu64 " stores, %" PRIu64 " submissions\n",
+		 atomic_load(&s->r->stores), s->submissions);
+}
+
+static void threads(struct coh_dev *dev, enum style style, int n_pages)
+{
+	struct writer writers[WRITERS] = {};
+	struct submitter s = {
+		.bo = coh_create(dev, SIZE),
+		.snap = coh_create_plain(dev, SIZE),
+	};
+	uint64_t end;
+	int i;
+
+	s.r = race_new(s.bo, style, n_pages);
+	end = now_ms() + SECONDS * 1000;
+	for (i = 0; i < WRITERS; i++) {
+		writers[i].r = s.r;
+		writers[i].id = i;
+		igt_assert(!pthread_create(&writers[i].thread, NULL,
+					   writer_thread, &writers[i]));
+	}
+	while (now_ms() < end && !s.error[0])
+		submit_once(&s);
+	atomic_store(&s.r->stop, true);
+	for (i = 0; i < WRITERS; i++)
+		pthread_join(writers[i].thread, NULL);
+	for (i = 0; i < WRITERS; i++)
+		igt_assert_eq(writers[i].error, 0);
+	final_check(&s);
+	munmap(s.r, sizeof(*s.r));
+}
+
+static void writers(struct coh_dev *dev)
+{
+	threads(dev, KEEP, SLOTS);
+}
+
+static void hot_page(struct coh_dev *dev)
+{
+	threads(dev, KEEP, 1);
+}
+
+static void protect(struct coh_dev *dev)
+{
+	threads(dev, PROTECT, SLOTS);
+}
+
+static void remap(struct coh_dev *dev)
+{
+	threads(dev, REMAP, SLOTS);
+}
+
+static void processes(struct coh_dev *dev)
+{
+	struct submitter s = {
+		.bo = coh_create(dev, SIZE),
+		.snap = coh_create_plain(dev, SIZE),
+	};
+	uint64_t end;
+
+	s.r = race_new(s.bo, KEEP, SLOTS);
+	igt_fork(child, WRITERS)
+		igt_assert_eq(write_until_stopped(s.r, child), 0);
+	end = now_ms() + SECONDS * 1000;
+	while (now_ms() < end && !s.error[0])
+		submit_once(&s);
+	atomic_store(&s.r->stop, true);
+	igt_waitchildren();
+	final_check(&s);
+	munmap(s.r, sizeof(*s.r));
+}
+
+/* Each writer lives for a moment only; another takes over its numbers. */
+static void short_lives(struct coh_dev *dev)
+{
+	struct submitter s = {
+		.bo = coh_create(dev, SIZE),
+		.snap = coh_create_plain(dev, SIZE),
+	};
+	uint64_t end = now_ms() + SECONDS * 1000;
+	int round;
+
+	s.r = race_new(s.bo, KEEP, SLOTS);
+	for (round = 0; now_ms() < end && !s.error[0]; round++) {
+		igt_fork(child, 2) {
+			struct rng rng = rng_new(200 + 2 * round + child);
+			int i;
+
+			for (i = 0; i < 5; i++)
+				burst(s.r, child, s.bo->map, &rng);
+			/* the other half die with no time to clean up */
+			if (round & 1)
+				_exit(0);
+		}
+		submit_once(&s);
+		igt_waitchildren();
+		if (!s.error[0])
+			submit_once(&s);
+	}
+	final_check(&s);
+	munmap(s.r, sizeof(*s.r));
+}
+
+/* Each context's submissions must see all, whoever harvested it. */
+static void two_submitters(struct coh_dev *dev)
+{
+	struct coh_dev *other = coh_open_again(dev);
+	struct writer writers[WRITERS] = {};
+	struct submitter s[2] = {};
+	int fd, i;
+
+	s[0].bo = coh_create(dev, SIZE);
+	s[0].snap = coh_create_plain(dev, SIZE);
+	fd = coh_export(s[0].bo);
+	s[1].bo = coh_import(other, fd);
+	s[1].snap = coh_create_plain(other, SIZE);
+	close(fd);
+
+	s[0].r = race_new(s[0].bo, KEEP, SLOTS);
+	s[1].r = s[0].r;
+	for (i = 0; i < WRITERS; i++) {
+		writers[i].r = s[0].r;
+		writers[i].id = i;
+		igt_assert(!pthread_create(&writers[i].thread, NULL,
+					   writer_thread, &writers[i]));
+	}
+	for (i = 0; i < 2; i++)
+		igt_assert(!pthread_create(&s[i].thread, NULL,
+					   submitter_thread, &s[i]));
+	sleep(SECONDS);
+	atomic_store(&s[0].r->stop, true);
+	for (i = 0; i < WRITERS; i++)
+		pthread_join(writers[i].thread, NULL);
+	for (i = 0; i < 2; i++)
+		pthread_join(s[i].thread, NULL);
+	final_check(&s[0]);
+	final_check(&s[1]);
+	munmap(s[0].r, sizeof(*s[0].r));
+}
+
+/* Handle and mapping are gone while the device is still to copy. */
+static void close_busy(struct coh_dev *dev)
+{
+	struct coh_bo *snap = coh_create_plain(dev, KiB(512));
+	uint64_t end = now_ms() + SECONDS * 1000;
+	struct pattern *p = pattern_new(KiB(512));
+	struct rng r = rng_new(1);
+	int tracked = coh_tracked(dev), n;
+
+	for (n = 0; now_ms() < end; n++) {
+		struct coh_bo *bo = coh_create(dev, KiB(512));
+
+		pattern_fill(p, bo->map, 0, bo->size);
+		if (rng_below(&r, 2)) {
+			coh_touch(bo);
+			pattern_fill(p, bo->map, KiB(64), KiB(64));
+		}
+		coh_snapshot(bo, snap);
+		if (rng_below(&r, 2))
+			coh_close_handle(bo);
+		coh_destroy(bo);
+		pattern_assert(p, coh_fetch(snap), 0, snap->size);
+	}
+	/* the last references go with the device's answers */
+	coh_touch(snap);
+	coh_wait(snap);
+	for (n *= 10; coh_tracked(dev) != tracked && n; n--)
+		usleep(1000);
+	igt_assert_eq(coh_tracked(dev), tracked);
+	coh_destroy(snap);
+	pattern_free(p);
+}
+
+/* The submission of a process that ends right after it is still made. */
+static void exit_busy(struct coh_dev *dev)
+{
+	struct coh_bo *snap = coh_create_plain(dev, KiB(512));
+	struct pattern *p = pattern_new(KiB(512));
+	uint64_t end = now_ms() + SECONDS * 1000;
+	int fd = coh_export(snap);
+
+	while (now_ms() < end) {
+		igt_fork(child, 1) {
+			struct coh_dev *mine = coh_open_again(dev);
+			struct coh_bo *to = coh_import(mine, fd);
+			struct coh_bo *bo = coh_create(mine, KiB(512));
+
+			pattern_fill(p, bo->map, 0, bo->size);
+			coh_snapshot(bo, to);
+			_exit(0);
+		}
+		igt_waitchildren();
+		pattern_assert(p, coh_fetch(snap), 0, snap->size);
+	}
+	close(fd);
+	coh_destroy(snap);
+	pattern_free(p);
+}
+
+static const struct coh_subtest subtests[] = {
+	{ "writers",
+	  "C1: four threads on 64 pages against one submitter (defect 1)",
+	  writers },
+	{ "hot-page", "C1: four threads on one page (defect 1)", hot_page },
+	{ "processes", "C1: four processes with mappings of their own",
+	  processes },
+	{ "protect",
+	  "C1, C3: writers that protect and unprotect the buffer (defect 5)",
+	  protect },
+	{ "remap",
+	  "C1, C3: writers that unmap after each burst (defect V2)", remap },
+	{ "short-lives",
+	  "C1, C3: writers that are forked and exit all the time",
+	  short_lives },
+	{ "two-submitters",
+	  "C1: two contexts submit the same buffer, both see all (defect 6)",
+	  two_submitters },
+	{ "close-busy",
+	  "C3: handle and mapping closed while the device works on it",
+	  close_busy },
+	{ "exit-busy", "C3: the submitter exits while the device works",
+	  exit_busy },
+};
+
+igt_main
+{
+	coh_subtests(subtests, sizeof(subtests) / sizeof(subtests[0]));
+}
