@@ -357,12 +357,11 @@ static uint64_t dirty_bytes(const struct scene *s)
 	return pages * s->page_size;
 }
 
-/* Keeps the last frame, or the first wrong one. */
+/* Checks the frame that was read and keeps it, unless one before was wrong. */
 static void look_at(struct scene *s, uint32_t frame, uint32_t *shown)
 {
 	bool wrong_before = r.wrong.pixels;
 
-	scene_read(s, frame);
 	scene_check(s, frame, &r.wrong);
 	r.pixels += s->width * s->height;
 	if (!wrong_before) {
@@ -408,6 +407,7 @@ static void stream(struct scene *s, struct frame_cost *cost, uint32_t *shown)
 	cost[0].dirty_bytes = dirty = dirty_bytes(s);
 	scene_draw_frame(s, 0);
 	scene_reference(s, 0);
+	scene_read(s, 0);
 	look_at(s, 0, shown);
 	glFinish();
 	count(&begin);
@@ -434,18 +434,24 @@ static void stream(struct scene *s, struct frame_cost *cost, uint32_t *shown)
 		dirty += cost[f].dirty_bytes;
 
 		/* The oldest frame in flight, while the others are drawn */
-		start = now();
-		if (f >= SCENE_SECTIONS)
-			look_at(s, f - (SCENE_SECTIONS - 1), shown);
-		cost[f].seconds += now() - start;
+		if (f >= SCENE_SECTIONS) {
+			uint32_t old = f - (SCENE_SECTIONS - 1);
+
+			start = now();
+			scene_read(s, old);
+			cost[f].seconds += now() - start;
+			look_at(s, old, shown);
+		}
 
 		count(&c);
 		cost[f].upload_bytes = c.v[GPU_upload_bytes] - last.v[GPU_upload_bytes];
 		last = c;
 	}
 	r.minor_faults = minor_faults() - faults;
-	for (uint32_t f = opt.frames > 1 ? opt.frames - 1 : 1; f <= opt.frames; f++)
+	for (uint32_t f = opt.frames > 1 ? opt.frames - 1 : 1; f <= opt.frames; f++) {
+		scene_read(s, f);
 		look_at(s, f, shown);
+	}
 	glFinish();
 	count(&c);
 	difference(&r.stream_count, &begin, &c);

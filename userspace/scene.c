@@ -257,8 +257,8 @@ static int buffer_create(struct scene *s, enum scene_buffer_id id, const char *n
 
 /* ---- GL objects ------------------------------------------------------- */
 
-static GLuint compile(GLenum type, int count, const char *const *source,
-		      char *err, size_t size)
+static GLuint compile_shader(GLenum type, int count, const char *const *source,
+			     char *err, size_t size)
 {
 	GLuint shader = glCreateShader(type);
 	char log[256] = "";
@@ -279,8 +279,8 @@ static GLuint link_program(struct scene *s, const char *vertex, bool palette,
 {
 	const char *const vs[] = { header, palette ? palette_block : "", vertex };
 	const char *const fs[] = { fragment_shader };
-	GLuint v = compile(GL_VERTEX_SHADER, 3, vs, err, size);
-	GLuint f = v ? compile(GL_FRAGMENT_SHADER, 1, fs, err, size) : 0;
+	GLuint v = compile_shader(GL_VERTEX_SHADER, 3, vs, err, size);
+	GLuint f = v ? compile_shader(GL_FRAGMENT_SHADER, 1, fs, err, size) : 0;
 	GLuint program;
 	GLint ok;
 
