@@ -36,8 +36,8 @@
 #define MIB 1048576.0
 
 /* Chunks that were written close in the first, nothing may happen in the second. */
-#define SETTLE_PASSES 32
-#define IDLE_PASSES 64
+#define SETTLE_SUBMISSIONS 32
+#define IDLE_SUBMISSIONS 64
 #define MAX_RATIO 1.10
 
 enum output { OUTPUT_TEXT, OUTPUT_JSON, OUTPUT_KTAP };
@@ -85,7 +85,7 @@ static struct result {
 	long minor_faults;
 
 	double mean, median, p99;	/* seconds a frame */
-	double idle_seconds;		/* a pass */
+	double idle_seconds;		/* a submission */
 	bool wake_ok;
 	uint32_t shown;			/* the frame in frame.png */
 } r;
@@ -473,16 +473,16 @@ static void idle(struct scene *s)
 	double start;
 
 	scene_idle_begin(s);
-	for (int i = 0; i < SETTLE_PASSES; i++)
+	for (int i = 0; i < SETTLE_SUBMISSIONS; i++)
 		scene_idle_draw();
 	glFinish();
 
 	count(&before);
 	start = now();
-	for (int i = 0; i < IDLE_PASSES; i++)
+	for (int i = 0; i < IDLE_SUBMISSIONS; i++)
 		scene_idle_draw();
 	glFinish();
-	r.idle_seconds = (now() - start) / IDLE_PASSES;
+	r.idle_seconds = (now() - start) / IDLE_SUBMISSIONS;
 	count(&after);
 	difference(&r.idle_count, &before, &after);
 
@@ -513,8 +513,8 @@ static void check_run(const struct scene *s)
 		check("wrong-pixels", "C1 C3", PASS, "0 of %" PRIu64 " wrong", r.pixels);
 
 	check("wake-after-idle", "C1 C3", r.wake_ok ? PASS : FAIL,
-	      "a word written to the %zu MiB buffer after %d passes without a write is %s",
-	      s->buffer[SCENE_IDLE].size >> 20, SETTLE_PASSES + IDLE_PASSES,
+	      "a word written to the %zu MiB buffer after %d submissions without one is %s",
+	      s->buffer[SCENE_IDLE].size >> 20, SETTLE_SUBMISSIONS + IDLE_SUBMISSIONS,
 	      r.wake_ok ? "drawn" : "lost");
 
 	if (!r.have_counters) {
@@ -532,12 +532,12 @@ static void check_run(const struct scene *s)
 	check("setup-upload-ratio", "C5", setup <= MAX_RATIO ? PASS : FAIL,
 	      "the same for the setup: %.4f", setup);
 	check("idle-pass-free", "C5",
-	      idle[GPU_passes] >= IDLE_PASSES && !idle[GPU_ptes_scanned] &&
+	      idle[GPU_passes] >= IDLE_SUBMISSIONS && !idle[GPU_ptes_scanned] &&
 	      !idle[GPU_notifier_ranges] && !idle[GPU_tlb_flushes] ? PASS : FAIL,
-	      "pass over a %zu MiB buffer nobody wrote to: %" PRIu64 " passes, %" PRIu64
-	      " entries, %" PRIu64 " notifier ranges, %" PRIu64 " flushes",
-	      s->buffer[SCENE_IDLE].size >> 20, idle[GPU_passes], idle[GPU_ptes_scanned],
-	      idle[GPU_notifier_ranges], idle[GPU_tlb_flushes]);
+	      "%d submissions with a %zu MiB buffer nobody wrote to: %" PRIu64 " passes, %"
+	      PRIu64 " entries, %" PRIu64 " notifier ranges, %" PRIu64 " flushes",
+	      IDLE_SUBMISSIONS, s->buffer[SCENE_IDLE].size >> 20, idle[GPU_passes],
+	      idle[GPU_ptes_scanned], idle[GPU_notifier_ranges], idle[GPU_tlb_flushes]);
 }
 
 /* ---- the report -------------------------------------------------------- */
@@ -595,12 +595,12 @@ static void report_run(const struct scene *s)
 		say("faults          %ld minor faults of the process", r.minor_faults);
 	say("time a frame    mean %.2f ms, median %.2f ms, 99%% below %.2f ms",
 	    r.mean * 1e3, r.median * 1e3, r.p99 * 1e3);
-	say("idle pass       %.3f ms, over a %zu MiB buffer nobody wrote to",
+	say("idle submission %.3f ms, with a %zu MiB buffer nobody wrote to",
 	    r.idle_seconds * 1e3, s->buffer[SCENE_IDLE].size >> 20);
 	if (r.have_counters) {
 		say("%s", "");
-		say("counter                stream    %3d idle passes     one page after",
-		    IDLE_PASSES);
+		say("counter                stream        %3d idle ones     one page after",
+		    IDLE_SUBMISSIONS);
 		for (int i = 0; i < GPU_NUM_COUNTERS; i++)
 			say("%-16s %12" PRIu64 " %18" PRIu64 " %18" PRIu64, gpu_counter_name[i],
 			    r.stream_count.v[i], r.idle_count.v[i], r.wake_count.v[i]);
@@ -718,7 +718,7 @@ static void json(FILE *f, const struct scene *s, const struct frame_cost *cost)
 		r.mapped * opt.frames, r.minor_faults);
 	fprintf(f, "\t\"frame_ms\": { \"mean\": %.4f, \"median\": %.4f, \"p99\": %.4f },\n",
 		r.mean * 1e3, r.median * 1e3, r.p99 * 1e3);
-	fprintf(f, "\t\"idle_passes\": %d, \"idle_pass_ms\": %.4f,\n", IDLE_PASSES,
+	fprintf(f, "\t\"idle_submissions\": %d, \"idle_submission_ms\": %.4f,\n", IDLE_SUBMISSIONS,
 		r.idle_seconds * 1e3);
 	json_counters(f, "setup_counters", &r.setup_count);
 	json_counters(f, "stream_counters", &r.stream_count);
