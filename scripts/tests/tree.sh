@@ -1,0 +1,230 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# scripts/tree on a kernel of six files: what it assembles, and that sync and
+# a fresh assembly lead back to the same tree.
+
+set -uo pipefail
+
+here=$(dirname "$(realpath "$0")")
+. "$here/ktap.sh"
+
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+export LINUX_SOURCE=$tmp/linux-source-0.1.tar.xz
+export GIT_AUTHOR_NAME=A GIT_AUTHOR_EMAIL=a@example.org
+export GIT_COMMITTER_NAME=A GIT_COMMITTER_EMAIL=a@example.org
+p=$tmp/project
+linux=$p/build/linux
+
+lines()
+{
+	printf "$1 line %s\n" {1..20}
+}
+
+make_source()
+{
+	local s=$tmp/linux-source-0.1
+
+	mkdir -p "$s"/{mm,drivers/gpu,include/linux,lib,arch/arm/mm}
+	lines mm > "$s/mm/a.c"
+	lines gpu > "$s/drivers/gpu/b.c"
+	lines make > "$s/drivers/gpu/Makefile"
+	lines lib > "$s/lib/c.c"
+	lines head > "$s/include/linux/d.h"
+	lines arm > "$s/arch/arm/mm/e.c"
+	printf '*.o\n.*\n/*\n!/debian/\n' > "$s/.gitignore"
+	tar cJf "$LINUX_SOURCE" -C "$tmp" linux-source-0.1
+}
+
+# patch FILE SUBJECT KERNEL-FILE LINE: a patch that changes one line
+patch_file()
+{
+	local file=$1 subject=$2 path=$3 n=$4 s=$tmp/linux-source-0.1
+
+	mkdir -p "$(dirname "$file")"
+	{
+		printf 'From %040d Mon Sep 17 00:00:00 2001\n' 0
+		echo "From: A <a@example.org>"
+		echo "Date: Thu, 1 Jan 2026 00:00:00 +0000"
+		printf 'Subject: [PATCH] %s\n\nWhy.\n\n---\n\n' "$subject"
+		echo "diff --git a/$path b/$path"
+		diff -u --label "a/$path" --label "b/$path" "$s/$path" \
+			<(sed "${n}s/\$/ $subject/" "$s/$path")
+	} > "$file"
+	basename "$file" >> "$(dirname "$file")/series"
+}
+
+make_project()
+{
+	mkdir -p "$p/scripts" "$p"/drivers/gpu "$p"/include/drm
+	cp "$here/../tree" "$p/scripts"
+	patch_file "$p/mm-patches/0001-one.patch" one mm/a.c 3
+	echo "int new;" > "$p/drivers/gpu/new.c"
+	echo "extern int new;" > "$p/include/drm/new.h"
+	mkdir -p "$p/drivers/patches"
+	echo "overlay: drivers/gpu/new.c include/drm/new.h" > "$p/drivers/patches/series"
+	patch_file "$p/drivers/patches/0001-two.patch" two drivers/gpu/Makefile 3
+	patch_file "$p/drivers/patches/0002-three.patch" three drivers/gpu/b.c 3
+}
+
+tree()
+{
+	"$p/scripts/tree" "$@"
+}
+
+hash_of()
+{
+	git -C "$linux" rev-parse 'HEAD^{tree}'
+}
+
+assembled()
+{
+	tree &&
+	[ "$(git -C "$linux" log --format=%s | head -3 | tr '\n' ' ')" = "three two one " ] &&
+	cmp "$p/drivers/gpu/new.c" "$linux/drivers/gpu/new.c" &&
+	git -C "$linux" show --stat HEAD~1 | grep -q new.h &&
+	[ ! -e "$linux/arch/arm/mm" ] &&
+	grep -q 'line 3 one' "$linux/mm/a.c"
+}
+
+# The overlay changes: only that file is written, the rest keeps its times
+minimal()
+{
+	local before after
+
+	before=$(stat -c %Y.%Z "$linux/mm/a.c" "$linux/lib/c.c")
+	echo "int changed;" > "$p/drivers/gpu/new.c"
+	tree &&
+	grep -q changed "$linux/drivers/gpu/new.c" &&
+	after=$(stat -c %Y.%Z "$linux/mm/a.c" "$linux/lib/c.c") &&
+	[ "$before" = "$after" ]
+}
+
+refuses()
+{
+	echo "int edited;" >> "$linux/drivers/gpu/new.c"
+	echo "int other;" >> "$p/include/drm/new.h"
+	expect 1 "make sync" tree
+}
+
+# Both sides changed, in different files: sync takes both
+edits_return()
+{
+	local untouched
+
+	untouched=$(sha256sum "$p/drivers/patches/0002-three.patch")
+	sed -i '3s/$/ edited/' "$linux/mm/a.c"
+	sed -i '18s/$/ edited too/' "$linux/drivers/gpu/Makefile"
+	echo "int brand_new;" > "$linux/drivers/gpu/brand.c"
+	tree sync &&
+	grep -q edited "$p/drivers/gpu/new.c" &&
+	grep -q other "$linux/include/drm/new.h" &&
+	grep -q '^+mm line 3 one edited' "$p/mm-patches/0001-one.patch" &&
+	grep -q '^+make line 18 edited too' "$p/drivers/patches/0001-two.patch" &&
+	grep -q '^Why' "$p/drivers/patches/0001-two.patch" &&
+	cmp "$p/drivers/gpu/brand.c" "$linux/drivers/gpu/brand.c" &&
+	[ "$untouched" = "$(sha256sum "$p/drivers/patches/0002-three.patch")" ] &&
+	expect 0 "nothing to write back" tree sync
+}
+
+commits_return()
+{
+	local g="git -C $linux"
+
+	sed -i '10s/$/ mm commit/' "$linux/mm/a.c"
+	$g commit -qam "mm: change line ten"
+	sed -i '5s/$/ lib commit/' "$linux/lib/c.c"
+	echo "int third;" > "$linux/drivers/gpu/third.c"
+	$g add -A
+	$g commit -qm "lib: change line five"
+	# and on top an edit of what the commit did, and one of an old patch
+	sed -i '5s/commit/fixed/' "$linux/lib/c.c"
+	sed -i '3s/$/ again/' "$linux/drivers/gpu/b.c"
+	tree sync &&
+	grep -q 'mm commit' "$p"/mm-patches/0002-mm-change-line-ten.patch &&
+	grep -q 'lib fixed' "$p"/drivers/patches/0003-lib-change-line-five.patch &&
+	grep -q '^Subject: .*lib: change line five' "$p"/drivers/patches/0003-*.patch &&
+	! grep -q third "$p"/drivers/patches/0003-*.patch &&
+	cmp "$p/drivers/gpu/third.c" "$linux/drivers/gpu/third.c" &&
+	grep -q 'three again' "$p/drivers/patches/0002-three.patch"
+}
+
+fresh_is_same()
+{
+	local before
+
+	before=$(hash_of)
+	[ -z "$(git -C "$linux" status --porcelain)" ] &&
+	rm -rf "$p/build" &&
+	tree &&
+	[ "$before" = "$(hash_of)" ]
+}
+
+removal_returns()
+{
+	rm "$linux/drivers/gpu/brand.c"
+	tree sync && [ ! -e "$p/drivers/gpu/brand.c" ] && expect 0 "up to date" tree
+}
+
+refuses_unowned()
+{
+	sed -i '9s/$/ unowned/' "$linux/include/linux/d.h"
+	expect 1 "no patch touches it" tree sync &&
+	git -C "$linux" checkout -q include/linux/d.h
+}
+
+refuses_conflict()
+{
+	echo "int mine;" > "$linux/drivers/gpu/new.c"
+	cp "$p/drivers/gpu/new.c" "$tmp/keep"
+	echo "int yours;" > "$p/drivers/gpu/new.c"
+	expect 1 "changed both" tree sync &&
+	grep -q mine "$linux/drivers/gpu/new.c" &&
+	grep -q yours "$p/drivers/gpu/new.c"
+	local status=$?
+	cp "$tmp/keep" "$p/drivers/gpu/new.c"
+	git -C "$linux" checkout -q drivers/gpu/new.c
+	return $status
+}
+
+unclaimed()
+{
+	echo "int stray;" > "$p/drivers/gpu/stray.c"
+	expect 1 "stray.c is in no overlay: line" tree
+	local status=$?
+	rm "$p/drivers/gpu/stray.c"
+	return $status
+}
+
+broken_patch()
+{
+	cp "$p/drivers/patches/0002-three.patch" "$tmp/keep"
+	sed -i 's/^ gpu line 2$/ gpu line two/' "$p/drivers/patches/0002-three.patch"
+	expect 1 "0002-three.patch does not apply" tree
+	local status=$?
+	cp "$tmp/keep" "$p/drivers/patches/0002-three.patch"
+	return $status
+}
+
+no_source()
+{
+	LINUX_SOURCE=$tmp/none.tar.xz expect 1 "scripts/setup" tree
+}
+
+make_source
+make_project
+plan 12
+check "overlay and patches become commits" assembled
+check "a changed overlay file rewrites only that file" minimal
+check "edits in the tree are not thrown away" refuses
+check "sync writes edits back" edits_return
+check "sync turns commits into patches" commits_return
+check "a fresh assembly gives the same tree" fresh_is_same
+check "sync removes what was removed" removal_returns
+check "sync refuses an edit no patch owns" refuses_unowned
+check "sync refuses edits of one line on both sides" refuses_conflict
+check "an overlay file nobody names is an error" unclaimed
+check "a patch that does not apply is named" broken_patch
+check "no source is one clear line" no_source
+exit $((failed > 0))
