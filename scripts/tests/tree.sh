@@ -84,7 +84,7 @@ assembled()
 	[ "$(git -C "$linux" log --format=%s | head -3 | tr '\n' ' ')" = "three two one " ] &&
 	cmp "$p/drivers/gpu/new.c" "$linux/drivers/gpu/new.c" &&
 	git -C "$linux" show --stat HEAD~1 | grep -q new.h &&
-	[ ! -e "$linux/arch/arm/mm" ] &&
+	[ ! -e "$linux/arch/arm/mm/e.c" ] &&
 	grep -q 'line 3 one' "$linux/mm/a.c"
 }
 
