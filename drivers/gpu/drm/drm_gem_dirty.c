@@ -1,0 +1,705 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+#include <linux/bitmap.h>
+#include <linux/dma-resv.h>
+#include <linux/mapping_dirty.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/pagemap.h>
+#include <linux/pgtable.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+
+#include <drm/drm_debugfs.h>
+#include <drm/drm_device.h>
+#include <drm/drm_file.h>
+#include <drm/drm_gem.h>
+#include <drm/drm_gem_dirty.h>
+#include <drm/drm_managed.h>
+#include <drm/drm_vma_manager.h>
+
+#define CREATE_TRACE_POINTS
+#include "drm_gem_dirty_trace.h"
+
+/**
+ * DOC: Overview
+ *
+ * Some devices have a copy of a buffer of their own and do not see what the
+ * CPU stores into it. This component finds out which pages user space has
+ * written since the device was last told, so that the driver can tell it,
+ * and user space can be promised a persistent, coherent mapping.
+ *
+ * The buffer is cut into chunks of &DRM_GEM_DIRTY_CHUNK_PAGES pages. A chunk
+ * is closed at first: no page-table entry of any VMA that maps it is
+ * writable. The first store to a closed chunk faults, which opens it: its
+ * entries become writable and clean, the page that was written is marked, and
+ * further stores leave their trace in the entries' dirty bits without
+ * faulting. drm_gem_dirty_pass(), called before the device is to use the
+ * buffer, collects the dirty bits of the open chunks, and closes a chunk that
+ * has stayed clean for some passes. So a pass costs what the writers have
+ * touched lately, whatever the size of the buffer, and nothing at all if
+ * that was nothing.
+ *
+ * A writer that opens one chunk after the other in order has the ones ahead
+ * opened as well, more of them each time.
+ *
+ * Where there is no certainty a page counts as dirty. A dirty entry that is
+ * zapped, by munmap(), exit or mmap() over it, is remembered. Nothing is
+ * allocated after drm_gem_dirty_create() and drm_gem_dirty_consumer_init(),
+ * so nothing can fail when it is too late.
+ *
+ * The object's dma_resv is what makes opening, closing and passes exclude
+ * each other. An entry becomes writable under it, never later: a fault handler
+ * that left the last step to the core would make it writable when a pass has
+ * already closed the chunk again, and the stores would be lost.
+ *
+ * An object may have several consumers, each of which gets all dirty pages.
+ *
+ * Usage with the GEM shmem helpers, from the KUnit test, where it is compiled
+ * and run. The device embeds a &drm_gem_dirty_device, for which it calls
+ * drmm_gem_dirty_device_init() once::
+ *
+ *	static int coherent_bo_init(struct coherent_bo *bo,
+ *				    struct drm_gem_dirty_device *ddev)
+ *	{
+ *		int ret;
+ *
+ *		ret = drm_gem_shmem_dirty_init(&bo->base, ddev);
+ *		if (ret)
+ *			return ret;
+ *
+ *		return drm_gem_dirty_consumer_init(&bo->device_copy,
+ *						   bo->base.dirty);
+ *	}
+ *
+ *	static int coherent_bo_mmap(struct drm_gem_object *obj,
+ *				    struct vm_area_struct *vma)
+ *	{
+ *		return drm_gem_shmem_dirty_mmap(to_drm_gem_shmem_obj(obj), vma);
+ *	}
+ *
+ *	static void coherent_bo_before_use(struct coherent_bo *bo)
+ *	{
+ *		pgoff_t first, nr;
+ *
+ *		dma_resv_assert_held(bo->base.base.resv);
+ *
+ *		drm_gem_shmem_dirty_pass(&bo->base);
+ *		while (drm_gem_dirty_next(&bo->device_copy, &first, &nr))
+ *			coherent_bo_upload(bo, first, nr);
+ *	}
+ *
+ *	static void coherent_bo_free(struct coherent_bo *bo)
+ *	{
+ *		drm_gem_dirty_consumer_fini(&bo->device_copy);
+ *		drm_gem_shmem_dirty_fini(&bo->base);
+ *		drm_gem_shmem_free(&bo->base);
+ *	}
+ *
+ * A driver with other memory below its objects calls the drm_gem_dirty_vm
+ * functions from its own &vm_operations_struct, as drm_gem_shmem_dirty.c does.
+ */
+
+/* Passes that a chunk has to stay clean before it is closed. */
+#define QUIET_PASSES	3
+
+/* The most that is opened ahead of a streaming writer: 4 MiB of 4 KiB pages. */
+#define STREAM_CHUNKS_MAX	16
+
+static void gem_dirty_stats_add(struct drm_gem_dirty_stats *sum,
+				const struct drm_gem_dirty_stats *stats)
+{
+	sum->passes += stats->passes;
+	sum->passes_idle += stats->passes_idle;
+	sum->faults += stats->faults;
+	sum->pages_marked += stats->pages_marked;
+	sum->chunks_opened += stats->chunks_opened;
+	sum->chunks_closed += stats->chunks_closed;
+	sum->ptes_scanned += stats->ptes_scanned;
+	sum->notifier_ranges += stats->notifier_ranges;
+	sum->tlb_flushes += stats->tlb_flushes;
+	sum->pages_harvested += stats->pages_harvested;
+}
+
+/*
+ * The counters are read without the objects' locks, which a submitter can
+ * hold for long. Each is a number of its own, none is used for a decision.
+ */
+static int gem_dirty_show(struct seq_file *m, void *data)
+{
+	struct drm_debugfs_entry *entry = m->private;
+	struct drm_gem_dirty_device *ddev = entry->file.data;
+	struct drm_gem_dirty_stats sum;
+	struct drm_gem_dirty *dirty;
+
+	mutex_lock(&ddev->lock);
+
+	sum = ddev->gone;
+	list_for_each_entry(dirty, &ddev->buffers, link)
+		gem_dirty_stats_add(&sum, &dirty->stats);
+
+	seq_printf(m, "buffers_tracked %llu\n", ddev->buffers_tracked);
+	seq_printf(m, "passes %llu\n", sum.passes);
+	seq_printf(m, "passes_idle %llu\n", sum.passes_idle);
+	seq_printf(m, "faults %llu\n", sum.faults);
+	seq_printf(m, "pages_marked %llu\n", sum.pages_marked);
+	seq_printf(m, "chunks_opened %llu\n", sum.chunks_opened);
+	seq_printf(m, "chunks_closed %llu\n", sum.chunks_closed);
+	seq_printf(m, "ptes_scanned %llu\n", sum.ptes_scanned);
+	seq_printf(m, "notifier_ranges %llu\n", sum.notifier_ranges);
+	seq_printf(m, "tlb_flushes %llu\n", sum.tlb_flushes);
+	seq_printf(m, "pages_harvested %llu\n", sum.pages_harvested);
+
+	seq_printf(m, "\n%12s %8s %10s %10s %10s %10s %10s %12s %10s %10s %10s\n",
+		   "pages", "open", "passes", "idle", "faults", "marked",
+		   "opened", "scanned", "notifier", "flushes", "harvested");
+	list_for_each_entry(dirty, &ddev->buffers, link)
+		seq_printf(m, "%12lu %8lu %10llu %10llu %10llu %10llu %10llu %12llu %10llu %10llu %10llu\n",
+			   dirty->nr_pages, dirty->nr_open,
+			   dirty->stats.passes, dirty->stats.passes_idle,
+			   dirty->stats.faults, dirty->stats.pages_marked,
+			   dirty->stats.chunks_opened,
+			   dirty->stats.ptes_scanned,
+			   dirty->stats.notifier_ranges,
+			   dirty->stats.tlb_flushes,
+			   dirty->stats.pages_harvested);
+
+	mutex_unlock(&ddev->lock);
+
+	return 0;
+}
+
+/**
+ * drmm_gem_dirty_device_init - Prepare a device for tracked buffers
+ * @dev: The DRM device
+ * @ddev: Accounts of its tracked buffers, which live as long as the device
+ *
+ * To be called before the device is registered. Adds the file "gem_dirty" to
+ * the device's debugfs directory: the sums of all counters of
+ * &drm_gem_dirty_stats, then a line for each buffer.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or -ENOMEM.
+ */
+int drmm_gem_dirty_device_init(struct drm_device *dev,
+			       struct drm_gem_dirty_device *ddev)
+{
+	int ret;
+
+	memset(ddev, 0, sizeof(*ddev));
+	INIT_LIST_HEAD(&ddev->buffers);
+	ret = drmm_mutex_init(dev, &ddev->lock);
+	if (ret)
+		return ret;
+
+	drm_debugfs_add_file(dev, "gem_dirty", gem_dirty_show, ddev);
+
+	return 0;
+}
+EXPORT_SYMBOL_GPL(drmm_gem_dirty_device_init);
+
+/**
+ * drm_gem_dirty_create - Track the CPU writes to an object
+ * @obj: The object. It must have its mmap offset, and must not have been
+ * mapped yet.
+ * @ddev: The device's accounts
+ *
+ * All chunks are closed. Nothing is dirty: a consumer that does not have the
+ * contents the object starts with needs drm_gem_dirty_mark().
+ *
+ * Context: Process context, may sleep.
+ * Return: The tracker, or ERR_PTR(-ENOMEM).
+ */
+struct drm_gem_dirty *drm_gem_dirty_create(struct drm_gem_object *obj,
+					   struct drm_gem_dirty_device *ddev)
+{
+	struct drm_gem_dirty *dirty;
+
+	dirty = kzalloc(sizeof(*dirty), GFP_KERNEL);
+	if (!dirty)
+		return ERR_PTR(-ENOMEM);
+
+	dirty->obj = obj;
+	dirty->ddev = ddev;
+	INIT_LIST_HEAD(&dirty->consumers);
+	dirty->nr_pages = obj->size >> PAGE_SHIFT;
+	dirty->nr_chunks = DIV_ROUND_UP(dirty->nr_pages,
+					DRM_GEM_DIRTY_CHUNK_PAGES);
+	dirty->open = kvcalloc(BITS_TO_LONGS(dirty->nr_chunks),
+			       sizeof(*dirty->open), GFP_KERNEL);
+	dirty->quiet = kvcalloc(dirty->nr_chunks, sizeof(*dirty->quiet),
+				GFP_KERNEL);
+	dirty->zapped = kvcalloc(BITS_TO_LONGS(dirty->nr_pages),
+				 sizeof(*dirty->zapped), GFP_KERNEL);
+	if (!dirty->open || !dirty->quiet || !dirty->zapped) {
+		kvfree(dirty->zapped);
+		kvfree(dirty->quiet);
+		kvfree(dirty->open);
+		kfree(dirty);
+		return ERR_PTR(-ENOMEM);
+	}
+
+	mutex_lock(&ddev->lock);
+	list_add_tail(&dirty->link, &ddev->buffers);
+	ddev->buffers_tracked++;
+	mutex_unlock(&ddev->lock);
+
+	return dirty;
+}
+EXPORT_SYMBOL_GPL(drm_gem_dirty_create);
+
+/**
+ * drm_gem_dirty_destroy - Stop tracking
+ * @dirty: The tracker, without consumers. The object is not mapped any more.
+ *
+ * Context: Process context, may sleep.
+ */
+void drm_gem_dirty_destroy(struct drm_gem_dirty *dirty)
+{
+	struct drm_gem_dirty_device *ddev = dirty->ddev;
+
+	WARN_ON(!list_empty(&dirty->consumers));
+
+	mutex_lock(&ddev->lock);
+	list_del(&dirty->link);
+	gem_dirty_stats_add(&ddev->gone, &dirty->stats);
+	mutex_unlock(&ddev->lock);
+
+	kvfree(dirty->zapped);
+	kvfree(dirty->quiet);
+	kvfree(dirty->open);
+	kfree(dirty);
+}
+EXPORT_SYMBOL_GPL(drm_gem_dirty_destroy);
+
+/**
+ * drm_gem_dirty_consumer_init - Add a consumer of dirty pages
+ * @consumer: The consumer
+ * @dirty: The tracker
+ *
+ * The consumer gets the pages that become dirty from now on.
+ *
+ * Context: Process context, may sleep. Takes the object's dma_resv.
+ * Return: 0, or -ENOMEM.
+ */
+int drm_gem_dirty_consumer_init(struct drm_gem_dirty_consumer *consumer,
+				struct drm_gem_dirty *dirty)
+{
+	consumer->pages = kvcalloc(BITS_TO_LONGS(dirty->nr_pages),
+				   sizeof(*consumer->pages), GFP_KERNEL);
+	if (!consumer->pages)
+		return -ENOMEM;
+
+	consumer->dirty = dirty;
+	consumer->first = dirty->nr_pages;
+	consumer->end = 0;
+
+	dma_resv_lock(dirty->obj->resv, NULL);
+	list_add_tail(&consumer->link, &dirty->consumers);
+	dma_resv_unlock(dirty->obj->resv);
+
+	return 0;
+}
+EXPORT_SYMBOL_GPL(drm_gem_dirty_consumer_init);
+
+/**
+ * drm_gem_dirty_consumer_fini - Remove a consumer
+ * @consumer: The consumer
+ *
+ * Context: Process context, may sleep. Takes the object's dma_resv.
+ */
+void drm_gem_dirty_consumer_fini(struct drm_gem_dirty_consumer *consumer)
+{
+	struct drm_gem_object *obj = consumer->dirty->obj;
+
+	dma_resv_lock(obj->resv, NULL);
+	list_del(&consumer->link);
+	dma_resv_unlock(obj->resv);
+
+	kvfree(consumer->pages);
+}
+EXPORT_SYMBOL_GPL(drm_gem_dirty_consumer_fini);
+
+/**
+ * drm_gem_dirty_next - Take a consumer's next range of dirty pages
+ * @consumer: The consumer
+ * @first: Returns the first page, in pages from the start of the buffer
+ * @nr: Returns the number of pages
+ *
+ * The range is not dirty for this consumer any more: the caller brings the
+ * consumer's copy up to date, or gives the pages back by
+ * drm_gem_dirty_mark() if it can't.
+ *
+ * Context: Called with the object's dma_resv held.
+ * Return: false if nothing is dirty.
+ */
+bool drm_gem_dirty_next(struct drm_gem_dirty_consumer *consumer,
+			pgoff_t *first, pgoff_t *nr)
+{
+	unsigned long start, end;
+
+	dma_resv_assert_held(consumer->dirty->obj->resv);
+
+	start = find_next_bit(consumer->pages, consumer->end, consumer->first);
+	if (start >= consumer->end) {
+		consumer->first = consumer->dirty->nr_pages;
+		consumer->end = 0;
+		return false;
+	}
+
+	end = find_next_zero_bit(consumer->pages, consumer->end, start);
+	bitmap_clear(consumer->pages, start, end - start);
+	consumer->first = end;
+
+	*first = start;
+	*nr = end - start;
+
+	return true;
+}
+EXPORT_SYMBOL_GPL(drm_gem_dirty_next);
+
+/* For all consumers. Also called under page table locks: must not sleep. */
+static void gem_dirty_set(struct drm_gem_dirty *dirty, unsigned long first,
+			  unsigned long nr)
+{
+	struct drm_gem_dirty_consumer *consumer;
+
+	list_for_each_entry(consumer, &dirty->consumers, link) {
+		bitmap_set(consumer->pages, first, nr);
+		consumer->first = min(consumer->first, first);
+		consumer->end = max(consumer->end, first + nr);
+	}
+}
+
+/**
+ * drm_gem_dirty_mark - Make pages dirty for all consumers
+ * @dirty: The tracker
+ * @first: First page, in pages from the start of the buffer
+ * @nr: Number of pages, within the buffer
+ *
+ * For stores that the tracker can't see, such as those by the kernel itself.
+ *
+ * Context: Called with the object's dma_resv held. Does not sleep.
+ */
+void drm_gem_dirty_mark(struct drm_gem_dirty *dirty, pgoff_t first, pgoff_t nr)
+{
+	dma_resv_assert_held(dirty->obj->resv);
+
+	gem_dirty_set(dirty, first, nr);
+	dirty->stats.pages_marked += nr;
+}
+EXPORT_SYMBOL_GPL(drm_gem_dirty_mark);
+
+struct gem_dirty_pass {
+	struct mapping_dirty_pass base;
+	struct drm_gem_dirty *dirty;
+	pgoff_t start;
+};
+
+static void gem_dirty_report(struct mapping_dirty_pass *base, pgoff_t pgoff,
+			     pgoff_t nr)
+{
+	struct gem_dirty_pass *pass =
+		container_of(base, struct gem_dirty_pass, base);
+	struct drm_gem_dirty *dirty = pass->dirty;
+	unsigned long first = pgoff - pass->start;
+	unsigned long chunk;
+
+	gem_dirty_set(dirty, first, nr);
+	for (chunk = first / DRM_GEM_DIRTY_CHUNK_PAGES;
+	     chunk <= (first + nr - 1) / DRM_GEM_DIRTY_CHUNK_PAGES; chunk++)
+		dirty->quiet[chunk] = 0;
+}
+
+/* Walk the chunks from @first up to and without @end. */
+static void gem_dirty_harvest(struct gem_dirty_pass *pass, unsigned long first,
+			      unsigned long end, unsigned int flags)
+{
+	struct drm_gem_dirty *dirty = pass->dirty;
+	struct address_space *mapping =
+		dirty->obj->dev->anon_inode->i_mapping;
+
+	first *= DRM_GEM_DIRTY_CHUNK_PAGES;
+	end = min(end * DRM_GEM_DIRTY_CHUNK_PAGES, dirty->nr_pages);
+
+	pass->base.flags = flags;
+	mapping_dirty_harvest(mapping, pass->start + first, end - first,
+			      &pass->base);
+}
+
+/*
+ * Close the run of quiet chunks that starts at @first. What is written
+ * between the scan that found them quiet and this is harvested here.
+ */
+static unsigned long gem_dirty_close(struct gem_dirty_pass *pass,
+				     unsigned long first)
+{
+	struct drm_gem_dirty *dirty = pass->dirty;
+	unsigned long end = first;
+
+	while (end < dirty->nr_chunks && test_bit(end, dirty->open) &&
+	       dirty->quiet[end] >= QUIET_PASSES)
+		end++;
+
+	gem_dirty_harvest(pass, first, end,
+			  MAPPING_DIRTY_WRPROTECT | MAPPING_DIRTY_CLEAN);
+
+	bitmap_clear(dirty->open, first, end - first);
+	dirty->nr_open -= end - first;
+	dirty->stats.chunks_closed += end - first;
+	trace_drm_gem_dirty_close(dirty, first, end - first);
+
+	return end;
+}
+
+/**
+ * drm_gem_dirty_pass - Find out what has been written
+ * @dirty: The tracker
+ *
+ * Afterwards every page that user space has stored to, with stores that
+ * completed before the call and that no earlier pass found, is dirty for each
+ * consumer, and its data can be read.
+ *
+ * If no chunk is open that is known without looking: no page table is walked,
+ * no mmu_notifier called and no TLB flushed.
+ *
+ * Context: Process context, may sleep. Called with the object's dma_resv
+ * held. Takes i_mmap_rwsem of the device's address_space.
+ */
+void drm_gem_dirty_pass(struct drm_gem_dirty *dirty)
+{
+	struct gem_dirty_pass pass = {
+		.base.report = gem_dirty_report,
+		.dirty = dirty,
+		.start = drm_vma_node_start(&dirty->obj->vma_node),
+	};
+	struct drm_gem_dirty_stats *stats = &dirty->stats;
+	unsigned long first, end, page;
+
+	dma_resv_assert_held(dirty->obj->resv);
+
+	stats->passes++;
+	if (!dirty->nr_open && !test_bit(0, &dirty->any_zapped)) {
+		stats->passes_idle++;
+		return;
+	}
+
+	for_each_set_bitrange(first, end, dirty->open, dirty->nr_chunks) {
+		unsigned long chunk;
+
+		for (chunk = first; chunk < end; chunk++)
+			dirty->quiet[chunk]++;
+
+		gem_dirty_harvest(&pass, first, end, MAPPING_DIRTY_CLEAN);
+	}
+
+	first = 0;
+	for_each_set_bit_from(first, dirty->open, dirty->nr_chunks)
+		if (dirty->quiet[first] >= QUIET_PASSES)
+			first = gem_dirty_close(&pass, first) - 1;
+
+	/*
+	 * After the walks, for entries that were zapped just before they came
+	 * by. The bits stay: CPUs may still be writing through their TLBs.
+	 */
+	if (test_bit(0, &dirty->any_zapped))
+		for_each_set_bit(page, dirty->zapped, dirty->nr_pages)
+			drm_gem_dirty_mark(dirty, page, 1);
+
+	stats->ptes_scanned += pass.base.scanned;
+	stats->notifier_ranges += pass.base.notifier_ranges;
+	stats->tlb_flushes += pass.base.flushes;
+	stats->pages_harvested += pass.base.cleaned;
+	trace_drm_gem_dirty_pass(dirty, &pass.base);
+}
+EXPORT_SYMBOL_GPL(drm_gem_dirty_pass);
+
+static pgoff_t gem_dirty_page(struct drm_gem_dirty *dirty, pgoff_t pgoff)
+{
+	return pgoff - drm_vma_node_start(&dirty->obj->vma_node);
+}
+
+/* The part of the chunks from @first up to and without @end in a VMA. */
+static void gem_dirty_clip(struct drm_gem_dirty *dirty,
+			   struct vm_area_struct *vma, unsigned long first,
+			   unsigned long end, struct drm_gem_dirty_map *map)
+{
+	pgoff_t vma_first = gem_dirty_page(dirty, vma->vm_pgoff);
+
+	first *= DRM_GEM_DIRTY_CHUNK_PAGES;
+	end = min(end * DRM_GEM_DIRTY_CHUNK_PAGES, dirty->nr_pages);
+
+	map->first = max(first, vma_first);
+	map->nr = min(end, vma_first + vma_pages(vma)) - map->first;
+}
+
+/* Open the chunk that is being written, and if that is a habit, some more. */
+static unsigned long gem_dirty_open(struct drm_gem_dirty *dirty,
+				    unsigned long chunk)
+{
+	unsigned long end;
+
+	if (chunk && chunk == dirty->next_chunk)
+		dirty->stream = min(2 * dirty->stream, STREAM_CHUNKS_MAX);
+	else
+		dirty->stream = 1;
+
+	for (end = chunk; end < dirty->nr_chunks &&
+	     end < chunk + dirty->stream && !test_bit(end, dirty->open); end++) {
+		__set_bit(end, dirty->open);
+		dirty->quiet[end] = 0;
+	}
+
+	dirty->next_chunk = end;
+	dirty->nr_open += end - chunk;
+	dirty->stats.chunks_opened += end - chunk;
+	trace_drm_gem_dirty_open(dirty, chunk, end - chunk);
+
+	return end;
+}
+
+/* A store has faulted. Returns the range that stores may go to now. */
+static void gem_dirty_write(struct drm_gem_dirty *dirty, struct vm_fault *vmf,
+			    struct drm_gem_dirty_map *map)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	pgoff_t page = gem_dirty_page(dirty, vmf->pgoff);
+	unsigned long chunk = page / DRM_GEM_DIRTY_CHUNK_PAGES;
+	unsigned long end = chunk + 1;
+	unsigned long addr;
+
+	dirty->stats.faults++;
+	drm_gem_dirty_mark(dirty, page, 1);
+
+	if (!test_bit(chunk, dirty->open))
+		end = gem_dirty_open(dirty, chunk);
+
+	gem_dirty_clip(dirty, vma, chunk, end, map);
+	addr = vma->vm_start + ((map->first -
+				 gem_dirty_page(dirty, vma->vm_pgoff)) <<
+				PAGE_SHIFT);
+	vma_make_writable(vma, addr, addr + (map->nr << PAGE_SHIFT));
+}
+
+/**
+ * drm_gem_dirty_vm_fault - Handle a fault on an entry that is not present
+ * @dirty: The tracker
+ * @vmf: The fault, at a page within the buffer
+ * @map: Returns what to map, with which protection
+ *
+ * To be called by the driver's &vm_operations_struct.fault handler, which
+ * then inserts the entries of @map that are not present, before it releases
+ * the dma_resv. The page of the fault is one of them.
+ *
+ * Context: Called with mmap_lock and the object's dma_resv held.
+ */
+void drm_gem_dirty_vm_fault(struct drm_gem_dirty *dirty, struct vm_fault *vmf,
+			    struct drm_gem_dirty_map *map)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long chunk = gem_dirty_page(dirty, vmf->pgoff) /
+		DRM_GEM_DIRTY_CHUNK_PAGES;
+
+	dma_resv_assert_held(dirty->obj->resv);
+
+	if (vmf->flags & FAULT_FLAG_WRITE)
+		gem_dirty_write(dirty, vmf, map);
+	else
+		gem_dirty_clip(dirty, vma, chunk, chunk + 1, map);
+
+	/*
+	 * With pfn_mkwrite() the core leaves write permission out of
+	 * vm_page_prot. Caching is as there.
+	 */
+	map->prot = vma->vm_page_prot;
+	if (test_bit(chunk, dirty->open))
+		map->prot = pgprot_modify(vma->vm_page_prot,
+					  vm_get_page_prot(vma->vm_flags));
+}
+EXPORT_SYMBOL_GPL(drm_gem_dirty_vm_fault);
+
+/**
+ * drm_gem_dirty_vm_pfn_mkwrite - Handle a store through a read-only entry
+ * @dirty: The tracker
+ * @vmf: The fault, at a page within the buffer
+ *
+ * To be called by the driver's &vm_operations_struct.pfn_mkwrite handler,
+ * which returns what this returns.
+ *
+ * Context: Called with mmap_lock and the object's dma_resv held.
+ * Return: VM_FAULT_NOPAGE: the entry is writable, and the core has nothing
+ * left to do that it would do without the dma_resv.
+ */
+vm_fault_t drm_gem_dirty_vm_pfn_mkwrite(struct drm_gem_dirty *dirty,
+					struct vm_fault *vmf)
+{
+	struct drm_gem_dirty_map map;
+
+	dma_resv_assert_held(dirty->obj->resv);
+
+	gem_dirty_write(dirty, vmf, &map);
+
+	return VM_FAULT_NOPAGE;
+}
+EXPORT_SYMBOL_GPL(drm_gem_dirty_vm_pfn_mkwrite);
+
+/**
+ * drm_gem_dirty_vm_zap - Remember the dirty bit of an entry that goes away
+ * @dirty: The tracker
+ * @vma: The VMA
+ * @addr: The entry's address
+ *
+ * To be called by the driver's &vm_operations_struct.pfn_zap_dirty handler.
+ *
+ * Context: Any, called under a page table lock.
+ */
+void drm_gem_dirty_vm_zap(struct drm_gem_dirty *dirty,
+			  struct vm_area_struct *vma, unsigned long addr)
+{
+	pgoff_t page = gem_dirty_page(dirty, linear_page_index(vma, addr));
+
+	if (WARN_ON_ONCE(page >= dirty->nr_pages))
+		return;
+
+	set_bit(page, dirty->zapped);
+	/* Who sees the flag finds the bit: pairs with test_bit() in the pass. */
+	smp_mb__after_atomic();
+	set_bit(0, &dirty->any_zapped);
+}
+EXPORT_SYMBOL_GPL(drm_gem_dirty_vm_zap);
+
+/**
+ * drm_gem_dirty_vm_close - Account for what went away with a VMA
+ * @dirty: The tracker
+ * @vma: The VMA, whose entries are gone and whose TLB has been flushed
+ *
+ * To be called by the driver's &vm_operations_struct.close handler. Pages
+ * that drm_gem_dirty_vm_zap() remembered become dirty once more, for stores
+ * that came after the zap, and are forgotten.
+ *
+ * Context: Called with the object's dma_resv held.
+ */
+void drm_gem_dirty_vm_close(struct drm_gem_dirty *dirty,
+			    struct vm_area_struct *vma)
+{
+	pgoff_t page = gem_dirty_page(dirty, vma->vm_pgoff);
+	pgoff_t end = min(page + vma_pages(vma), dirty->nr_pages);
+
+	dma_resv_assert_held(dirty->obj->resv);
+
+	if (!test_and_clear_bit(0, &dirty->any_zapped))
+		return;
+
+	for_each_set_bit_from(page, dirty->zapped, end) {
+		clear_bit(page, dirty->zapped);
+		drm_gem_dirty_mark(dirty, page, 1);
+	}
+
+	/* Other VMAs may be on their way out. */
+	if (!bitmap_empty(dirty->zapped, dirty->nr_pages))
+		set_bit(0, &dirty->any_zapped);
+}
+EXPORT_SYMBOL_GPL(drm_gem_dirty_vm_close);
+
+MODULE_DESCRIPTION("DRM GEM dirty page tracking");
+MODULE_LICENSE("Dual MIT/GPL");

@@ -1,0 +1,638 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * KUnit tests of the tracking of CPU writes to GEM objects.
+ *
+ * Objects are mapped into the address space of the test's thread, stored to
+ * with put_user(), so that the CPU faults and sets dirty bits as for a user
+ * program, and compared with a device copy that is kept up to date by nothing
+ * but the tracker's reports.
+ */
+
+#include <linux/anon_inodes.h>
+#include <linux/dma-resv.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/highmem.h>
+#include <linux/iosys-map.h>
+#include <linux/mman.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+
+#include <kunit/test.h>
+
+#include <drm/drm_device.h>
+#include <drm/drm_drv.h>
+#include <drm/drm_gem.h>
+#include <drm/drm_gem_dirty.h>
+#include <drm/drm_gem_shmem_helper.h>
+#include <drm/drm_kunit_helpers.h>
+#include <drm/drm_vma_manager.h>
+
+#define CHUNK_BYTES	(DRM_GEM_DIRTY_CHUNK_PAGES * PAGE_SIZE)
+
+/* Enough passes without a write to close every chunk. */
+#define MANY_PASSES	16
+
+struct test_device {
+	struct drm_device drm;
+	struct drm_gem_dirty_device dirty;
+};
+
+struct coherent_bo {
+	struct drm_gem_shmem_object base;
+	struct drm_gem_dirty_consumer device_copy;
+	/* The copy, and how many pages and ranges were uploaded to it. */
+	void *copy;
+	unsigned long uploaded;
+	unsigned long ranges;
+};
+
+#define to_coherent_bo(obj) container_of(obj, struct coherent_bo, base.base)
+
+static void coherent_bo_upload(struct coherent_bo *bo, pgoff_t first, pgoff_t nr)
+{
+	bo->uploaded += nr;
+	bo->ranges++;
+	for (; nr; nr--, first++)
+		memcpy_from_page(bo->copy + first * PAGE_SIZE,
+				 bo->base.pages[first], 0, PAGE_SIZE);
+}
+
+/*
+ * The usage example of drm_gem_dirty.c, from here...
+ */
+static int coherent_bo_init(struct coherent_bo *bo,
+			    struct drm_gem_dirty_device *ddev)
+{
+	int ret;
+
+	ret = drm_gem_shmem_dirty_init(&bo->base, ddev);
+	if (ret)
+		return ret;
+
+	return drm_gem_dirty_consumer_init(&bo->device_copy,
+					   bo->base.dirty);
+}
+
+static int coherent_bo_mmap(struct drm_gem_object *obj,
+			    struct vm_area_struct *vma)
+{
+	return drm_gem_shmem_dirty_mmap(to_drm_gem_shmem_obj(obj), vma);
+}
+
+static void coherent_bo_before_use(struct coherent_bo *bo)
+{
+	pgoff_t first, nr;
+
+	dma_resv_assert_held(bo->base.base.resv);
+
+	drm_gem_shmem_dirty_pass(&bo->base);
+	while (drm_gem_dirty_next(&bo->device_copy, &first, &nr))
+		coherent_bo_upload(bo, first, nr);
+}
+
+static void coherent_bo_free(struct coherent_bo *bo)
+{
+	drm_gem_dirty_consumer_fini(&bo->device_copy);
+	drm_gem_shmem_dirty_fini(&bo->base);
+	drm_gem_shmem_free(&bo->base);
+}
+
+/*
+ * ... to here.
+ */
+
+static void test_bo_free(struct drm_gem_object *obj)
+{
+	struct coherent_bo *bo = to_coherent_bo(obj);
+
+	vfree(bo->copy);
+	drm_gem_shmem_unpin(&bo->base);
+	coherent_bo_free(bo);
+}
+
+static const struct drm_gem_object_funcs test_bo_funcs = {
+	.free = test_bo_free,
+	.mmap = coherent_bo_mmap,
+	.vmap = drm_gem_shmem_object_vmap,
+	.vunmap = drm_gem_shmem_object_vunmap,
+	.vm_ops = &drm_gem_shmem_vm_ops,
+};
+
+static struct drm_gem_object *test_gem_create(struct drm_device *drm,
+					      size_t size)
+{
+	struct coherent_bo *bo;
+
+	bo = kzalloc(sizeof(*bo), GFP_KERNEL);
+	if (!bo)
+		return ERR_PTR(-ENOMEM);
+
+	bo->base.base.funcs = &test_bo_funcs;
+
+	return &bo->base.base;
+}
+
+static const struct drm_driver test_driver = {
+	.driver_features = DRIVER_GEM,
+	.gem_create_object = test_gem_create,
+};
+
+static int test_file_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct drm_gem_object *obj = file->private_data;
+
+	return drm_gem_mmap_obj(obj, obj->size, vma);
+}
+
+static const struct file_operations test_fops = {
+	.mmap = test_file_mmap,
+};
+
+struct test_priv {
+	struct test_device *tdev;
+	struct coherent_bo *bo;
+	struct file *file;
+	/* What the tests have stored, to compare the device copy with. */
+	u32 *expect;
+	u32 value;
+};
+
+KUNIT_DEFINE_ACTION_WRAPPER(put_object, drm_gem_object_put,
+			    struct drm_gem_object *);
+KUNIT_DEFINE_ACTION_WRAPPER(put_file, fput, struct file *);
+KUNIT_DEFINE_ACTION_WRAPPER(free_expect, vfree, const void *);
+
+static int gem_dirty_test_init(struct kunit *test)
+{
+	struct test_priv *priv;
+	struct device *dev;
+
+	dev = drm_kunit_helper_alloc_device(test);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
+
+	priv = kunit_kzalloc(test, sizeof(*priv), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, priv);
+
+	priv->tdev = drm_kunit_helper_alloc_drm_device_with_driver
+		(test, dev, struct test_device, drm, &test_driver);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, priv->tdev);
+
+	KUNIT_ASSERT_EQ(test, 0,
+			drmm_gem_dirty_device_init(&priv->tdev->drm,
+						   &priv->tdev->dirty));
+	test->priv = priv;
+
+	return 0;
+}
+
+static void create_bo(struct kunit *test, unsigned long nr_pages)
+{
+	struct test_priv *priv = test->priv;
+	struct drm_gem_shmem_object *shmem;
+	struct coherent_bo *bo;
+
+	shmem = drm_gem_shmem_create(&priv->tdev->drm, nr_pages << PAGE_SHIFT);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, shmem);
+	bo = to_coherent_bo(&shmem->base);
+	KUNIT_ASSERT_EQ(test, 0, coherent_bo_init(bo, &priv->tdev->dirty));
+	KUNIT_ASSERT_EQ(test, 0, drm_gem_shmem_pin(shmem));
+	bo->copy = vzalloc(shmem->base.size);
+	KUNIT_ASSERT_NOT_NULL(test, bo->copy);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, put_object,
+							   &shmem->base));
+	priv->bo = bo;
+
+	priv->expect = vzalloc(shmem->base.size);
+	KUNIT_ASSERT_NOT_NULL(test, priv->expect);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, free_expect,
+							   priv->expect));
+
+	priv->file = anon_inode_getfile("[gem_dirty_test]", &test_fops,
+					&shmem->base, O_RDWR);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, priv->file);
+	priv->file->f_mapping = priv->tdev->drm.anon_inode->i_mapping;
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, put_file,
+							   priv->file));
+}
+
+static unsigned long map_bo_at(struct kunit *test, unsigned long addr,
+			       unsigned long prot, unsigned long flags)
+{
+	struct test_priv *priv = test->priv;
+	struct drm_gem_object *obj = &priv->bo->base.base;
+
+	addr = kunit_vm_mmap(test, priv->file, addr, obj->size, prot, flags,
+			     drm_vma_node_offset_addr(&obj->vma_node));
+	KUNIT_ASSERT_NE(test, 0, addr);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
+
+	return addr;
+}
+
+static unsigned long map_bo(struct kunit *test)
+{
+	return map_bo_at(test, 0, PROT_READ | PROT_WRITE, MAP_SHARED);
+}
+
+/* Store a value that was never stored before to a page mapped at @addr. */
+static void store(struct kunit *test, unsigned long addr, unsigned long page)
+{
+	struct test_priv *priv = test->priv;
+	u32 __user *p = (u32 __user *)addr;
+
+	priv->value++;
+	KUNIT_ASSERT_EQ(test, 0, put_user(priv->value, p));
+	priv->expect[page * PAGE_SIZE / sizeof(u32)] = priv->value;
+}
+
+static void store_page(struct kunit *test, unsigned long map,
+		       unsigned long page)
+{
+	store(test, map + page * PAGE_SIZE, page);
+}
+
+/* What a submission does. Returns the number of pages that were uploaded. */
+static unsigned long submit(struct kunit *test)
+{
+	struct test_priv *priv = test->priv;
+	struct coherent_bo *bo = priv->bo;
+
+	bo->uploaded = 0;
+	bo->ranges = 0;
+
+	dma_resv_lock(bo->base.base.resv, NULL);
+	coherent_bo_before_use(bo);
+	dma_resv_unlock(bo->base.base.resv);
+
+	KUNIT_EXPECT_EQ_MSG(test, 0, memcmp(bo->copy, priv->expect,
+					    bo->base.base.size),
+			    "the device misses a store");
+
+	return bo->uploaded;
+}
+
+static struct drm_gem_dirty *tracker(struct kunit *test)
+{
+	struct test_priv *priv = test->priv;
+
+	return priv->bo->base.dirty;
+}
+
+static void close_all(struct kunit *test)
+{
+	int i;
+
+	for (i = 0; i < MANY_PASSES; i++)
+		submit(test);
+	KUNIT_ASSERT_EQ(test, 0, tracker(test)->nr_open);
+}
+
+/* C5: a buffer that nobody writes to costs nothing, mapped and read or not. */
+static void gem_dirty_test_idle(struct kunit *test)
+{
+	struct drm_gem_dirty_stats *stats;
+	unsigned long map;
+	u32 value;
+
+	create_bo(test, 4 * DRM_GEM_DIRTY_CHUNK_PAGES);
+	stats = &tracker(test)->stats;
+	map = map_bo(test);
+
+	KUNIT_EXPECT_EQ(test, 0, submit(test));
+	KUNIT_ASSERT_EQ(test, 0, get_user(value, (u32 __user *)map));
+	KUNIT_EXPECT_EQ(test, 0, value);
+	KUNIT_EXPECT_EQ(test, 0, submit(test));
+
+	KUNIT_EXPECT_EQ(test, 2, stats->passes);
+	KUNIT_EXPECT_EQ(test, 2, stats->passes_idle);
+	KUNIT_EXPECT_EQ(test, 0, stats->faults);
+	KUNIT_EXPECT_EQ(test, 0, stats->ptes_scanned);
+	KUNIT_EXPECT_EQ(test, 0, stats->notifier_ranges);
+	KUNIT_EXPECT_EQ(test, 0, stats->tlb_flushes);
+}
+
+/* C1: the first store, one that does not fault, and no page too many. */
+static void gem_dirty_test_store(struct kunit *test)
+{
+	struct drm_gem_dirty_stats *stats;
+	unsigned long map;
+
+	create_bo(test, 4 * DRM_GEM_DIRTY_CHUNK_PAGES);
+	stats = &tracker(test)->stats;
+	map = map_bo(test);
+
+	store_page(test, map, 70);
+	KUNIT_EXPECT_EQ(test, 1, submit(test));
+	KUNIT_EXPECT_EQ(test, 1, stats->faults);
+
+	store_page(test, map, 70);
+	store_page(test, map, 71);
+	store_page(test, map, 100);
+	KUNIT_EXPECT_EQ(test, 3, submit(test));
+	KUNIT_EXPECT_EQ(test, 2, ((struct test_priv *)test->priv)->bo->ranges);
+	KUNIT_EXPECT_EQ(test, 1, stats->faults);
+
+	KUNIT_EXPECT_EQ(test, 0, submit(test));
+}
+
+/* One fault opens a chunk, and not its neighbours. */
+static void gem_dirty_test_chunk(struct kunit *test)
+{
+	struct drm_gem_dirty_stats *stats;
+	unsigned long map, page;
+
+	create_bo(test, 4 * DRM_GEM_DIRTY_CHUNK_PAGES);
+	stats = &tracker(test)->stats;
+	map = map_bo(test);
+
+	for (page = 2 * DRM_GEM_DIRTY_CHUNK_PAGES;
+	     page < 3 * DRM_GEM_DIRTY_CHUNK_PAGES; page++)
+		store_page(test, map, page);
+	KUNIT_EXPECT_EQ(test, 1, stats->faults);
+	KUNIT_EXPECT_EQ(test, 1, tracker(test)->nr_open);
+
+	store_page(test, map, 2 * DRM_GEM_DIRTY_CHUNK_PAGES - 1);
+	KUNIT_EXPECT_EQ(test, 2, stats->faults);
+	KUNIT_EXPECT_EQ(test, DRM_GEM_DIRTY_CHUNK_PAGES + 1, submit(test));
+}
+
+/* A quiet chunk closes, and a store after that faults and is not lost. */
+static void gem_dirty_test_close(struct kunit *test)
+{
+	struct drm_gem_dirty_stats *stats;
+	unsigned long map, scanned;
+
+	create_bo(test, 4 * DRM_GEM_DIRTY_CHUNK_PAGES);
+	stats = &tracker(test)->stats;
+	map = map_bo(test);
+
+	store_page(test, map, 0);
+	store_page(test, map, 200);
+	KUNIT_EXPECT_EQ(test, 2, submit(test));
+	KUNIT_EXPECT_EQ(test, 2, tracker(test)->nr_open);
+
+	close_all(test);
+	KUNIT_EXPECT_EQ(test, 2, stats->chunks_closed);
+	scanned = stats->ptes_scanned;
+	KUNIT_EXPECT_EQ(test, 0, submit(test));
+	KUNIT_EXPECT_EQ(test, scanned, stats->ptes_scanned);
+
+	store_page(test, map, 201);
+	KUNIT_EXPECT_EQ(test, 3, stats->faults);
+	KUNIT_EXPECT_EQ(test, 1, submit(test));
+}
+
+/*
+ * Stores to entries that are present and read-only when their chunk is opened:
+ * those of the other VMA fault on their own, and all are seen.
+ */
+static void gem_dirty_test_two_vmas(struct kunit *test)
+{
+	unsigned long map, other, page;
+
+	create_bo(test, DRM_GEM_DIRTY_CHUNK_PAGES);
+	map = map_bo(test);
+	other = map_bo(test);
+
+	for (page = 0; page < DRM_GEM_DIRTY_CHUNK_PAGES; page++)
+		store_page(test, page & 1 ? map : other, page);
+	KUNIT_EXPECT_EQ(test, DRM_GEM_DIRTY_CHUNK_PAGES, submit(test));
+
+	close_all(test);
+	for (page = 0; page < DRM_GEM_DIRTY_CHUNK_PAGES; page++)
+		store_page(test, page & 1 ? other : map, page);
+	KUNIT_EXPECT_EQ(test, DRM_GEM_DIRTY_CHUNK_PAGES, submit(test));
+	KUNIT_EXPECT_EQ(test, 4, tracker(test)->stats.faults);
+}
+
+/* Defect 4: a VMA that can't be written does not hide the one behind it. */
+static void gem_dirty_test_readonly_first(struct kunit *test)
+{
+	struct test_priv *priv = test->priv;
+	unsigned long map;
+	u32 value;
+
+	create_bo(test, DRM_GEM_DIRTY_CHUNK_PAGES);
+
+	/* Without write access to the file a mapping lacks VM_MAYWRITE. */
+	priv->file->f_mode &= ~FMODE_WRITE;
+	map = map_bo_at(test, 0, PROT_READ, MAP_SHARED);
+	priv->file->f_mode |= FMODE_WRITE;
+	KUNIT_ASSERT_EQ(test, 0, get_user(value, (u32 __user *)map));
+	KUNIT_EXPECT_EQ(test, 0, value);
+
+	map = map_bo(test);
+	store_page(test, map, 3);
+	KUNIT_EXPECT_EQ(test, 1, submit(test));
+	store_page(test, map, 3);
+	KUNIT_EXPECT_EQ(test, 1, submit(test));
+	KUNIT_EXPECT_EQ(test, 1, tracker(test)->stats.faults);
+}
+
+/* V2, C3: what was stored through a mapping that is gone. */
+static void gem_dirty_test_munmap(struct kunit *test)
+{
+	unsigned long map;
+
+	create_bo(test, 2 * DRM_GEM_DIRTY_CHUNK_PAGES);
+	map = map_bo(test);
+
+	/* The second one leaves nothing but a dirty bit. */
+	store_page(test, map, 9);
+	store_page(test, map, 10);
+	KUNIT_ASSERT_EQ(test, 0, vm_munmap(map, tracker(test)->obj->size));
+	KUNIT_EXPECT_EQ(test, 2, submit(test));
+	KUNIT_EXPECT_EQ(test, 0, submit(test));
+}
+
+/* C3: the same for a mapping that another one was put on top of. */
+static void gem_dirty_test_map_fixed(struct kunit *test)
+{
+	unsigned long map;
+
+	create_bo(test, 2 * DRM_GEM_DIRTY_CHUNK_PAGES);
+	map = map_bo(test);
+
+	store_page(test, map, 9);
+	store_page(test, map, 10);
+	store_page(test, map, 11);
+	KUNIT_ASSERT_EQ(test, map + 10 * PAGE_SIZE,
+			vm_mmap(NULL, map + 10 * PAGE_SIZE, PAGE_SIZE,
+				PROT_READ | PROT_WRITE,
+				MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, 0));
+	KUNIT_EXPECT_EQ(test, 3, submit(test));
+	KUNIT_EXPECT_EQ(test, 0, submit(test));
+}
+
+/* G1: what is left of a split VMA maps the pages that belong there. */
+static void gem_dirty_test_split(struct kunit *test)
+{
+	unsigned long map;
+
+	create_bo(test, 2 * DRM_GEM_DIRTY_CHUNK_PAGES);
+	map = map_bo(test);
+
+	KUNIT_ASSERT_EQ(test, 0, vm_munmap(map + 1 * PAGE_SIZE, PAGE_SIZE));
+	KUNIT_ASSERT_EQ(test, 0, vm_munmap(map + 68 * PAGE_SIZE, PAGE_SIZE));
+	store_page(test, map, 0);
+	store_page(test, map, 3);
+	store_page(test, map, 67);
+	store_page(test, map, 69);
+	KUNIT_EXPECT_EQ(test, 4, submit(test));
+}
+
+/* A writer that goes from front to back faults less and less. */
+static void gem_dirty_test_stream(struct kunit *test)
+{
+	const unsigned long nr_pages = 64 * DRM_GEM_DIRTY_CHUNK_PAGES;
+	unsigned long map, page;
+
+	create_bo(test, nr_pages);
+	map = map_bo(test);
+
+	for (page = 0; page < nr_pages; page++)
+		store_page(test, map, page);
+
+	/* 64 chunks, opened by 1, 2, 4, 8, 16, 16, 16, and the last one. */
+	KUNIT_EXPECT_EQ(test, 8, tracker(test)->stats.faults);
+	KUNIT_EXPECT_EQ(test, 64, tracker(test)->stats.chunks_opened);
+	KUNIT_EXPECT_EQ(test, nr_pages, submit(test));
+	KUNIT_EXPECT_EQ(test, 1, ((struct test_priv *)test->priv)->bo->ranges);
+}
+
+/* Each of several consumers gets everything, whenever it asks. */
+static void gem_dirty_test_consumers(struct kunit *test)
+{
+	struct drm_gem_dirty_consumer other;
+	struct dma_resv *resv;
+	unsigned long map;
+	pgoff_t first, nr;
+
+	create_bo(test, 2 * DRM_GEM_DIRTY_CHUNK_PAGES);
+	resv = tracker(test)->obj->resv;
+	map = map_bo(test);
+	KUNIT_ASSERT_EQ(test, 0,
+			drm_gem_dirty_consumer_init(&other, tracker(test)));
+
+	store_page(test, map, 5);
+	KUNIT_EXPECT_EQ(test, 1, submit(test));
+	store_page(test, map, 6);
+	store_page(test, map, 127);
+	KUNIT_EXPECT_EQ(test, 2, submit(test));
+
+	dma_resv_lock(resv, NULL);
+	KUNIT_EXPECT_TRUE(test, drm_gem_dirty_next(&other, &first, &nr));
+	KUNIT_EXPECT_EQ(test, 5, first);
+	KUNIT_EXPECT_EQ(test, 2, nr);
+	KUNIT_EXPECT_TRUE(test, drm_gem_dirty_next(&other, &first, &nr));
+	KUNIT_EXPECT_EQ(test, 127, first);
+	KUNIT_EXPECT_EQ(test, 1, nr);
+	KUNIT_EXPECT_FALSE(test, drm_gem_dirty_next(&other, &first, &nr));
+
+	/* A range that could not be dealt with comes again, for both. */
+	drm_gem_dirty_mark(tracker(test), 127, 1);
+	KUNIT_EXPECT_TRUE(test, drm_gem_dirty_next(&other, &first, &nr));
+	KUNIT_EXPECT_EQ(test, 127, first);
+	dma_resv_unlock(resv);
+	KUNIT_EXPECT_EQ(test, 1, submit(test));
+
+	drm_gem_dirty_consumer_fini(&other);
+}
+
+/* A size that is no multiple of a chunk: nothing behind the end. */
+static void gem_dirty_test_odd_size(struct kunit *test)
+{
+	const unsigned long nr_pages = DRM_GEM_DIRTY_CHUNK_PAGES + 1;
+	unsigned long map;
+
+	create_bo(test, nr_pages);
+	map = map_bo(test);
+
+	store_page(test, map, nr_pages - 1);
+	store_page(test, map, nr_pages - 2);
+	KUNIT_EXPECT_EQ(test, 2, submit(test));
+	close_all(test);
+	store_page(test, map, nr_pages - 1);
+	KUNIT_EXPECT_EQ(test, 1, submit(test));
+}
+
+/* C1: what the kernel stores through its own mapping, while it lasts and after. */
+static void gem_dirty_test_vmap(struct kunit *test)
+{
+	const unsigned long nr_pages = 2 * DRM_GEM_DIRTY_CHUNK_PAGES;
+	struct test_priv *priv = test->priv;
+	struct iosys_map vmap;
+
+	create_bo(test, nr_pages);
+	KUNIT_ASSERT_EQ(test, 0, drm_gem_vmap_unlocked(tracker(test)->obj,
+						       &vmap));
+	iosys_map_wr(&vmap, 7 * PAGE_SIZE, u32, 1);
+	priv->expect[7 * PAGE_SIZE / sizeof(u32)] = 1;
+	KUNIT_EXPECT_EQ(test, nr_pages, submit(test));
+
+	iosys_map_wr(&vmap, 8 * PAGE_SIZE, u32, 2);
+	priv->expect[8 * PAGE_SIZE / sizeof(u32)] = 2;
+	drm_gem_vunmap_unlocked(tracker(test)->obj, &vmap);
+	KUNIT_EXPECT_EQ(test, nr_pages, submit(test));
+	KUNIT_EXPECT_EQ(test, 0, submit(test));
+}
+
+/* Many rounds of stores to pages drawn from a seed, mapped twice. */
+static void gem_dirty_test_random(struct kunit *test)
+{
+	const unsigned long nr_pages = 9 * DRM_GEM_DIRTY_CHUNK_PAGES + 5;
+	unsigned long map[2];
+	u32 seed = get_random_u32();
+	u64 state = seed;
+	int round, i;
+
+	kunit_info(test, "seed %u", seed);
+	create_bo(test, nr_pages);
+	map[0] = map_bo(test);
+	map[1] = map_bo(test);
+
+	for (round = 0; round < 200; round++) {
+		unsigned int stores;
+
+		/* Now and then nothing, for long enough to close chunks. */
+		state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+		stores = (state >> 60) < 8 ? 0 : (state >> 40) % 40;
+		for (i = 0; i < stores; i++) {
+			state = state * 6364136223846793005ULL +
+				1442695040888963407ULL;
+			store_page(test, map[state >> 63],
+				   (state >> 33) % nr_pages);
+		}
+		KUNIT_ASSERT_LE(test, submit(test), stores);
+	}
+}
+
+static struct kunit_case gem_dirty_tests[] = {
+	KUNIT_CASE(gem_dirty_test_idle),
+	KUNIT_CASE(gem_dirty_test_store),
+	KUNIT_CASE(gem_dirty_test_chunk),
+	KUNIT_CASE(gem_dirty_test_close),
+	KUNIT_CASE(gem_dirty_test_two_vmas),
+	KUNIT_CASE(gem_dirty_test_readonly_first),
+	KUNIT_CASE(gem_dirty_test_munmap),
+	KUNIT_CASE(gem_dirty_test_map_fixed),
+	KUNIT_CASE(gem_dirty_test_split),
+	KUNIT_CASE(gem_dirty_test_stream),
+	KUNIT_CASE(gem_dirty_test_consumers),
+	KUNIT_CASE(gem_dirty_test_odd_size),
+	KUNIT_CASE(gem_dirty_test_vmap),
+	KUNIT_CASE_SLOW(gem_dirty_test_random),
+	{ }
+};
+
+static struct kunit_suite gem_dirty_suite = {
+	.name = "gem_dirty",
+	.init = gem_dirty_test_init,
+	.test_cases = gem_dirty_tests,
+};
+
+kunit_test_suite(gem_dirty_suite);
+
+MODULE_DESCRIPTION("KUnit tests of DRM GEM dirty page tracking");
+MODULE_LICENSE("Dual MIT/GPL");
