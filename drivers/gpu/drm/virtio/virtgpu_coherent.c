@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+#include <linux/dma-mapping.h>
+#include <linux/fault-inject.h>
+#include <linux/module.h>
+#include <linux/seq_file.h>
+#include <linux/uaccess.h>
+
+#include <drm/drm_debugfs.h>
+#include <drm/drm_file.h>
+#include <drm/virtgpu_drm.h>
+
+#include "virtgpu_drv.h"
+
+/**
+ * DOC: coherent buffers
+ *
+ * A host without host-visible memory cannot map its buffers into the guest,
+ * so Mesa's virgl driver has no persistent and coherent buffers to offer and
+ * stops at OpenGL 4.3. These are buffers that only look so: an ordinary
+ * resource with guest pages behind it, whose CPU writes are tracked by
+ * drm_gem_dirty. What has been written is uploaded ahead of each submission
+ * that uses the buffer, so the host has it when the submission runs.
+ *
+ * User space finds them where it looks for the real ones: it asks
+ * VIRTGPU_PARAM_RESOURCE_BLOB and VIRTGPU_PARAM_HOST_VISIBLE, and creates a
+ * mappable blob in host memory with VIRTGPU_RESOURCE_CREATE_BLOB, to which a
+ * VIRGL_CCMD_PIPE_RESOURCE_CREATE command is attached. That command is never
+ * sent. It is read here, and only if it describes a buffer is one created.
+ *
+ * Only a device that has no blobs at all, and no capset whose users would make
+ * more of the answers than this, does that.
+ */
+
+static bool coherent = true;
+MODULE_PARM_DESC(coherent,
+		 "Emulate persistent, coherent buffers on hosts without host-visible memory; for files opened from now on (default: Y)");
+module_param(coherent, bool, 0644);
+
+/* Of the virgl protocol: the command that creates a resource for a blob. */
+#define VIRGL_CCMD_PIPE_RESOURCE_CREATE		48
+#define VIRGL_PIPE_RES_CREATE_SIZE		11
+#define VIRGL_CMD0(cmd, obj, len)	((cmd) | ((obj) << 8) | ((len) << 16))
+
+#define VIRGL_TARGET_BUFFER			0
+#define VIRGL_FORMAT_R8_UNORM			64
+
+#define VIRGL_RESOURCE_FLAG_MAP_PERSISTENT	BIT(1)
+#define VIRGL_RESOURCE_FLAG_MAP_COHERENT	BIT(2)
+
+#define VIRGL_BIND_SAMPLER_VIEW			BIT(3)
+/* What a buffer can be bound to, as one alone: */
+#define VIRGL_BIND_BUFFER_MASK	(BIT(4) |	/* vertices */		\
+				 BIT(5) |	/* indices */		\
+				 BIT(6) |	/* constants */		\
+				 BIT(8) |	/* command arguments */	\
+				 BIT(11) |	/* stream output */	\
+				 BIT(14) |	/* shader storage */	\
+				 BIT(15) |	/* query results */	\
+				 BIT(17) |	/* custom */		\
+				 BIT(19))	/* staging */
+
+struct virgl_pipe_resource_create {
+	u32 header;
+	u32 target;
+	u32 format;
+	u32 bind;
+	u32 width;
+	u32 height;
+	u32 depth;
+	u32 array_size;
+	u32 last_level;
+	u32 nr_samples;
+	u32 flags;
+	u32 blob_id;
+};
+
+static_assert(sizeof(struct virgl_pipe_resource_create) ==
+	      (1 + VIRGL_PIPE_RES_CREATE_SIZE) * sizeof(u32));
+
+#ifdef CONFIG_FAULT_INJECTION
+/* Lose an upload, for tests to show that they would notice. */
+static DECLARE_FAULT_ATTR(virtio_gpu_fail_upload);
+
+static bool virtio_gpu_coherent_lose(u32 len)
+{
+	return should_fail(&virtio_gpu_fail_upload, len);
+}
+#else
+static bool virtio_gpu_coherent_lose(u32 len)
+{
+	return false;
+}
+#endif
+
+/* Whether a file that is opened now gets emulated coherent buffers. */
+bool virtio_gpu_coherent_enabled(struct virtio_gpu_device *vgdev)
+{
+	const u64 virgl = BIT_ULL(VIRTIO_GPU_CAPSET_VIRGL) |
+		BIT_ULL(VIRTIO_GPU_CAPSET_VIRGL2);
+
+	return coherent && vgdev->has_virgl_3d && !vgdev->has_resource_blob &&
+		!vgdev->has_host_visible && !(vgdev->capset_id_mask & ~virgl);
+}
+
+static int virtio_gpu_coherent_show(struct seq_file *m, void *data)
+{
+	struct drm_debugfs_entry *entry = m->private;
+	struct virtio_gpu_coherent *c = entry->file.data;
+
+	seq_printf(m, "uploads %lld\n", atomic64_read(&c->uploads));
+	seq_printf(m, "upload_ranges %lld\n", atomic64_read(&c->upload_ranges));
+	seq_printf(m, "upload_bytes %lld\n", atomic64_read(&c->upload_bytes));
+
+	return 0;
+}
+
+int virtio_gpu_coherent_init(struct virtio_gpu_device *vgdev)
+{
+	int ret;
+
+	ret = drmm_gem_dirty_device_init(vgdev->ddev, &vgdev->coherent.dirty);
+	if (ret)
+		return ret;
+
+	drm_debugfs_add_file(vgdev->ddev, "virtio-gpu-coherent",
+			     virtio_gpu_coherent_show, &vgdev->coherent);
+
+	return 0;
+}
+
+void virtio_gpu_coherent_debugfs_init(struct drm_minor *minor)
+{
+#ifdef CONFIG_FAULT_INJECTION
+	fault_create_debugfs_attr("fail_upload", minor->debugfs_root,
+				  &virtio_gpu_fail_upload);
+#endif
+}
+
+/*
+ * The host checks the command again when it creates the resource, but by then
+ * nobody waits for an error.
+ */
+static const char *
+virtio_gpu_coherent_verify(const struct drm_virtgpu_resource_create_blob *rc,
+			   const struct virgl_pipe_resource_create *cmd)
+{
+	if (cmd->header != VIRGL_CMD0(VIRGL_CCMD_PIPE_RESOURCE_CREATE, 0,
+				      VIRGL_PIPE_RES_CREATE_SIZE))
+		return "not a PIPE_RESOURCE_CREATE command";
+	if (cmd->target != VIRGL_TARGET_BUFFER)
+		return "not a buffer";
+	if (cmd->bind & ~(VIRGL_BIND_BUFFER_MASK | VIRGL_BIND_SAMPLER_VIEW) ||
+	    (!(cmd->bind & VIRGL_BIND_SAMPLER_VIEW) &&
+	     hweight32(cmd->bind) > 1))
+		return "bind";
+	if (!cmd->width || cmd->width > rc->size)
+		return "width";
+	if (cmd->height != 1 || cmd->depth != 1 || cmd->array_size != 1)
+		return "more than one dimension";
+	if (cmd->last_level || cmd->nr_samples)
+		return "levels or samples";
+	if (cmd->flags & ~(VIRGL_RESOURCE_FLAG_MAP_PERSISTENT |
+			   VIRGL_RESOURCE_FLAG_MAP_COHERENT))
+		return "flags";
+	if (cmd->blob_id != lower_32_bits(rc->blob_id))
+		return "blob id";
+
+	/*
+	 * The format is in user space's own numbering, not the protocol's,
+	 * and a buffer has none.
+	 */
+	return NULL;
+}
+
+/**
+ * virtio_gpu_coherent_create - Create an emulated coherent buffer
+ * @vgdev: The device
+ * @rc: The blob that user space asks for
+ * @bo_ptr: Returns the object
+ *
+ * Return: 0; -EINVAL for anything that is not a mappable buffer in host
+ * memory with a well-formed command; -EFAULT; -ENOMEM.
+ */
+int virtio_gpu_coherent_create(struct virtio_gpu_device *vgdev,
+			       const struct drm_virtgpu_resource_create_blob *rc,
+			       struct virtio_gpu_object **bo_ptr)
+{
+	struct virtio_gpu_object_params params = { };
+	struct virgl_pipe_resource_create cmd;
+	const char *wrong = NULL;
+
+	if (rc->blob_mem != VIRTGPU_BLOB_MEM_HOST3D)
+		wrong = "memory type";
+	else if (rc->blob_flags != VIRTGPU_BLOB_FLAG_USE_MAPPABLE)
+		wrong = "blob flags";
+	else if (!rc->size || rc->size > rounddown(U32_MAX, PAGE_SIZE))
+		wrong = "size";
+	else if (rc->cmd_size != sizeof(cmd))
+		wrong = "command size";
+
+	if (!wrong) {
+		if (copy_from_user(&cmd, u64_to_user_ptr(rc->cmd), sizeof(cmd)))
+			return -EFAULT;
+
+		wrong = virtio_gpu_coherent_verify(rc, &cmd);
+	}
+
+	if (wrong) {
+		drm_dbg(vgdev->ddev, "coherent buffer refused: %s\n", wrong);
+		return -EINVAL;
+	}
+
+	params.coherent = true;
+	params.virgl = true;
+	params.size = rc->size;
+	params.target = VIRGL_TARGET_BUFFER;
+	params.format = VIRGL_FORMAT_R8_UNORM;
+	params.bind = cmd.bind;
+	params.width = cmd.width;
+	params.height = 1;
+	params.depth = 1;
+	params.array_size = 1;
+
+	/*
+	 * The flags ask the host for memory that it can map into the guest,
+	 * which is what it does not have. They are not passed on.
+	 */
+	return virtio_gpu_object_create(vgdev, &params, bo_ptr, NULL);
+}
+
+/* Called for a new object, before anybody else can know of it. */
+int virtio_gpu_coherent_object_init(struct virtio_gpu_device *vgdev,
+				    struct virtio_gpu_object *bo,
+				    const struct virtio_gpu_object_params *params)
+{
+	int ret;
+
+	ret = drm_gem_shmem_dirty_init(&bo->base, &vgdev->coherent.dirty);
+	if (ret)
+		return ret;
+
+	ret = drm_gem_dirty_consumer_init(&bo->host_copy, bo->base.dirty);
+	if (ret) {
+		drm_gem_shmem_dirty_fini(&bo->base);
+		return ret;
+	}
+
+	bo->width = params->width;
+	bo->blob_mem = VIRTGPU_BLOB_MEM_HOST3D;
+	bo->blob_flags = VIRTGPU_BLOB_FLAG_USE_MAPPABLE;
+
+	return 0;
+}
+
+/* Called when nobody has the object mapped any more. Can be called twice. */
+void virtio_gpu_coherent_object_fini(struct virtio_gpu_object *bo)
+{
+	if (!virtio_gpu_is_coherent(bo))
+		return;
+
+	drm_gem_dirty_consumer_fini(&bo->host_copy);
+	drm_gem_shmem_dirty_fini(&bo->base);
+}
+
+/**
+ * virtio_gpu_coherent_upload - Bring the host's copy up to date
+ * @vgdev: The device
+ * @ctx_id: A context that the object is attached to
+ * @obj: The object, nothing is done unless it is coherent
+ *
+ * Queues a transfer for each range of pages that has been written. The host
+ * executes the queue in order, so a command that is queued next sees the
+ * data. The caller kicks the queue, once, when that command is queued as well.
+ *
+ * Context: Process context, called with the object's dma_resv held. Not from
+ * anything that the queue's progress depends on: it waits for room in it.
+ */
+void virtio_gpu_coherent_upload(struct virtio_gpu_device *vgdev, u32 ctx_id,
+				struct drm_gem_object *obj)
+{
+	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
+	struct virtio_gpu_coherent *c = &vgdev->coherent;
+	pgoff_t first, nr;
+	bool synced = false;
+
+	if (!virtio_gpu_is_coherent(bo))
+		return;
+
+	drm_gem_shmem_dirty_pass(&bo->base);
+
+	while (drm_gem_dirty_next(&bo->host_copy, &first, &nr)) {
+		u64 offset = (u64)first << PAGE_SHIFT;
+		u32 len;
+
+		/* Pages behind the end of the resource. */
+		if (offset >= bo->width)
+			continue;
+		len = min_t(u64, (u64)nr << PAGE_SHIFT, bo->width - offset);
+
+		if (!synced) {
+			if (virtio_gpu_use_dma_api(vgdev->vdev))
+				dma_sync_sgtable_for_device(vgdev->vdev->dev.parent,
+							    bo->base.sgt,
+							    DMA_TO_DEVICE);
+			atomic64_inc(&c->uploads);
+			synced = true;
+		}
+
+		if (virtio_gpu_coherent_lose(len))
+			continue;
+
+		virtio_gpu_cmd_upload_buffer(vgdev, ctx_id, bo, offset, len);
+		atomic64_inc(&c->upload_ranges);
+		atomic64_add(len, &c->upload_bytes);
+	}
+}
