@@ -13,6 +13,7 @@
 
 #include "coherent.h"
 #include "igt_core.h"
+#include "pattern.h"
 
 /* The drivers with coherent buffers, in order of preference. */
 static const struct coh_driver *const coh_drivers[] = {
@@ -92,7 +93,7 @@ static struct coh_dev *open_first(bool coherent)
 	while (coh_devs)
 		coh_close(coh_devs);
 
-	for (i = 0; i < sizeof(coh_drivers) / sizeof(coh_drivers[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(coh_drivers); i++) {
 		int fd = find_node(coh_drivers[i]->name, O_RDWR);
 
 		if (fd < 0)
@@ -348,7 +349,7 @@ static bool parse_total(const char *line, char *name, uint64_t *value)
 
 void coh_counters(const struct coh_dev *dev, struct coh_counters *c)
 {
-	const int max = sizeof(c->c) / sizeof(c->c[0]);
+	const int max = ARRAY_SIZE(c->c);
 	const char *const *file;
 	char line[256];
 
@@ -393,13 +394,40 @@ int coh_tracked(const struct coh_dev *dev)
 	return n;
 }
 
+void coh_assert_tracked(const struct coh_dev *dev, int n)
+{
+	int ms;
+
+	for (ms = 0; ms < 5000 && coh_tracked(dev) != n; ms += 10)
+		usleep(10000);
+	igt_assert_eq(coh_tracked(dev), n);
+}
+
 void coh_drop_uploads(const struct coh_dev *dev, unsigned int n)
 {
-	FILE *f = debugfs_open(dev, dev->drv->drop_file, true);
+	const struct {
+		const char *name;
+		unsigned int value;
+	} attr[] = {
+		{ "probability", 100 },
+		{ "interval", 1 },
+		{ "space", 0 },
+		/* a message would look like trouble to who reads the log */
+		{ "verbose", 0 },
+		{ "times", n },
+	};
+	char file[64];
+	size_t i;
 
-	igt_assert(fprintf(f, "%u\n", n) > 0);
-	igt_assert_f(!fclose(f), "%s: %s\n", dev->drv->drop_file,
-		     strerror(errno));
+	for (i = 0; i < ARRAY_SIZE(attr); i++) {
+		FILE *f;
+
+		snprintf(file, sizeof(file), "%s/%s", dev->drv->fail_upload,
+			 attr[i].name);
+		f = debugfs_open(dev, file, true);
+		igt_assert(fprintf(f, "%u\n", attr[i].value) > 0);
+		igt_assert_f(!fclose(f), "%s: %s\n", file, strerror(errno));
+	}
 }
 
 void coh_subtests(const struct coh_subtest *tests, size_t n)

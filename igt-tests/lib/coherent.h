@@ -41,10 +41,11 @@ struct coh_driver {
 	const char *name;
 	/* below /sys/kernel/debug/dri/<minor>/: "name value" lines */
 	const char *const *counter_files;
-	/* drops the next N uploads, where N is written into it */
-	const char *drop_file;
+	/* beside them: the fault injection that drops uploads */
+	const char *fail_upload;
 
-	/* -ENODEV, with what is missing, if it cannot copy buffers or, when
+	/*
+	 * -ENODEV, with what is missing, if it cannot copy buffers or, when
 	 * those are asked for, has no coherent ones
 	 */
 	int (*probe)(int fd, bool coherent, const char **missing);
@@ -127,8 +128,12 @@ void coh_counters(const struct coh_dev *dev, struct coh_counters *c);
 uint64_t coh_counter(const struct coh_counters *c, const char *name);
 uint64_t coh_delta(const struct coh_counters *before,
 		   const struct coh_counters *after, const char *name);
-/* Number of buffers the kernel tracks at the moment. */
+/*
+ * Number of buffers the kernel tracks at the moment. One that was closed is
+ * there until the device has answered, which the second waits for.
+ */
 int coh_tracked(const struct coh_dev *dev);
+void coh_assert_tracked(const struct coh_dev *dev, int n);
 /* Makes the device lose the next n uploads, or skips. */
 void coh_drop_uploads(const struct coh_dev *dev, unsigned int n);
 

@@ -19,6 +19,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifndef ARRAY_SIZE
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#endif
+
 #define PAGE UINT64_C(4096)
 #define KiB(n) ((n) * UINT64_C(1024))
 #define MiB(n) KiB((n) * UINT64_C(1024))

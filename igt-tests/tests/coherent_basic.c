@@ -300,7 +300,7 @@ static void assert_no_cost(const struct coh_counters *before,
 {
 	size_t i;
 
-	for (i = 0; i < sizeof(walk_costs) / sizeof(walk_costs[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(walk_costs); i++) {
 		uint64_t delta = coh_delta(before, after, walk_costs[i]);
 
 		igt_assert_f(!delta, "%s moved by %" PRIu64 "\n",
@@ -633,7 +633,7 @@ igt_main
 		static struct coh_dev *dev;
 		static size_t s;
 
-		for (s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+		for (s = 0; s < ARRAY_SIZE(sizes); s++) {
 			dev = coh_open();
 			igt_dynamic(sizes[s].name)
 				first_write(dev, sizes[s].size);
@@ -641,5 +641,5 @@ igt_main
 		}
 	}
 
-	coh_subtests(subtests, sizeof(subtests) / sizeof(subtests[0]));
+	coh_subtests(subtests, ARRAY_SIZE(subtests));
 }

@@ -489,7 +489,7 @@ static void madvise_drop(struct coh_dev *dev)
 	struct buf b = setup(dev);
 	size_t i;
 
-	for (i = 0; i < sizeof(advice) / sizeof(advice[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(advice); i++) {
 		int ret;
 
 		fill(&b, b.bo->map, 0, 90, 8);
@@ -1085,5 +1085,5 @@ static const struct coh_subtest subtests[] = {
 
 igt_main
 {
-	coh_subtests(subtests, sizeof(subtests) / sizeof(subtests[0]));
+	coh_subtests(subtests, ARRAY_SIZE(subtests));
 }
