@@ -49,10 +49,9 @@ struct drm_virtgpu_resource_create_blob {
 #define VIRGL_PIPE_RESOURCE_CREATE_LEN 11
 
 #define VIRGL_FORMAT_R8_UNORM 64
+#define VIRGL_BIND_RENDER_TARGET (1 << 1)
 #define VIRGL_BIND_SAMPLER_VIEW (1 << 3)
 #define VIRGL_BIND_VERTEX_BUFFER (1 << 4)
-#define VIRGL_BIND_CUSTOM (1 << 17)
-#define VIRGL_BIND_STAGING (1 << 19)
 #define VIRGL_FLAG_MAP_PERSISTENT (1 << 1)
 #define VIRGL_FLAG_MAP_COHERENT (1 << 2)
 #define PIPE_BUFFER 0

@@ -86,11 +86,13 @@ static const struct word bad_words[] = {
 	{ "target all ones", DW(TARGET), 4, UINT32_MAX },
 
 	{ "bind depth and stencil", DW(BIND), 4, 1 << 0 },
-	{ "bind render target", DW(BIND), 4, 1 << 1 },
+	{ "bind render target", DW(BIND), 4, VIRGL_BIND_RENDER_TARGET },
 	{ "bind undefined bit 2", DW(BIND), 4, 1 << 2 },
 	{ "bind display target", DW(BIND), 4, 1 << 7 },
 	{ "bind cursor", DW(BIND), 4, 1 << 16 },
+	{ "bind custom", DW(BIND), 4, 1 << 17 },
 	{ "bind scanout", DW(BIND), 4, 1 << 18 },
+	{ "bind staging", DW(BIND), 4, 1 << 19 },
 	{ "bind shared", DW(BIND), 4, 1 << 20 },
 	{ "bind to vertices and indices", DW(BIND), 4, 1 << 4 | 1 << 5 },
 	{ "bind the highest bit", DW(BIND), 4, 1u << 31 },
@@ -154,6 +156,8 @@ static const struct word good_words[] = {
 	{ "bind to stream output", DW(BIND), 4, 1 << 11 },
 	{ "bind to shader storage", DW(BIND), 4, 1 << 14 },
 	{ "bind to textures", DW(BIND), 4, VIRGL_BIND_SAMPLER_VIEW },
+	{ "bind to pixels, as Mesa has it", DW(BIND), 4,
+	  VIRGL_BIND_SAMPLER_VIEW | VIRGL_BIND_RENDER_TARGET },
 	{ "bind to textures and vertices", DW(BIND), 4,
 	  VIRGL_BIND_SAMPLER_VIEW | VIRGL_BIND_VERTEX_BUFFER },
 	{ "width 1", DW(WIDTH), 4, 1 },
@@ -264,8 +268,6 @@ static void assert_usable(struct coh_dev *dev, const struct virtgpu_blob *blob,
 {
 	const uint64_t size = blob->arg.size < snap->size ? blob->arg.size :
 							    snap->size;
-	/* the host keeps these out of GL: there is no copy from them */
-	const uint32_t no_copy = VIRGL_BIND_CUSTOM | VIRGL_BIND_STAGING;
 	uint64_t width = blob->cmd[BLOB_WIDTH];
 	struct coh_bo bo = {
 		.dev = dev,
@@ -279,9 +281,7 @@ static void assert_usable(struct coh_dev *dev, const struct virtgpu_blob *blob,
 	bo.size = width;
 	bo.map = coh_map(&bo, PROT_READ | PROT_WRITE, size);
 	((volatile char *)bo.map)[size - 1] = 1;
-	if (blob->cmd[BLOB_BIND] & no_copy) {
-		coh_touch(&bo);
-	} else if (width) {
+	if (width) {
 		pattern_fill(p, bo.map, 0, width);
 		coh_snapshot(&bo, snap);
 		pattern_assert(p, coh_fetch(snap), 0, width);

@@ -48,17 +48,15 @@ module_param(coherent, bool, 0644);
 #define VIRGL_RESOURCE_FLAG_MAP_PERSISTENT	BIT(1)
 #define VIRGL_RESOURCE_FLAG_MAP_COHERENT	BIT(2)
 
+#define VIRGL_BIND_RENDER_TARGET		BIT(1)
 #define VIRGL_BIND_SAMPLER_VIEW			BIT(3)
-/* What a buffer can be bound to, as one alone: */
 #define VIRGL_BIND_BUFFER_MASK	(BIT(4) |	/* vertices */		\
 				 BIT(5) |	/* indices */		\
 				 BIT(6) |	/* constants */		\
 				 BIT(8) |	/* command arguments */	\
 				 BIT(11) |	/* stream output */	\
 				 BIT(14) |	/* shader storage */	\
-				 BIT(15) |	/* query results */	\
-				 BIT(17) |	/* custom */		\
-				 BIT(19))	/* staging */
+				 BIT(15))	/* query results */
 
 struct virgl_pipe_resource_create {
 	u32 header;
@@ -138,6 +136,21 @@ void virtio_gpu_coherent_debugfs_init(struct drm_minor *minor)
 }
 
 /*
+ * A buffer is created with the first thing that it will be bound to, and can
+ * be bound to the others later. Texture buffers can have more bits from the
+ * start, and Mesa gives pixel buffers those of a texture.
+ */
+static bool virtio_gpu_coherent_bind_ok(u32 bind)
+{
+	if (bind & VIRGL_BIND_SAMPLER_VIEW)
+		return !(bind & ~(VIRGL_BIND_BUFFER_MASK |
+				  VIRGL_BIND_SAMPLER_VIEW |
+				  VIRGL_BIND_RENDER_TARGET));
+
+	return !(bind & ~VIRGL_BIND_BUFFER_MASK) && hweight32(bind) <= 1;
+}
+
+/*
  * The host checks the command again when it creates the resource, but by then
  * nobody waits for an error.
  */
@@ -150,9 +163,7 @@ virtio_gpu_coherent_verify(const struct drm_virtgpu_resource_create_blob *rc,
 		return "not a PIPE_RESOURCE_CREATE command";
 	if (cmd->target != VIRGL_TARGET_BUFFER)
 		return "not a buffer";
-	if (cmd->bind & ~(VIRGL_BIND_BUFFER_MASK | VIRGL_BIND_SAMPLER_VIEW) ||
-	    (!(cmd->bind & VIRGL_BIND_SAMPLER_VIEW) &&
-	     hweight32(cmd->bind) > 1))
+	if (!virtio_gpu_coherent_bind_ok(cmd->bind))
 		return "bind";
 	if (!cmd->width || cmd->width > rc->size)
 		return "width";
@@ -163,7 +174,7 @@ virtio_gpu_coherent_verify(const struct drm_virtgpu_resource_create_blob *rc,
 	if (cmd->flags & ~(VIRGL_RESOURCE_FLAG_MAP_PERSISTENT |
 			   VIRGL_RESOURCE_FLAG_MAP_COHERENT))
 		return "flags";
-	if (cmd->blob_id != lower_32_bits(rc->blob_id))
+	if (cmd->blob_id != rc->blob_id)
 		return "blob id";
 
 	/*
