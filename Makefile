@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Every target does what it needs first; what is up to date costs seconds.
+
+ifneq ($(words $(CURDIR)),1)
+$(error The kernel's build cannot cope with spaces in a path: move the project out of "$(CURDIR)")
+endif
+
+MAKEFLAGS += --no-print-directory
+
+# release, debug or (but for run and check) stock
+KERNEL ?= release
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@echo "KERNEL=debug or KERNEL=stock makes kernel, shell and vm use that one."
+	@echo "scripts/vm --help: the runner itself, with the command's exact exit status."
+
+.PHONY: run
+run: release user ## boot the guest, run the main job, show its result
+	@scripts/run
+
+.PHONY: check
+check: debug user ## run the tests, SUITES="kunit igt" for some of them
+	@scripts/check $(SUITES)
+
+.PHONY: kernel
+kernel: $(KERNEL) ## assemble, configure and build the kernel
+
+.PHONY: user
+user: setup ## build the programs for the guest
+	@$(MAKE) -s -C userspace OUT=$(CURDIR)/build/user
+	@$(MAKE) -s -C igt-tests OUT=$(CURDIR)/build/user/igt
+
+.PHONY: shell
+shell: kernel user ## a shell in the guest, its exit or Ctrl-A x ends it
+	@scripts/vm --kernel $(KERNEL) --shell
+
+.PHONY: vm
+vm: ## run CMD='command' in the guest; make ends with 0 or 2
+	@$(MAKE) kernel user >&2
+	@scripts/vm --kernel $(KERNEL) --quiet -- sh -c "$$CMD"
+export CMD
+
+.PHONY: series
+series: tree ## everything as one series to send, in build/series
+	@scripts/tree series
+
+.PHONY: sync
+sync: ## write edits made in build/linux back into patches and overlay
+	@scripts/tree sync
+
+.PHONY: tree
+tree: setup ## assemble build/linux from Debian's source, patches and overlay
+	@scripts/tree
+
+.PHONY: stock
+stock: setup ## get Debian's own kernel, to compare with
+	@scripts/stock
+
+.PHONY: setup
+setup: ## install the Debian packages that are missing
+	@scripts/setup
+
+.PHONY: clean
+clean: ## remove all that was made
+	rm -rf build
+
+.PHONY: release debug
+release debug: tree
+	@scripts/kernel $@
