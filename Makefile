@@ -22,7 +22,7 @@ run: release user ## boot the guest, run the main job, show its result
 	@scripts/run
 
 .PHONY: check
-check: debug user ## run the tests, SUITES="kunit igt" for some of them
+check: debug user $(if $(filter piglit,$(or $(SUITES),piglit)),release stock) ## run the tests, SUITES="kunit igt" for some of them
 	@scripts/check $(SUITES)
 
 .PHONY: kernel
@@ -62,6 +62,10 @@ stock: setup ## get Debian's own kernel, to compare with
 .PHONY: setup
 setup: ## install the Debian packages that are missing
 	@scripts/setup
+
+.PHONY: piglit
+piglit: release stock ## all of piglit's buffer tests, compared with Debian's own kernel
+	@scripts/piglit --all
 
 .PHONY: clean
 clean: ## remove all that was made
