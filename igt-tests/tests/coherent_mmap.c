@@ -666,10 +666,8 @@ static void poke(struct coh_dev *dev,
 
 static bool write_ptrace(pid_t pid, void *to, uint64_t word)
 {
-	if (!ptrace(PTRACE_POKEDATA, pid, to, word))
-		return true;
-	igt_assert_eq(errno, EIO);
-	return false;
+	igt_assert(!ptrace(PTRACE_POKEDATA, pid, to, word));
+	return true;
 }
 
 static bool write_vm(pid_t pid, void *to, uint64_t word)
@@ -693,15 +691,41 @@ static bool write_proc_mem(pid_t pid, void *to, uint64_t word)
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	igt_assert(fd >= 0);
 	n = pwrite(fd, &word, sizeof(word), (uintptr_t)to);
-	if (n < 0)
-		igt_assert_eq(errno, EIO);
 	close(fd);
-	return n == sizeof(word);
+	igt_assert_eq(n, sizeof(word));
+	return true;
 }
 
 static void poke_ptrace(struct coh_dev *dev)
 {
 	poke(dev, write_ptrace);
+}
+
+/* A debugger can't write where the program itself could not. */
+static void poke_readonly(struct coh_dev *dev)
+{
+	struct buf b = setup(dev);
+	const uint64_t off = 600 * PAGE + 128;
+	char *map = coh_map(b.bo, PROT_READ, b.bo->size);
+	pid_t pid = child_start();
+
+	if (!pid) {
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		raise(SIGSTOP);
+		_exit(0);
+	}
+	igt_assert(WIFSTOPPED(child_wait(pid)));
+	errno = 0;
+	igt_assert_eq_u64(ptrace(PTRACE_PEEKDATA, pid, map + off, NULL),
+			  b.p->want[off / 8]);
+	igt_assert_eq(errno, 0);
+	igt_assert_eq(ptrace(PTRACE_POKEDATA, pid, map + off, 1), -1);
+	igt_assert_eq(errno, EIO);
+	igt_assert(!ptrace(PTRACE_CONT, pid, NULL, NULL));
+	igt_assert_eq(child_wait(pid), 0);
+	check(&b);
+	munmap(map, b.bo->size);
+	teardown(&b);
 }
 
 static void poke_vm(struct coh_dev *dev)
@@ -1051,14 +1075,15 @@ static const struct coh_subtest subtests[] = {
 	  child_exec },
 	{ "child-killed", "C3: stores completed before SIGKILL",
 	  child_killed },
-	{ "poke-ptrace",
-	  "C1: PTRACE_POKEDATA is refused (EIO) or seen (defect 9)",
+	{ "poke-ptrace", "C1: PTRACE_POKEDATA is seen (defect 9)",
 	  poke_ptrace },
+	{ "poke-readonly", "C3: PTRACE_POKEDATA to a read-only mapping",
+	  poke_readonly },
 	{ "poke-process-vm",
 	  "C1: process_vm_writev is refused (EFAULT) or seen (defect 9)",
 	  poke_vm },
 	{ "poke-proc-mem",
-	  "C1: a write to /proc/pid/mem is refused (EIO) or seen (defect 9)",
+	  "C1: a write to /proc/pid/mem is seen (defect 9)",
 	  poke_proc_mem },
 	{ "read-into", "C1: read(2) of a file into the mapping", read_into },
 	{ "direct-io",

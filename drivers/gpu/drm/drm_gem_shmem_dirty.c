@@ -2,7 +2,9 @@
 
 #include <linux/dma-resv.h>
 #include <linux/export.h>
+#include <linux/highmem.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 
 #include <drm/drm_device.h>
 #include <drm/drm_gem_dirty.h>
@@ -132,6 +134,44 @@ static void shmem_dirty_zap(struct vm_area_struct *vma, unsigned long addr)
 	drm_gem_dirty_vm_zap(to_drm_gem_shmem_obj(obj)->dirty, vma, addr);
 }
 
+/* A debugger's access, by ptrace() or /proc/pid/mem. */
+static int shmem_dirty_access(struct vm_area_struct *vma, unsigned long addr,
+			      void *buf, int len, int write)
+{
+	struct drm_gem_object *obj = vma->vm_private_data;
+	struct drm_gem_shmem_object *shmem = to_drm_gem_shmem_obj(obj);
+	pgoff_t page = linear_page_index(vma, addr) -
+		drm_vma_node_start(&obj->vma_node);
+	int done = 0;
+
+	if (write && !(vma->vm_flags & VM_WRITE))
+		return -EACCES;
+
+	if (dma_resv_lock_interruptible(obj->resv, NULL))
+		return -EINTR;
+
+	/* What is behind the end of the VMA is for another call. */
+	len = min_t(unsigned long, len, vma->vm_end - addr);
+	for (; done < len && page < obj->size >> PAGE_SHIFT; page++) {
+		size_t offset = offset_in_page(addr + done);
+		size_t bytes = min_t(size_t, len - done, PAGE_SIZE - offset);
+
+		if (write) {
+			memcpy_to_page(shmem->pages[page], offset, buf + done,
+				       bytes);
+			drm_gem_dirty_mark(shmem->dirty, page, 1);
+		} else {
+			memcpy_from_page(buf + done, shmem->pages[page],
+					 offset, bytes);
+		}
+		done += bytes;
+	}
+
+	dma_resv_unlock(obj->resv);
+
+	return done ?: -EFAULT;
+}
+
 static void shmem_dirty_vm_open(struct vm_area_struct *vma)
 {
 	drm_gem_shmem_vm_ops.open(vma);
@@ -154,6 +194,7 @@ static const struct vm_operations_struct shmem_dirty_vm_ops = {
 	.fault = shmem_dirty_fault,
 	.pfn_mkwrite = shmem_dirty_pfn_mkwrite,
 	.pfn_zap_dirty = shmem_dirty_zap,
+	.access = shmem_dirty_access,
 };
 
 /**

@@ -145,8 +145,24 @@ static int test_file_mmap(struct file *file, struct vm_area_struct *vma)
 	return drm_gem_mmap_obj(obj, obj->size, vma);
 }
 
+static int test_file_release(struct inode *inode, struct file *file)
+{
+	struct drm_gem_object *obj = file->private_data;
+	struct drm_device *drm = obj->dev;
+
+	drm_gem_object_put(obj);
+	drm_dev_put(drm);
+
+	return 0;
+}
+
+/*
+ * A test's mappings go when its thread exits, and KUnit does not wait for that
+ * before it cleans up. So the file, which they hold, holds object and device.
+ */
 static const struct file_operations test_fops = {
 	.mmap = test_file_mmap,
+	.release = test_file_release,
 };
 
 struct test_priv {
@@ -211,6 +227,8 @@ static void create_bo(struct kunit *test, unsigned long nr_pages)
 	priv->file = anon_inode_getfile("[gem_dirty_test]", &test_fops,
 					&shmem->base, O_RDWR);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, priv->file);
+	drm_gem_object_get(&shmem->base);
+	drm_dev_get(&priv->tdev->drm);
 	priv->file->f_mapping = priv->tdev->drm.anon_inode->i_mapping;
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, put_file,
 							   priv->file));
