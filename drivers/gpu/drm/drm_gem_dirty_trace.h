@@ -11,72 +11,69 @@
 #include <drm/drm_gem_dirty.h>
 
 DECLARE_EVENT_CLASS(drm_gem_dirty_chunks,
-	TP_PROTO(struct drm_gem_dirty *dirty, unsigned long first,
-		 unsigned long nr),
-	TP_ARGS(dirty, first, nr),
+		    TP_PROTO(struct drm_gem_dirty *dirty, unsigned long first,
+			     unsigned long nr),
+		    TP_ARGS(dirty, first, nr),
 
-	TP_STRUCT__entry(
-		__field(const void *, obj)
-		__field(unsigned long, first)
-		__field(unsigned long, nr)
-		__field(unsigned long, nr_open)
-	),
+		    TP_STRUCT__entry(__field(const void *, obj)
+				     __field(unsigned long, first)
+				     __field(unsigned long, nr)
+				     __field(unsigned long, nr_open)
+		    ),
 
-	TP_fast_assign(
-		__entry->obj = dirty->obj;
-		__entry->first = first;
-		__entry->nr = nr;
-		__entry->nr_open = dirty->nr_open;
-	),
+		    TP_fast_assign(__entry->obj = dirty->obj;
+				   __entry->first = first;
+				   __entry->nr = nr;
+				   __entry->nr_open = dirty->nr_open;
+		    ),
 
-	TP_printk("obj=%p first=%lu nr=%lu nr_open=%lu", __entry->obj,
-		  __entry->first, __entry->nr, __entry->nr_open)
+		    TP_printk("obj=%p first=%lu nr=%lu nr_open=%lu",
+			      __entry->obj, __entry->first, __entry->nr,
+			      __entry->nr_open)
 );
 
 DEFINE_EVENT(drm_gem_dirty_chunks, drm_gem_dirty_open,
-	TP_PROTO(struct drm_gem_dirty *dirty, unsigned long first,
-		 unsigned long nr),
-	TP_ARGS(dirty, first, nr)
+	     TP_PROTO(struct drm_gem_dirty *dirty, unsigned long first,
+		      unsigned long nr),
+	     TP_ARGS(dirty, first, nr)
 );
 
 DEFINE_EVENT(drm_gem_dirty_chunks, drm_gem_dirty_close,
-	TP_PROTO(struct drm_gem_dirty *dirty, unsigned long first,
-		 unsigned long nr),
-	TP_ARGS(dirty, first, nr)
+	     TP_PROTO(struct drm_gem_dirty *dirty, unsigned long first,
+		      unsigned long nr),
+	     TP_ARGS(dirty, first, nr)
 );
 
 TRACE_EVENT(drm_gem_dirty_pass,
-	TP_PROTO(struct drm_gem_dirty *dirty,
-		 const struct mapping_dirty_pass *pass),
-	TP_ARGS(dirty, pass),
+	    TP_PROTO(struct drm_gem_dirty *dirty,
+		     const struct mapping_dirty_pass *pass),
+	    TP_ARGS(dirty, pass),
 
-	TP_STRUCT__entry(
-		__field(const void *, obj)
-		__field(unsigned long, nr_open)
-		__field(unsigned long, scanned)
-		__field(unsigned long, cleaned)
-		__field(unsigned long, notifier_ranges)
-		__field(unsigned long, flushes)
-	),
+	    TP_STRUCT__entry(__field(const void *, obj)
+			     __field(unsigned long, nr_open)
+			     __field(unsigned long, scanned)
+			     __field(unsigned long, cleaned)
+			     __field(unsigned long, notifier_ranges)
+			     __field(unsigned long, flushes)
+	    ),
 
-	TP_fast_assign(
-		__entry->obj = dirty->obj;
-		__entry->nr_open = dirty->nr_open;
-		__entry->scanned = pass->scanned;
-		__entry->cleaned = pass->cleaned;
-		__entry->notifier_ranges = pass->notifier_ranges;
-		__entry->flushes = pass->flushes;
-	),
+	    TP_fast_assign(__entry->obj = dirty->obj;
+			   __entry->nr_open = dirty->nr_open;
+			   __entry->scanned = pass->scanned;
+			   __entry->cleaned = pass->cleaned;
+			   __entry->notifier_ranges = pass->notifier_ranges;
+			   __entry->flushes = pass->flushes;
+	    ),
 
-	TP_printk("obj=%p nr_open=%lu scanned=%lu cleaned=%lu notifier_ranges=%lu flushes=%lu",
-		  __entry->obj, __entry->nr_open, __entry->scanned,
-		  __entry->cleaned, __entry->notifier_ranges,
-		  __entry->flushes)
+	    TP_printk("obj=%p nr_open=%lu scanned=%lu cleaned=%lu notifier_ranges=%lu flushes=%lu",
+		      __entry->obj, __entry->nr_open, __entry->scanned,
+		      __entry->cleaned, __entry->notifier_ranges,
+		      __entry->flushes)
 );
 
 #endif
 
 #undef TRACE_INCLUDE_PATH
-#define TRACE_INCLUDE_PATH ../../drivers/gpu/drm
+#define TRACE_INCLUDE_PATH .
 #define TRACE_INCLUDE_FILE drm_gem_dirty_trace
 #include <trace/define_trace.h>
