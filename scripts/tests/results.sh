@@ -130,6 +130,12 @@ all_skipped()
 	END
 }
 
+none_planned()
+{
+	sums 1 "0 passed, 1 failed, 0 skipped" <<< "KTAP version 1
+1..0"
+}
+
 parent_fails()
 {
 	sums 1 "1 passed, 1 failed, 0 skipped" <<-END
@@ -163,7 +169,7 @@ nothing_there()
 	expect 2 "does not exist" "$here/../results" "$tmp/missing"
 }
 
-plan 14
+plan 15
 check "passes and skips are counted" flat
 check "leaves of nested tests are counted" nested
 check "a failure comes with its diagnostics and its file" failure_is_explained
@@ -175,6 +181,7 @@ check "a number left out fails" out_of_order
 check "an empty file fails" empty
 check "a file that is not KTAP fails" not_ktap
 check "nothing but skips is no success" all_skipped
+check "a plan of no tests, with no reason to skip, fails" none_planned
 check "a test that fails outside its subtests counts" parent_fails
 check "JUnit XML has the same results" xml
 check "no file at all is no success" nothing_there
