@@ -66,6 +66,7 @@ static vm_fault_t shmem_dirty_fault(struct vm_fault *vmf)
 	struct drm_gem_object *obj = vma->vm_private_data;
 	struct drm_gem_shmem_object *shmem = to_drm_gem_shmem_obj(obj);
 	struct drm_gem_dirty_map map;
+	unsigned long addr;
 	vm_fault_t ret;
 	pgoff_t page;
 
@@ -85,20 +86,18 @@ static vm_fault_t shmem_dirty_fault(struct vm_fault *vmf)
 	page = vmf->pgoff - drm_vma_node_start(&obj->vma_node);
 	ret = vmf_insert_pfn_prot(vma, vmf->address,
 				  page_to_pfn(shmem->pages[page]), map.prot);
+	if (ret != VM_FAULT_NOPAGE)
+		goto out_unlock;
 
+	addr = vma->vm_start +
+		((map.first + drm_vma_node_start(&obj->vma_node) -
+		  vma->vm_pgoff) << PAGE_SHIFT);
 	for (page = map.first; page < map.first + map.nr; page++) {
-		unsigned long addr;
-
-		if (ret != VM_FAULT_NOPAGE)
-			goto out_unlock;
-
-		addr = vma->vm_start +
-			((page + drm_vma_node_start(&obj->vma_node) -
-			  vma->vm_pgoff) << PAGE_SHIFT);
 		if (vmf_insert_pfn_prot(vma, addr,
 					page_to_pfn(shmem->pages[page]),
 					map.prot) != VM_FAULT_NOPAGE)
 			break;
+		addr += PAGE_SIZE;
 	}
 
 out_unlock:
