@@ -151,24 +151,27 @@ static struct coh_bo *bo_new(struct coh_dev *dev, uint32_t handle,
 	return bo;
 }
 
-struct coh_bo *coh_create(struct coh_dev *dev, uint64_t size)
+static struct coh_bo *bo_create(struct coh_dev *dev, const char *what,
+				uint64_t size,
+				int (*create)(int fd, uint64_t size,
+					      uint32_t *handle, uint32_t *res))
 {
 	uint32_t handle, res;
-	int ret = dev->drv->create(dev->fd, size, &handle, &res);
+	int ret = create(dev->fd, size, &handle, &res);
 
-	igt_assert_f(!ret, "coherent buffer of %" PRIu64 " bytes: %s\n", size,
+	igt_assert_f(!ret, "%s buffer of %" PRIu64 " bytes: %s\n", what, size,
 		     strerror(-ret));
 	return bo_new(dev, handle, res, size);
 }
 
+struct coh_bo *coh_create(struct coh_dev *dev, uint64_t size)
+{
+	return bo_create(dev, "coherent", size, dev->drv->create);
+}
+
 struct coh_bo *coh_create_plain(struct coh_dev *dev, uint64_t size)
 {
-	uint32_t handle, res;
-	int ret = dev->drv->create_plain(dev->fd, size, &handle, &res);
-
-	igt_assert_f(!ret, "plain buffer of %" PRIu64 " bytes: %s\n", size,
-		     strerror(-ret));
-	return bo_new(dev, handle, res, size);
+	return bo_create(dev, "plain", size, dev->drv->create_plain);
 }
 
 struct coh_bo *coh_import(struct coh_dev *dev, int dmabuf)
