@@ -207,6 +207,31 @@ broken_patch()
 	return $status
 }
 
+# mm/ and mm/compare/ of the kernel, the latter with a copy of what is in the source
+compared()
+{
+	mkdir -p "$p/mm-patches/mm" "$p/mm-patches/compare"
+	echo "int mm_new;" > "$p/mm-patches/mm/new.c"
+	echo "int own;" > "$p/mm-patches/compare/own.c"
+	echo "overlay: mm/new.c" >> "$p/mm-patches/series"
+	patch_file "$p/mm-patches/0003-four.patch" four mm/a.c 15
+	echo "overlay: mm/compare/own.c" > "$p/mm-patches/compare/series"
+	echo "stock: mm/a.c mm/compare/a.c" >> "$p/mm-patches/compare/series"
+	patch_file "$p/mm-patches/compare/0001-five.patch" five include/linux/d.h 3
+	tree &&
+	[ "$(git -C "$linux" log -1 --format=%s)" = five ] &&
+	cmp "$p/mm-patches/mm/new.c" "$linux/mm/new.c" &&
+	cmp "$p/mm-patches/compare/own.c" "$linux/mm/compare/own.c" &&
+	grep -q four "$linux/mm/a.c" &&
+	cmp "$tmp/linux-source-0.1/mm/a.c" "$linux/mm/compare/a.c" &&
+	echo "int edited;" >> "$linux/mm/new.c" &&
+	echo "int edited;" >> "$linux/mm/compare/own.c" &&
+	tree sync &&
+	grep -q edited "$p/mm-patches/mm/new.c" &&
+	grep -q edited "$p/mm-patches/compare/own.c" &&
+	[ ! -e "$p/mm-patches/compare/a.c" ]
+}
+
 no_source()
 {
 	LINUX_SOURCE=$tmp/none.tar.xz expect 1 "scripts/setup" tree
@@ -214,7 +239,7 @@ no_source()
 
 make_source
 make_project
-plan 12
+plan 13
 check "overlay and patches become commits" assembled
 check "a changed overlay file rewrites only that file" minimal
 check "edits in the tree are not thrown away" refuses
@@ -226,5 +251,6 @@ check "sync refuses an edit no patch owns" refuses_unowned
 check "sync refuses edits of one line on both sides" refuses_conflict
 check "an overlay file nobody names is an error" unclaimed
 check "a patch that does not apply is named" broken_patch
+check "the comparison comes last, with copies of the source" compared
 check "no source is one clear line" no_source
 exit $((failed > 0))
