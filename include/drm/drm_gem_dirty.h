@@ -149,7 +149,8 @@ void drm_gem_dirty_vm_fault(struct drm_gem_dirty *dirty, struct vm_fault *vmf,
 vm_fault_t drm_gem_dirty_vm_pfn_mkwrite(struct drm_gem_dirty *dirty,
 					struct vm_fault *vmf);
 void drm_gem_dirty_vm_zap(struct drm_gem_dirty *dirty,
-			  struct vm_area_struct *vma, unsigned long addr);
+			  struct vm_area_struct *vma, unsigned long addr,
+			  unsigned long size);
 void drm_gem_dirty_vm_close(struct drm_gem_dirty *dirty,
 			    struct vm_area_struct *vma);
 

@@ -648,21 +648,26 @@ EXPORT_SYMBOL_GPL(drm_gem_dirty_vm_pfn_mkwrite);
  * @dirty: The tracker
  * @vma: The VMA
  * @addr: The entry's address
+ * @size: What it mapped, in bytes
  *
  * To be called by the driver's &vm_operations_struct.pfn_zap_dirty handler.
  *
  * Context: Any, called under a page table lock.
  */
 void drm_gem_dirty_vm_zap(struct drm_gem_dirty *dirty,
-			  struct vm_area_struct *vma, unsigned long addr)
+			  struct vm_area_struct *vma, unsigned long addr,
+			  unsigned long size)
 {
 	pgoff_t page = gem_dirty_page(dirty, linear_page_index(vma, addr));
+	pgoff_t nr = size >> PAGE_SHIFT;
 
-	if (WARN_ON_ONCE(page >= dirty->nr_pages))
+	if (WARN_ON_ONCE(page >= dirty->nr_pages ||
+			 nr > dirty->nr_pages - page))
 		return;
 
-	set_bit(page, dirty->zapped);
-	/* Who sees the flag finds the bit: pairs with test_bit() in the pass. */
+	for (; nr; nr--, page++)
+		set_bit(page, dirty->zapped);
+	/* Who sees the flag finds the bits: pairs with test_bit() in the pass. */
 	smp_mb__after_atomic();
 	set_bit(0, &dirty->any_zapped);
 }

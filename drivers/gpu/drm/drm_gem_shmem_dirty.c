@@ -126,11 +126,12 @@ static vm_fault_t shmem_dirty_pfn_mkwrite(struct vm_fault *vmf)
 	return ret;
 }
 
-static void shmem_dirty_zap(struct vm_area_struct *vma, unsigned long addr)
+static void shmem_dirty_zap(struct vm_area_struct *vma, unsigned long addr,
+			    unsigned long size)
 {
 	struct drm_gem_object *obj = vma->vm_private_data;
 
-	drm_gem_dirty_vm_zap(to_drm_gem_shmem_obj(obj)->dirty, vma, addr);
+	drm_gem_dirty_vm_zap(to_drm_gem_shmem_obj(obj)->dirty, vma, addr, size);
 }
 
 /* A debugger's access, by ptrace() or /proc/pid/mem. */
