@@ -12,22 +12,30 @@ struct vm_area_struct;
 #define MAPPING_DIRTY_WRPROTECT	BIT(0)
 /* Make dirty entries clean, and report them. */
 #define MAPPING_DIRTY_CLEAN	BIT(1)
+/* Make huge entries clean, report them, and remove them. */
+#define MAPPING_DIRTY_SPLIT	BIT(2)
+/* Report nothing outside the range. */
+#define MAPPING_DIRTY_CLIP	BIT(3)
 
 /**
  * struct mapping_dirty_pass - One pass over an address_space range
  * @flags: What to do with an entry, a combination of MAPPING_DIRTY_WRPROTECT
  * and MAPPING_DIRTY_CLEAN. Both together are one step: an entry is never seen
- * read-only and still dirty.
- * @report: Called for each run of neighbouring entries that were dirty and
- * have been cleaned, with the page offset of the first in the address_space
+ * read-only and still dirty. MAPPING_DIRTY_SPLIT has huge entries removed, so
+ * that faults map small pages in their place. MAPPING_DIRTY_CLIP keeps a report
+ * within the range: a huge entry that reaches beyond it is reported for the
+ * part within, and not cleaned.
+ * @report: Called for each run of neighbouring pages whose entries were dirty
+ * and have been cleaned, with the page offset of the first in the address_space
  * and their number. A page mapped more than once may be reported more than
- * once. Called under a page table lock: it must not sleep. May be NULL unless
- * MAPPING_DIRTY_CLEAN is set.
+ * once, and a huge entry is reported as a whole. Called under a page table
+ * lock: it must not sleep. May be NULL if nothing is to be cleaned.
  * @scanned: Page-table entries looked at.
- * @wrprotected: Entries that were writable and are read-only now.
- * @cleaned: Entries that were dirty and are clean now.
+ * @wrprotected: Pages whose entries were writable and are read-only now.
+ * @cleaned: Pages whose entries were dirty and are clean now.
  * @notifier_ranges: mmu_notifier ranges started.
  * @flushes: TLB range flushes.
+ * @holds: Times that i_mmap_rwsem was taken.
  *
  * The caller sets @flags and @report and zeroes the counters, to which
  * mapping_dirty_harvest() adds.
@@ -42,11 +50,12 @@ struct mapping_dirty_pass {
 	unsigned long cleaned;
 	unsigned long notifier_ranges;
 	unsigned long flushes;
+	unsigned long holds;
 };
 
-void mapping_dirty_harvest(struct address_space *mapping, pgoff_t first,
-			   pgoff_t nr, struct mapping_dirty_pass *pass);
-unsigned long vma_make_writable(struct vm_area_struct *vma,
-				unsigned long start, unsigned long end);
+int mapping_dirty_harvest(struct address_space *mapping, pgoff_t first,
+			  pgoff_t nr, struct mapping_dirty_pass *pass);
+long vma_make_writable(struct vm_area_struct *vma, unsigned long start,
+		       unsigned long end);
 
 #endif

@@ -423,8 +423,10 @@ static void gem_dirty_harvest(struct gem_dirty_pass *pass, unsigned long first,
 	end = min(end * DRM_GEM_DIRTY_CHUNK_PAGES, dirty->nr_pages);
 
 	pass->base.flags = flags;
-	mapping_dirty_harvest(mapping, pass->start + first, end - first,
-			      &pass->base);
+	/* A VMA that can't be looked at may have written anything. */
+	if (mapping_dirty_harvest(mapping, pass->start + first, end - first,
+				  &pass->base))
+		drm_gem_dirty_mark(dirty, first, end - first);
 }
 
 /*
@@ -558,8 +560,11 @@ static unsigned long gem_dirty_open(struct drm_gem_dirty *dirty,
 	return end;
 }
 
-/* A store has faulted. Returns the range that stores may go to now. */
-static void gem_dirty_write(struct drm_gem_dirty *dirty, struct vm_fault *vmf,
+/*
+ * A store has faulted. Returns in @map the range that stores may go to now, and
+ * an error if the VMA can't be made writable.
+ */
+static long gem_dirty_write(struct drm_gem_dirty *dirty, struct vm_fault *vmf,
 			    struct drm_gem_dirty_map *map)
 {
 	struct vm_area_struct *vma = vmf->vma;
@@ -578,7 +583,8 @@ static void gem_dirty_write(struct drm_gem_dirty *dirty, struct vm_fault *vmf,
 	addr = vma->vm_start + ((map->first -
 				 gem_dirty_page(dirty, vma->vm_pgoff)) <<
 				PAGE_SHIFT);
-	vma_make_writable(vma, addr, addr + (map->nr << PAGE_SHIFT));
+
+	return vma_make_writable(vma, addr, addr + (map->nr << PAGE_SHIFT));
 }
 
 /**
@@ -628,7 +634,8 @@ EXPORT_SYMBOL_GPL(drm_gem_dirty_vm_fault);
  *
  * Context: Called with mmap_lock and the object's dma_resv held.
  * Return: VM_FAULT_NOPAGE: the entry is writable, and the core has nothing
- * left to do that it would do without the dma_resv.
+ * left to do that it would do without the dma_resv. VM_FAULT_SIGBUS for a VMA
+ * that is no mmap of device memory.
  */
 vm_fault_t drm_gem_dirty_vm_pfn_mkwrite(struct drm_gem_dirty *dirty,
 					struct vm_fault *vmf)
@@ -637,7 +644,8 @@ vm_fault_t drm_gem_dirty_vm_pfn_mkwrite(struct drm_gem_dirty *dirty,
 
 	dma_resv_assert_held(dirty->obj->resv);
 
-	gem_dirty_write(dirty, vmf, &map);
+	if (gem_dirty_write(dirty, vmf, &map) < 0)
+		return VM_FAULT_SIGBUS;
 
 	return VM_FAULT_NOPAGE;
 }

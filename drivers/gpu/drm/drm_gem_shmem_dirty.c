@@ -5,6 +5,7 @@
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/pfn_range.h>
 
 #include <drm/drm_device.h>
 #include <drm/drm_gem_dirty.h>
@@ -92,13 +93,8 @@ static vm_fault_t shmem_dirty_fault(struct vm_fault *vmf)
 	addr = vma->vm_start +
 		((map.first + drm_vma_node_start(&obj->vma_node) -
 		  vma->vm_pgoff) << PAGE_SHIFT);
-	for (page = map.first; page < map.first + map.nr; page++) {
-		if (vmf_insert_pfn_prot(vma, addr,
-					page_to_pfn(shmem->pages[page]),
-					map.prot) != VM_FAULT_NOPAGE)
-			break;
-		addr += PAGE_SIZE;
-	}
+	vma_insert_page_pfns(vma, addr, &shmem->pages[map.first], map.nr,
+			     map.prot);
 
 out_unlock:
 	dma_resv_unlock(obj->resv);

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The names by which mainline's functions go here, those of any 6.12.y.
+ */
+#ifndef _MM_COMPARE_STOCK_H
+#define _MM_COMPARE_STOCK_H
+
+#define folio_walk_start		stock_folio_walk_start
+#define walk_kernel_page_table_range	stock_walk_kernel_page_table_range
+#define walk_page_mapping		stock_walk_page_mapping
+#define walk_page_range			stock_walk_page_range
+#define walk_page_range_debug		stock_walk_page_range_debug
+#define walk_page_range_novma		stock_walk_page_range_novma
+#define walk_page_range_vma		stock_walk_page_range_vma
+#define walk_page_vma			stock_walk_page_vma
+#define wp_shared_mapping_range		stock_wp_shared_mapping_range
+#define clean_record_shared_mapping_range	\
+	stock_clean_record_shared_mapping_range
+
+#endif

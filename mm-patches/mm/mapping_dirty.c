@@ -1,0 +1,570 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/bitmap.h>
+#include <linux/export.h>
+#include <linux/fs.h>
+#include <linux/huge_mm.h>
+#include <linux/hugetlb_inline.h>
+#include <linux/mapping_dirty.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/pagewalk.h>
+#include <linux/pfn_range.h>
+
+/**
+ * DOC: overview
+ *
+ * A driver whose device does not see a CPU store when it happens can find
+ * out afterwards which pages of a buffer were written, from the page tables
+ * of everybody who has mmapped it. These helpers do that for a range of an
+ * address_space: write-protect, so that the next store faults; clean and
+ * report what the hardware marked dirty; or both in one step.
+ *
+ * .. warning::
+ *
+ *    They are for shared mmaps of device memory, VM_PFNMAP or VM_MIXEDMAP,
+ *    whose owner handles pfn_mkwrite(). They do not know anonymous memory,
+ *    page cache, COW, hugetlb or transparent huge pages of ordinary memory,
+ *    and nothing tells the owners of such memory that their dirty bits were
+ *    taken away.
+ *
+ * The VMAs are found by walk_page_mapping(), their entries by
+ * apply_to_pfn_range(). Each VMA is first only looked at, under its page table
+ * locks, which needs no mmu_notifier. Only if there is something to change is
+ * a notifier range started, for the span from the first to the last such
+ * entry, and those page tables of the span walked again that have one. Then
+ * the TLB is flushed, which on the architectures that have them includes
+ * secondary TLBs, and the range ended.
+ *
+ * All of that happens within one unbroken hold of i_mmap_rwsem, so that fork()
+ * and mremap() can't copy or move an entry past the walk: they put the new
+ * VMA behind the old one in the interval tree. Page offsets are kept by both,
+ * which is why a long range can be walked in pieces, and i_mmap_rwsem dropped
+ * between them. A hold looks at no more than about &HOLD_WORK entries, unless
+ * a piece of &PIECE_MIN pages is mapped by so many VMAs that they alone are
+ * more: as in any rmap walk, the VMAs of one page are not to be had in parts.
+ *
+ * Lock order: mmap_lock, dma_resv, i_mmap_rwsem, mmu_notifier, page table
+ * lock.
+ */
+
+/* When to end a hold of i_mmap_rwsem, in page-table entries looked at. */
+#define HOLD_WORK	32768
+
+/* Going to a VMA and walking to its entries costs about as much as these. */
+#define HOLD_WORK_VMA	32
+
+/* The most and the least that is walked in one hold, in pages. */
+#define PIECE_MAX	32768
+#define PIECE_MIN	64
+
+/* Page tables that a piece can have in a VMA, which need not be aligned. */
+#define PIECE_TABLES	(PIECE_MAX / PTRS_PER_PTE + 2)
+
+/**
+ * struct dirty_walk - State of a pass
+ * @look: Finds out what there is to do in a VMA
+ * @change: Does it
+ * @pass: What the caller wants, and the counters
+ * @first: First page offset of the caller's range
+ * @nr: Number of page offsets
+ * @work: What has been done in this hold of i_mmap_rwsem
+ * @divisible: Whether the hold may be ended before all of the piece is done
+ * @err: What to return in the end
+ * @origin: Number of the first page table of the VMA's part
+ * @tables: Page tables that have something to change, from @origin
+ * @start: Address of the first entry with something to change in the VMA
+ * @end: Address after the last such entry
+ */
+struct dirty_walk {
+	struct pfn_range_apply look;
+	struct pfn_range_apply change;
+	struct mapping_dirty_pass *pass;
+	pgoff_t first;
+	pgoff_t nr;
+	unsigned long work;
+	bool divisible;
+	int err;
+
+	unsigned long origin;
+	DECLARE_BITMAP(tables, PIECE_TABLES);
+	unsigned long start;
+	unsigned long end;
+};
+
+/* The rare first: most entries are present, few are dirty. */
+static __always_inline bool dirty_wants(pte_t pte, unsigned int flags)
+{
+	return (((flags & MAPPING_DIRTY_CLEAN) && pte_dirty(pte)) ||
+		((flags & MAPPING_DIRTY_WRPROTECT) && pte_write(pte))) &&
+	       pte_present(pte);
+}
+
+/* The first entry with something to change, or @nr; and the last. */
+static __always_inline unsigned long dirty_find(pte_t *pte, unsigned long nr,
+						unsigned int flags,
+						unsigned long *last)
+{
+	unsigned long i;
+
+	for (i = 0; i < nr; i++)
+		if (dirty_wants(ptep_get(pte + i), flags))
+			break;
+
+	if (i < nr) {
+		for (*last = nr - 1; *last > i; (*last)--)
+			if (dirty_wants(ptep_get(pte + *last), flags))
+				break;
+	}
+
+	return i;
+}
+
+/* Takes in what is to be changed, from @start up to and without @end. */
+static void dirty_look_found(struct dirty_walk *dw, unsigned long start,
+			     unsigned long end)
+{
+	dw->start = min(dw->start, start);
+	dw->end = max(dw->end, end);
+}
+
+/*
+ * The page table lock is held although nothing is changed: zapping an entry
+ * and pfn_zap_dirty() are one hold of it, so who finds the entry gone can
+ * rely on the owner having been told.
+ */
+static int dirty_look_ptes(struct pfn_range_apply *closure,
+			   struct vm_area_struct *vma, pte_t *pte,
+			   unsigned long addr, unsigned long nr)
+{
+	struct dirty_walk *dw = container_of(closure, struct dirty_walk, look);
+	unsigned int flags = dw->pass->flags;
+	unsigned long first, last;
+
+	/* A loop of its own for each: this is what a pass spends its time in. */
+	flags &= MAPPING_DIRTY_WRPROTECT | MAPPING_DIRTY_CLEAN;
+	if (flags == MAPPING_DIRTY_CLEAN)
+		first = dirty_find(pte, nr, MAPPING_DIRTY_CLEAN, &last);
+	else if (flags == MAPPING_DIRTY_WRPROTECT)
+		first = dirty_find(pte, nr, MAPPING_DIRTY_WRPROTECT, &last);
+	else
+		first = dirty_find(pte, nr, MAPPING_DIRTY_WRPROTECT |
+				   MAPPING_DIRTY_CLEAN, &last);
+
+	if (first < nr) {
+		__set_bit((addr >> PMD_SHIFT) - dw->origin, dw->tables);
+		dirty_look_found(dw, addr + (first << PAGE_SHIFT),
+				 addr + ((last + 1) << PAGE_SHIFT));
+		nr = first + nr - last;
+	}
+	dw->pass->scanned += nr;
+	dw->work += nr;
+
+	return 0;
+}
+
+static void dirty_look_leaf(struct dirty_walk *dw, unsigned long addr,
+			    unsigned long size, bool write, bool dirty)
+{
+	unsigned int flags = dw->pass->flags;
+
+	dw->pass->scanned++;
+	dw->work++;
+	if ((flags & MAPPING_DIRTY_SPLIT) ||
+	    ((flags & MAPPING_DIRTY_WRPROTECT) && write) ||
+	    ((flags & MAPPING_DIRTY_CLEAN) && dirty))
+		dirty_look_found(dw, addr, addr + size);
+}
+
+static int dirty_change_ptes(struct pfn_range_apply *closure,
+			     struct vm_area_struct *vma, pte_t *pte,
+			     unsigned long addr, unsigned long nr)
+{
+	struct dirty_walk *dw = container_of(closure, struct dirty_walk, change);
+	unsigned long table = (addr >> PMD_SHIFT) - dw->origin;
+	struct mapping_dirty_pass *pass = dw->pass;
+	unsigned int flags = pass->flags;
+	pgoff_t run_start = 0, run_nr = 0;
+	pgoff_t pgoff = linear_page_index(vma, addr);
+
+	if (table >= PIECE_TABLES || !test_bit(table, dw->tables))
+		return 0;
+
+	pass->scanned += nr;
+	dw->work += nr;
+	for (; nr; nr--, pte++, pgoff++, addr += PAGE_SIZE) {
+		pte_t old, new;
+
+		if (!dirty_wants(ptep_get(pte), flags))
+			continue;
+
+		/* From here on the hardware can't set the dirty bit. */
+		old = ptep_modify_prot_start(vma, addr, pte);
+		new = old;
+		if (flags & MAPPING_DIRTY_WRPROTECT)
+			new = pte_wrprotect(new);
+		if (flags & MAPPING_DIRTY_CLEAN)
+			new = pte_mkclean(new);
+		ptep_modify_prot_commit(vma, addr, pte, old, new);
+		closure->changed = true;
+
+		if ((flags & MAPPING_DIRTY_WRPROTECT) && pte_write(old))
+			pass->wrprotected++;
+		if (!(flags & MAPPING_DIRTY_CLEAN) || !pte_dirty(old))
+			continue;
+
+		pass->cleaned++;
+		if (run_nr && pgoff == run_start + run_nr) {
+			run_nr++;
+			continue;
+		}
+		if (run_nr)
+			pass->report(pass, run_start, run_nr);
+		run_start = pgoff;
+		run_nr = 1;
+	}
+	if (run_nr)
+		pass->report(pass, run_start, run_nr);
+
+	return 0;
+}
+
+/*
+ * Decide what becomes of a huge entry: MAPPING_DIRTY_WRPROTECT,
+ * MAPPING_DIRTY_CLEAN, both or nothing.
+ */
+static unsigned int dirty_change_leaf(struct dirty_walk *dw,
+				      struct vm_area_struct *vma,
+				      unsigned long addr, unsigned long size,
+				      bool write, bool dirty)
+{
+	unsigned int flags = dw->pass->flags;
+	pgoff_t first = linear_page_index(vma, addr);
+	pgoff_t end = first + (size >> PAGE_SHIFT);
+
+	/* What is outside the notifier range has come after the look. */
+	if (addr < dw->start || addr + size > dw->end)
+		return 0;
+
+	/* It goes away: nobody can have its dirty bit later. */
+	if (flags & MAPPING_DIRTY_SPLIT)
+		flags |= MAPPING_DIRTY_WRPROTECT | MAPPING_DIRTY_CLEAN;
+
+	if ((flags & MAPPING_DIRTY_CLIP) && dirty) {
+		pgoff_t in_first = max(first, dw->first);
+		pgoff_t in_end = min(end, dw->first + dw->nr);
+
+		if (in_first > first || in_end < end) {
+			dw->pass->report(dw->pass, in_first, in_end - in_first);
+			return 0;
+		}
+	}
+
+	if (!write)
+		flags &= ~MAPPING_DIRTY_WRPROTECT;
+	if (!dirty)
+		flags &= ~MAPPING_DIRTY_CLEAN;
+
+	return flags & (MAPPING_DIRTY_WRPROTECT | MAPPING_DIRTY_CLEAN);
+}
+
+/* Account for what was done to a huge entry. */
+static void dirty_changed_leaf(struct dirty_walk *dw,
+			       struct vm_area_struct *vma, unsigned long addr,
+			       unsigned long size, bool write, bool dirty)
+{
+	pgoff_t nr = size >> PAGE_SHIFT;
+
+	dw->change.changed = true;
+	if (write)
+		dw->pass->wrprotected += nr;
+	if (dirty) {
+		dw->pass->cleaned += nr;
+		dw->pass->report(dw->pass, linear_page_index(vma, addr), nr);
+	}
+}
+
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+static int dirty_look_pmd_leaf(struct pfn_range_apply *closure,
+			       struct vm_area_struct *vma, pmd_t *pmd,
+			       unsigned long addr)
+{
+	pmd_t entry = pmdp_get(pmd);
+
+	dirty_look_leaf(container_of(closure, struct dirty_walk, look), addr,
+			PMD_SIZE, pmd_write(entry), pmd_dirty(entry));
+
+	return 0;
+}
+
+static int dirty_change_pmd_leaf(struct pfn_range_apply *closure,
+				 struct vm_area_struct *vma, pmd_t *pmd,
+				 unsigned long addr)
+{
+	struct dirty_walk *dw = container_of(closure, struct dirty_walk, change);
+	pmd_t old = pmdp_get(pmd), new;
+	unsigned int flags;
+
+	flags = dirty_change_leaf(dw, vma, addr, PMD_SIZE, pmd_write(old),
+				  pmd_dirty(old));
+	if (!flags)
+		return 0;
+
+	/* It must not become none, zapping would pass it over. */
+	old = pmdp_invalidate_ad(vma, addr, pmd);
+	new = old;
+	if (flags & MAPPING_DIRTY_WRPROTECT)
+		new = pmd_wrprotect(new);
+	if (flags & MAPPING_DIRTY_CLEAN)
+		new = pmd_mkclean(new);
+	set_pmd_at(vma->vm_mm, addr, pmd, new);
+	dirty_changed_leaf(dw, vma, addr, PMD_SIZE,
+			   flags & MAPPING_DIRTY_WRPROTECT,
+			   (flags & MAPPING_DIRTY_CLEAN) && pmd_dirty(old));
+
+	return 0;
+}
+#else
+#define dirty_look_pmd_leaf	NULL
+#define dirty_change_pmd_leaf	NULL
+#endif
+
+#ifdef CONFIG_HAVE_ARCH_TRANSPARENT_HUGEPAGE_PUD
+static int dirty_look_pud_leaf(struct pfn_range_apply *closure,
+			       struct vm_area_struct *vma, pud_t *pud,
+			       unsigned long addr)
+{
+	pud_t entry = pudp_get(pud);
+
+	dirty_look_leaf(container_of(closure, struct dirty_walk, look), addr,
+			PUD_SIZE, pud_write(entry), pud_dirty(entry));
+
+	return 0;
+}
+
+static int dirty_change_pud_leaf(struct pfn_range_apply *closure,
+				 struct vm_area_struct *vma, pud_t *pud,
+				 unsigned long addr)
+{
+	struct dirty_walk *dw = container_of(closure, struct dirty_walk, change);
+	pud_t old = pudp_get(pud), new;
+	unsigned int flags;
+
+	flags = dirty_change_leaf(dw, vma, addr, PUD_SIZE, pud_write(old),
+				  pud_dirty(old));
+	if (!flags)
+		return 0;
+
+	old = pudp_invalidate(vma, addr, pud);
+	new = old;
+	if (flags & MAPPING_DIRTY_WRPROTECT)
+		new = pud_wrprotect(new);
+	if (flags & MAPPING_DIRTY_CLEAN)
+		new = pud_mkclean(new);
+	set_pud_at(vma->vm_mm, addr, pud, new);
+	dirty_changed_leaf(dw, vma, addr, PUD_SIZE,
+			   flags & MAPPING_DIRTY_WRPROTECT,
+			   (flags & MAPPING_DIRTY_CLEAN) && pud_dirty(old));
+
+	return 0;
+}
+#else
+#define dirty_look_pud_leaf	NULL
+#define dirty_change_pud_leaf	NULL
+#endif
+
+/*
+ * All that is to be done in a VMA, whose part of the range goes from @start to
+ * @end. Nothing is left for pagewalk, for which it is a VMA to be skipped.
+ */
+static int dirty_harvest_vma(unsigned long start, unsigned long end,
+			     struct mm_walk *walk)
+{
+	struct vm_area_struct *vma = walk->vma;
+	unsigned long vm_flags = READ_ONCE(vma->vm_flags);
+	struct dirty_walk *dw = walk->private;
+	struct mapping_dirty_pass *pass = dw->pass;
+
+	if (dw->work >= HOLD_WORK && dw->divisible)
+		return -EAGAIN;
+	dw->work += HOLD_WORK_VMA;
+
+	/* COW, and read-only for ever: nothing that is written is shared. */
+	if ((vm_flags & (VM_SHARED | VM_MAYWRITE)) != (VM_SHARED | VM_MAYWRITE))
+		return 1;
+
+	dw->origin = start >> PMD_SHIFT;
+	bitmap_zero(dw->tables, PIECE_TABLES);
+	dw->start = ULONG_MAX;
+	dw->end = 0;
+	if (apply_to_pfn_range(vma, start, end - start, &dw->look)) {
+		dw->err = -EINVAL;
+		return 1;
+	}
+
+	if (dw->start < dw->end) {
+		apply_to_pfn_range(vma, dw->start, dw->end - dw->start,
+				   &dw->change);
+		pass->notifier_ranges++;
+		pass->flushes += dw->change.flushed;
+	}
+
+	return 1;
+}
+
+static const struct mm_walk_ops dirty_harvest_ops = {
+	.test_walk = dirty_harvest_vma,
+};
+
+/**
+ * mapping_dirty_harvest - Write-protect and clean the entries of a range
+ * @mapping: The address_space
+ * @first: First page offset of the range
+ * @nr: Number of page offsets
+ * @pass: What to do, where to report it, and counters
+ *
+ * Goes over the page-table entries by which any VMA of any mm maps the range.
+ * Shared VMAs that may be writable take part, others are passed over, and so
+ * is an entry that is not present.
+ *
+ * A huge entry is write-protected and cleaned as a whole, and reported as a
+ * whole, even if only a part of it is in the range.
+ *
+ * When this returns there is no guarantee that a CPU has not dirtied further
+ * entries, unless the pass write-protects and the caller holds off
+ * pfn_mkwrite() with a lock of its own. It is guaranteed that
+ *
+ * * an entry that was dirty when the function was called has been reported,
+ *   or its dirty bit was taken by pfn_zap_dirty() before the return;
+ * * an entry dirtied later is reported, or stays dirty, or both;
+ * * the data that was stored through a reported entry can be read when the
+ *   function returns, and a store after that sets the dirty bit again.
+ *
+ * Context: Process context, may sleep. Takes i_mmap_rwsem for read, more than
+ * once if the range is large; starts mmu_notifier ranges inside it. May be
+ * called with a dma_resv held, and must not be called with anything held that
+ * is taken inside i_mmap_rwsem.
+ * Return: 0, or -EINVAL if a VMA of the range is no mmap of device memory. It
+ * was left alone, and the others were done.
+ */
+int mapping_dirty_harvest(struct address_space *mapping, pgoff_t first,
+			  pgoff_t nr, struct mapping_dirty_pass *pass)
+{
+	struct dirty_walk dw = {
+		.look = {
+			.flags = PFN_RANGE_I_MMAP | PFN_RANGE_WIDEN,
+			.ptes = dirty_look_ptes,
+			.pmd_leaf = dirty_look_pmd_leaf,
+			.pud_leaf = dirty_look_pud_leaf,
+		},
+		.change = {
+			.flags = PFN_RANGE_I_MMAP,
+			.ptes = dirty_change_ptes,
+			.pmd_leaf = dirty_change_pmd_leaf,
+			.pud_leaf = dirty_change_pud_leaf,
+		},
+		.pass = pass,
+		.first = first,
+		.nr = nr,
+	};
+	pgoff_t piece = PIECE_MAX;
+
+	might_sleep();
+
+	if (pass->flags & MAPPING_DIRTY_SPLIT)
+		dw.change.flags |= PFN_RANGE_SPLIT;
+
+	while (nr) {
+		pgoff_t now = min(nr, piece);
+		int err;
+
+		dw.work = 0;
+		dw.divisible = now > PIECE_MIN;
+
+		i_mmap_lock_read(mapping);
+		err = walk_page_mapping(mapping, first, now,
+					&dirty_harvest_ops, &dw);
+		i_mmap_unlock_read(mapping);
+		pass->holds++;
+
+		/*
+		 * Too much for one hold: start over with less. What was found
+		 * so far has been reported and cleaned.
+		 */
+		if (err) {
+			piece = max(now / 8, PIECE_MIN);
+			continue;
+		}
+
+		first += now;
+		nr -= now;
+		if (dw.work < HOLD_WORK / 4)
+			piece = min(2 * piece, PIECE_MAX);
+	}
+
+	return dw.err;
+}
+EXPORT_SYMBOL_GPL(mapping_dirty_harvest);
+
+struct make_writable {
+	struct pfn_range_apply base;
+	unsigned long total;
+};
+
+static int make_writable_ptes(struct pfn_range_apply *closure,
+			      struct vm_area_struct *vma, pte_t *pte,
+			      unsigned long addr, unsigned long nr)
+{
+	struct make_writable *mw =
+		container_of(closure, struct make_writable, base);
+
+	for (; nr; nr--, pte++, addr += PAGE_SIZE) {
+		pte_t entry = ptep_get(pte);
+
+		if (!pte_present(entry) || pte_write(entry))
+			continue;
+
+		entry = pte_mkwrite(entry, vma);
+		if (ptep_set_access_flags(vma, addr, pte, entry, 1))
+			update_mmu_cache(vma, addr, pte);
+		mw->total++;
+	}
+
+	return 0;
+}
+
+/**
+ * vma_make_writable - Make the present entries of a range writable
+ * @vma: A shared, writable mmap of device memory
+ * @start: First address of the range, page aligned
+ * @end: Address after the range, page aligned, within the VMA
+ *
+ * Gives write permission to the entries of the range that are present and
+ * read-only, and leaves their dirty bits as they are: after
+ * mapping_dirty_harvest() has write-protected and cleaned them they are
+ * writable and clean, so that stores don't fault and can be harvested later.
+ * Huge entries stay as they are, and stores through them fault.
+ *
+ * Permissions are only widened: no TLB flush and no mmu_notifier is needed, a
+ * CPU or device that has the old entry cached faults and finds the new one.
+ *
+ * Context: Called with mmap_lock held, as from a fault handler.
+ * Return: The number of entries made writable, or -EINVAL if the VMA is not of
+ * the kind this is for.
+ */
+long vma_make_writable(struct vm_area_struct *vma, unsigned long start,
+		       unsigned long end)
+{
+	struct make_writable mw = {
+		.base.flags = PFN_RANGE_WIDEN,
+		.base.ptes = make_writable_ptes,
+	};
+	int err;
+
+	if (!(vma->vm_flags & VM_WRITE))
+		return -EINVAL;
+
+	err = apply_to_pfn_range(vma, start, end - start, &mw.base);
+
+	return err ?: mw.total;
+}
+EXPORT_SYMBOL_GPL(vma_make_writable);

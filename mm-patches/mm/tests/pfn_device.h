@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A device for tests of what walks the page tables of device memory: a file
+ * whose mmaps map pages by their PFNs, and a copy of those pages that is kept
+ * up to date by nothing but the reports of passes and the zap callback.
+ */
+#ifndef _MM_TESTS_PFN_DEVICE_H
+#define _MM_TESTS_PFN_DEVICE_H
+
+#include <linux/mapping_dirty.h>
+#include <linux/mm_types.h>
+#include <linux/mmu_notifier.h>
+#include <linux/mutex.h>
+
+struct kunit;
+
+/**
+ * struct pfn_device - The device
+ * @file: What to mmap. Holds the device: mappings can go later than the test.
+ * @mapping: Its address_space
+ * @lock: Held by passes and faults, as a driver would its buffer's dma_resv
+ * @nr: Number of pages. A mapping may be larger, the pages repeat.
+ * @order: What a fault maps: a page, a PMD or a PUD
+ * @no_pfnmap: Whether mmaps do without VM_PFNMAP, as for ordinary memory
+ * @pages: The pages
+ * @copy: What the device thinks that the first word of each page is
+ * @reported: Pages that the last pass reported, or zaps before it
+ * @zapped: Pages that were zapped dirty since the last pass
+ * @faults: Calls of fault() and huge_fault()
+ * @mkwrites: Calls of pfn_mkwrite()
+ * @zaps: Calls of pfn_zap_dirty()
+ * @pass: Counters of the last pass
+ */
+struct pfn_device {
+	struct file *file;
+	struct address_space *mapping;
+	struct mutex lock;
+	unsigned long nr;
+	unsigned int order;
+	bool no_pfnmap;
+	struct page **pages;
+	u32 *copy;
+	unsigned long *reported;
+	unsigned long *zapped;
+	unsigned long faults;
+	unsigned long mkwrites;
+	unsigned long zaps;
+	struct mapping_dirty_pass pass;
+};
+
+struct pfn_device *pfn_device_create(struct kunit *test, unsigned long nr,
+				     unsigned int order);
+
+/* Map @nr pages from @pgoff on, anywhere if @addr is 0. Asserts that it works. */
+unsigned long pfn_device_map(struct kunit *test, struct pfn_device *dev,
+			     unsigned long addr, unsigned long nr,
+			     pgoff_t pgoff, unsigned long prot,
+			     unsigned long flags);
+
+/* One pass, after which the copy has all that it and zaps reported. */
+int pfn_device_pass(struct pfn_device *dev, unsigned int flags, pgoff_t first,
+		    pgoff_t nr);
+/* The same with other helpers than mapping_dirty_harvest(). */
+void pfn_device_begin(struct pfn_device *dev);
+void pfn_device_end(struct pfn_device *dev);
+
+/* The first word of a page, by way of the page itself. */
+u32 pfn_device_word(struct pfn_device *dev, unsigned long page);
+/* Whether the device has all that was stored. */
+bool pfn_device_current(struct pfn_device *dev);
+
+/* Another mm than the test's. Work in it is between enter and leave. */
+struct mm_struct *pfn_device_mm(struct kunit *test);
+struct mm_struct *pfn_device_enter(struct mm_struct *mm);
+void pfn_device_leave(struct mm_struct *mm, struct mm_struct *back);
+
+/* A page-table entry, of whatever level, or 0. */
+u64 pfn_device_entry(struct mm_struct *mm, unsigned long addr);
+/* The entry of a page as such, none if there is no page table. */
+pte_t pfn_device_pte(struct mm_struct *mm, unsigned long addr);
+
+/**
+ * struct pfn_notifier - Watches whether the rules for notifiers are kept
+ * @mn: The notifier
+ * @mm: The mm it is registered with
+ * @addr: Start of what is watched
+ * @nr: Number of pages
+ * @shadow: The entries as they may be
+ * @open: Ranges that have been started and not been ended
+ * @ranges: Ranges so far
+ * @start: Start of the last one
+ * @end: Its end
+ * @errors: Rules broken
+ */
+struct pfn_notifier {
+	struct mmu_notifier mn;
+	struct mm_struct *mm;
+	unsigned long addr;
+	unsigned long nr;
+	u64 *shadow;
+	int open;
+	unsigned int ranges;
+	unsigned long start;
+	unsigned long end;
+	unsigned int errors;
+};
+
+struct pfn_notifier *pfn_notifier_create(struct kunit *test,
+					 struct mm_struct *mm,
+					 unsigned long addr, unsigned long nr);
+/* What has happened so far, by stores and faults, is in order. */
+void pfn_notifier_begin(struct pfn_notifier *notifier);
+/* Whether nothing has changed since then but within a range. */
+void pfn_notifier_check(struct kunit *test, struct pfn_notifier *notifier);
+
+#endif
