@@ -19,18 +19,10 @@
 #include <linux/uaccess.h>
 
 #include "bench.h"
+#include "stock.h"
 
 #define BENCH_PAGES	512
-#define BENCH_MAX	(1UL << 22)	/* 16 GiB */
-
-unsigned long stock_wp_shared_mapping_range(struct address_space *mapping,
-					    pgoff_t first, pgoff_t nr);
-unsigned long
-stock_clean_record_shared_mapping_range(struct address_space *mapping,
-					pgoff_t first, pgoff_t nr,
-					pgoff_t bitmap_pgoff,
-					unsigned long *bitmap, pgoff_t *start,
-					pgoff_t *end);
+#define BENCH_MAX	BIT(22)	/* 16 GiB */
 
 static struct page *bench_pages[BENCH_PAGES];
 static DEFINE_MUTEX(bench_lock);

@@ -17,4 +17,17 @@
 #define clean_record_shared_mapping_range	\
 	stock_clean_record_shared_mapping_range
 
+#include <linux/types.h>
+
+struct address_space;
+
+unsigned long stock_wp_shared_mapping_range(struct address_space *mapping,
+					    pgoff_t first_index, pgoff_t nr);
+unsigned long
+stock_clean_record_shared_mapping_range(struct address_space *mapping,
+					pgoff_t first_index, pgoff_t nr,
+					pgoff_t bitmap_pgoff,
+					unsigned long *bitmap, pgoff_t *start,
+					pgoff_t *end);
+
 #endif

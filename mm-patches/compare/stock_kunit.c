@@ -8,23 +8,16 @@
 #include <linux/bitmap.h>
 #include <linux/fs.h>
 #include <linux/mman.h>
+#include <linux/swap.h>
 #include <linux/swapops.h>
 #include <linux/uaccess.h>
 
 #include <kunit/test.h>
 
 #include "../tests/pfn_device.h"
+#include "stock.h"
 
 #define RW	(PROT_READ | PROT_WRITE)
-
-unsigned long stock_wp_shared_mapping_range(struct address_space *mapping,
-					    pgoff_t first, pgoff_t nr);
-unsigned long
-stock_clean_record_shared_mapping_range(struct address_space *mapping,
-					pgoff_t first, pgoff_t nr,
-					pgoff_t bitmap_pgoff,
-					unsigned long *bitmap, pgoff_t *start,
-					pgoff_t *end);
 
 static unsigned long stock_clean(struct pfn_device *dev)
 {

@@ -2,8 +2,6 @@
 #include <linux/bitmap.h>
 #include <linux/export.h>
 #include <linux/fs.h>
-#include <linux/huge_mm.h>
-#include <linux/hugetlb_inline.h>
 #include <linux/mapping_dirty.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>

@@ -10,7 +10,6 @@
 #include <linux/completion.h>
 #include <linux/delay.h>
 #include <linux/fs.h>
-#include <linux/huge_mm.h>
 #include <linux/kthread.h>
 #include <linux/mman.h>
 #include <linux/pagemap.h>
@@ -19,6 +18,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/swap.h>
 #include <linux/swapops.h>
 #include <linux/uaccess.h>
 
@@ -406,8 +406,10 @@ static void expect_stored(struct kunit *test, struct pfn_device *dev,
 
 static void snapshot(u32 *to, const u32 *from, unsigned long nr)
 {
-	for (; nr; nr--)
+	for (; nr; nr--) {
+		/* What is seen here was stored: pairs with the writers. */
 		*to++ = smp_load_acquire(from++);
+	}
 }
 
 #ifdef CONFIG_X86_64
@@ -657,15 +659,6 @@ static void test_fork_pmd(struct kunit *test)
 	EXPECT_PASS(test, dev, WP | CLEAN, 0, 512);
 	KUNIT_EXPECT_TRUE(test, pfn_device_current(dev));
 }
-
-#define TESTS_OF_SYSTEM_CALLS						\
-	KUNIT_CASE(test_mprotect_after),				\
-	KUNIT_CASE(test_move),						\
-	KUNIT_CASE(test_fork_child),					\
-	KUNIT_CASE_SLOW(test_move_during_pass),				\
-	KUNIT_CASE(test_fork_pmd),
-#else
-#define TESTS_OF_SYSTEM_CALLS
 #endif
 
 struct writer {
@@ -695,6 +688,7 @@ static int writer_fn(void *data)
 		if (put_user(value, (u32 __user *)(writer->map +
 						   (page << PAGE_SHIFT))))
 			writer->err = -EFAULT;
+		/* Completed: a pass that starts now has to find it. */
 		smp_store_release(&writer->stored[page], value);
 		if (value % 64 == 0)
 			cond_resched();
@@ -913,7 +907,7 @@ static void test_many_vmas(struct kunit *test)
 	KUNIT_ASSERT_FALSE(test, IS_ERR(kthread_run(contender_fn, &contender,
 						    "contender")));
 	while (!READ_ONCE(contender.holds))
-		msleep(1);
+		usleep_range(100, 200);
 	contender.holds = 0;
 	EXPECT_PASS(test, dev, CLEAN, 0, 256);
 	/* In four pieces of 64 pages, and the attempts with larger ones. */
@@ -1245,7 +1239,13 @@ static struct kunit_case mapping_dirty_cases[] = {
 	KUNIT_CASE(test_zap),
 	KUNIT_CASE(test_not_present),
 	KUNIT_CASE(test_refused),
-	TESTS_OF_SYSTEM_CALLS
+#ifdef CONFIG_X86_64
+	KUNIT_CASE(test_mprotect_after),
+	KUNIT_CASE(test_move),
+	KUNIT_CASE(test_fork_child),
+	KUNIT_CASE_SLOW(test_move_during_pass),
+	KUNIT_CASE(test_fork_pmd),
+#endif
 	KUNIT_CASE_SLOW(test_writers),
 	KUNIT_CASE(test_pmd),
 	KUNIT_CASE_SLOW(test_pud),

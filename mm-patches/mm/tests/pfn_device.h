@@ -34,7 +34,7 @@ struct kunit;
 struct pfn_device {
 	struct file *file;
 	struct address_space *mapping;
-	struct mutex lock;
+	struct mutex lock;	/* taken after mmap_lock, before i_mmap_rwsem */
 	unsigned long nr;
 	unsigned int order;
 	bool no_pfnmap;

@@ -1,0 +1,464 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Measures passes over page tables: mapping_dirty_harvest() against mainline's
+ * functions, in turn, on the same mappings of /dev/mapping_dirty. For each
+ * size and pattern of dirty pages: a line in a table, in JSON, and a plot.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <cairo.h>
+#include <cairo-svg.h>
+
+#include "../mm-patches/compare/bench.h"
+
+#define DEVICE "/dev/mapping_dirty"
+#define PAGE 4096ul
+#define COUNT(a) (sizeof(a) / sizeof(*(a)))
+#define MAX_REPEAT 99
+
+static const uint64_t sizes[] = {
+	64ul << 10, 1ul << 20, 16ul << 20, 256ul << 20, 1ul << 30
+};
+
+enum pattern { IDLE, ONE, SPREAD, RANDOM, RING, TENTH, DENSE, PATTERNS };
+
+static const char *const pattern_name[PATTERNS] = {
+	"idle", "one page", "64 pages", "0.1 % random", "ring, 1/16",
+	"10 % random", "dense"
+};
+
+struct cell {
+	uint64_t size;
+	enum pattern pattern;
+	bool wrprotect;
+	uint64_t dirty, scanned, ranges, flushes;
+	double stock, ours;		/* median, in seconds */
+	double ratio, low, high;	/* of each pair: median, least, most */
+};
+
+static struct cell cells[COUNT(sizes) * PATTERNS * 2];
+static unsigned int n_cells;
+static unsigned int repeat = 9;
+static uint64_t seed = 1;
+static const char *out_dir;
+
+static void die(const char *format, ...)
+{
+	va_list args;
+
+	fputs("egm-walk: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	exit(2);
+}
+
+/* xorshift64*: the pages of a cell are the same for both. */
+static uint64_t next_random(uint64_t *state)
+{
+	*state ^= *state >> 12;
+	*state ^= *state << 25;
+	*state ^= *state >> 27;
+	return *state * 0x2545f4914f6cdd1dull;
+}
+
+static void write_pages(volatile uint8_t *map, uint64_t pages,
+			enum pattern pattern, unsigned int round)
+{
+	uint64_t random = seed + round * 0x9e3779b97f4a7c15ull;
+	uint64_t n = 0;
+
+	switch (pattern) {
+	case ONE:
+		map[next_random(&random) % pages * PAGE]++;
+		break;
+	case SPREAD:
+		for (uint64_t i = 0; i < 64; i++)
+			map[i * pages / 64 * PAGE]++;
+		break;
+	case RING:
+		for (uint64_t i = 0; i < pages / 16; i++)
+			map[(round * (pages / 16) + i) % pages * PAGE]++;
+		break;
+	case DENSE:
+		for (uint64_t i = 0; i < pages; i++)
+			map[i * PAGE]++;
+		break;
+	case RANDOM:
+		n = pages / 1000 + 1;
+		break;
+	case TENTH:
+		n = pages / 10 + 1;
+		break;
+	default:
+		break;
+	}
+	for (uint64_t i = 0; i < n; i++)
+		map[next_random(&random) % pages * PAGE]++;
+}
+
+static struct bench_pass pass(int fd, uint64_t pages, unsigned int which,
+			      bool wrprotect)
+{
+	struct bench_pass p = {
+		.which = which, .flags = wrprotect ? BENCH_WRPROTECT : 0,
+		.nr = pages,
+	};
+
+	if (ioctl(fd, BENCH_IOCTL_PASS, &p))
+		die("the pass fails: %s", strerror(errno));
+	return p;
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static double median(double *values, unsigned int n)
+{
+	qsort(values, n, sizeof(*values), compare);
+	return values[n / 2];
+}
+
+static void measure(int fd, volatile uint8_t *map, uint64_t size,
+		    enum pattern pattern, bool wrprotect)
+{
+	struct cell *cell = &cells[n_cells++];
+	double stock[MAX_REPEAT], ours[MAX_REPEAT], ratio[MAX_REPEAT];
+	uint64_t pages = size / PAGE;
+
+	*cell = (struct cell){
+		.size = size, .pattern = pattern, .wrprotect = wrprotect
+	};
+	/* All present; and all as a pass leaves it. */
+	for (uint64_t i = 0; i < pages; i++)
+		(void)map[i * PAGE];
+	pass(fd, pages, BENCH_HARVEST, wrprotect);
+
+	for (unsigned int i = 0; i < repeat; i++) {
+		struct bench_pass p[2];
+
+		/* Which goes first takes turns */
+		for (unsigned int j = 0; j < 2; j++) {
+			unsigned int which = (i + j) % 2;
+
+			write_pages(map, pages, pattern, i);
+			p[which] = pass(fd, pages, which, wrprotect);
+		}
+		if (p[0].dirty != p[1].dirty)
+			die("%s, %llu KiB: mainline finds %llu dirty pages, ours %llu",
+			    pattern_name[pattern], (unsigned long long)size >> 10,
+			    (unsigned long long)p[0].dirty,
+			    (unsigned long long)p[1].dirty);
+		stock[i] = p[BENCH_STOCK].ns / 1e9;
+		ours[i] = p[BENCH_HARVEST].ns / 1e9;
+		ratio[i] = stock[i] / ours[i];
+		cell->dirty = p[BENCH_HARVEST].dirty;
+		cell->scanned = p[BENCH_HARVEST].scanned;
+		cell->ranges = p[BENCH_HARVEST].ranges;
+		cell->flushes = p[BENCH_HARVEST].flushes;
+	}
+	cell->stock = median(stock, repeat);
+	cell->ours = median(ours, repeat);
+	cell->ratio = median(ratio, repeat);
+	cell->low = ratio[0];
+	cell->high = ratio[repeat - 1];
+}
+
+static const char *size_text(uint64_t size)
+{
+	static char text[32];
+
+	if (size >= 1ul << 30)
+		snprintf(text, sizeof(text), "%llu GiB", (unsigned long long)size >> 30);
+	else if (size >= 1ul << 20)
+		snprintf(text, sizeof(text), "%llu MiB", (unsigned long long)size >> 20);
+	else
+		snprintf(text, sizeof(text), "%llu KiB", (unsigned long long)size >> 10);
+	return text;
+}
+
+static void print_cell(const struct cell *c)
+{
+	printf("%8s  %-12s  %8llu  %10.1f  %10.1f  %6.2f  %5.2f..%-6.2f  %8llu  %3llu  %3llu\n",
+	       size_text(c->size), pattern_name[c->pattern],
+	       (unsigned long long)c->dirty, c->stock * 1e6, c->ours * 1e6,
+	       c->ratio, c->low, c->high, (unsigned long long)c->scanned,
+	       (unsigned long long)c->ranges, (unsigned long long)c->flushes);
+	fflush(stdout);
+}
+
+static void print_head(bool wrprotect)
+{
+	printf("\n%s\n\n%8s  %-12s  %8s  %10s  %10s  %6s  %13s  %8s  %3s  %3s\n",
+	       wrprotect ?
+	       "write-protect and clean (mainline: two functions)" :
+	       "clean", "size", "pattern", "dirty", "mainline us", "ours us",
+	       "ratio", "least..most", "entries", "rng", "tlb");
+}
+
+static void write_json(void)
+{
+	char path[4096];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/walk.json", out_dir);
+	f = fopen(path, "w");
+	if (!f)
+		die("cannot write %s: %s", path, strerror(errno));
+	fprintf(f, "{\n\t\"seed\": %llu,\n\t\"repeat\": %u,\n\t\"cells\": [\n",
+		(unsigned long long)seed, repeat);
+	for (unsigned int i = 0; i < n_cells; i++) {
+		const struct cell *c = &cells[i];
+
+		fprintf(f, "\t\t{ \"size\": %llu, \"pattern\": \"%s\", \"wrprotect\": %s, "
+			"\"dirty\": %llu, \"mainline_seconds\": %.9f, \"ours_seconds\": %.9f, "
+			"\"ratio\": %.4f, \"ratio_least\": %.4f, \"ratio_most\": %.4f, "
+			"\"entries\": %llu, \"notifier_ranges\": %llu, \"flushes\": %llu }%s\n",
+			(unsigned long long)c->size, pattern_name[c->pattern],
+			c->wrprotect ? "true" : "false",
+			(unsigned long long)c->dirty, c->stock, c->ours, c->ratio,
+			c->low, c->high, (unsigned long long)c->scanned,
+			(unsigned long long)c->ranges,
+			(unsigned long long)c->flushes,
+			i + 1 < n_cells ? "," : "");
+	}
+	fprintf(f, "\t]\n}\n");
+	if (fclose(f))
+		die("cannot write %s: %s", path, strerror(errno));
+}
+
+#define PLOT_WIDTH 1000
+#define PLOT_HEIGHT 470
+#define PLOT_LEFT 70
+#define PLOT_TOP 84
+#define PANEL_WIDTH 380
+#define PANEL_HEIGHT 320
+#define RATIO_MIN 0.5
+#define RATIO_MAX 64.0
+
+static double plot_y(double ratio)
+{
+	ratio = fmin(fmax(ratio, RATIO_MIN), RATIO_MAX);
+	return PLOT_TOP + PANEL_HEIGHT * (1 - log(ratio / RATIO_MIN) /
+					  log(RATIO_MAX / RATIO_MIN));
+}
+
+static void plot_text(cairo_t *c, double x, double y, double size,
+		      const char *text)
+{
+	cairo_set_font_size(c, size);
+	cairo_move_to(c, x, y);
+	cairo_show_text(c, text);
+}
+
+static const double colour[PATTERNS][3] = {
+	{ 0.45, 0.45, 0.45 }, { 0.12, 0.47, 0.71 }, { 0.84, 0.15, 0.16 },
+	{ 1.00, 0.50, 0.05 }, { 0.17, 0.63, 0.17 }, { 0.58, 0.40, 0.74 },
+	{ 0.55, 0.34, 0.29 }
+};
+
+static void plot_panel(cairo_t *c, double left, bool wrprotect)
+{
+	double step = (double)PANEL_WIDTH / (COUNT(sizes) - 1);
+
+	cairo_set_source_rgb(c, 0.2, 0.2, 0.2);
+	plot_text(c, left, PLOT_TOP - 12, 14, wrprotect ?
+		  "write-protect and clean" : "clean");
+	for (double ratio = RATIO_MIN; ratio <= RATIO_MAX; ratio *= 2) {
+		char label[16];
+
+		snprintf(label, sizeof(label), "%g", ratio);
+		cairo_set_source_rgb(c, 0.2, 0.2, 0.2);
+		plot_text(c, left - 30, plot_y(ratio) + 4, 12, label);
+		cairo_set_line_width(c, ratio == 1 ? 2 : 0.5);
+		cairo_set_source_rgb(c, 0.6, 0.6, 0.6);
+		cairo_move_to(c, left, plot_y(ratio));
+		cairo_line_to(c, left + PANEL_WIDTH, plot_y(ratio));
+		cairo_stroke(c);
+	}
+	cairo_set_source_rgb(c, 0.2, 0.2, 0.2);
+	for (unsigned int i = 0; i < COUNT(sizes); i++)
+		plot_text(c, left + i * step - 20, PLOT_TOP + PANEL_HEIGHT + 20,
+			  12, size_text(sizes[i]));
+
+	cairo_set_line_width(c, 2);
+	for (unsigned int pattern = 0; pattern < PATTERNS; pattern++) {
+		double x = left;
+
+		cairo_set_source_rgb(c, colour[pattern][0], colour[pattern][1],
+				     colour[pattern][2]);
+		for (unsigned int i = 0; i < n_cells; i++) {
+			if (cells[i].pattern != pattern ||
+			    cells[i].wrprotect != wrprotect)
+				continue;
+			cairo_line_to(c, x, plot_y(cells[i].ratio));
+			x += step;
+		}
+		cairo_stroke(c);
+		x = left;
+		for (unsigned int i = 0; i < n_cells; i++) {
+			if (cells[i].pattern != pattern ||
+			    cells[i].wrprotect != wrprotect)
+				continue;
+			cairo_move_to(c, x, plot_y(cells[i].low));
+			cairo_line_to(c, x, plot_y(cells[i].high));
+			cairo_stroke(c);
+			cairo_arc(c, x, plot_y(cells[i].ratio), 3.5, 0, 7);
+			cairo_fill(c);
+			x += step;
+		}
+	}
+}
+
+static void plot(cairo_surface_t *surface)
+{
+	cairo_t *c = cairo_create(surface);
+
+	cairo_set_source_rgb(c, 1, 1, 1);
+	cairo_paint(c);
+	cairo_select_font_face(c, "sans-serif", CAIRO_FONT_SLANT_NORMAL,
+			       CAIRO_FONT_WEIGHT_NORMAL);
+	cairo_set_source_rgb(c, 0.1, 0.1, 0.1);
+	plot_text(c, PLOT_LEFT, 28, 17,
+		  "Time of a pass: mainline over ours, by size of the mapping");
+	plot_text(c, PLOT_LEFT, 48, 12,
+		  "Above 1 ours is faster. Tables populated, all clean but what the pattern writes; bars from least to most.");
+	plot_panel(c, PLOT_LEFT, false);
+	plot_panel(c, PLOT_LEFT + PANEL_WIDTH + 90, true);
+	for (unsigned int i = 0; i < PATTERNS; i++) {
+		double x = PLOT_LEFT + i * 128;
+
+		cairo_set_source_rgb(c, colour[i][0], colour[i][1],
+				     colour[i][2]);
+		cairo_rectangle(c, x, PLOT_HEIGHT - 30, 12, 12);
+		cairo_fill(c);
+		cairo_set_source_rgb(c, 0.1, 0.1, 0.1);
+		plot_text(c, x + 18, PLOT_HEIGHT - 19, 12, pattern_name[i]);
+	}
+	cairo_destroy(c);
+}
+
+static void write_plots(void)
+{
+	cairo_surface_t *surface;
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/walk.svg", out_dir);
+	surface = cairo_svg_surface_create(path, PLOT_WIDTH, PLOT_HEIGHT);
+	plot(surface);
+	cairo_surface_finish(surface);
+	if (cairo_surface_status(surface))
+		die("cannot write %s", path);
+	cairo_surface_destroy(surface);
+
+	surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, PLOT_WIDTH,
+					     PLOT_HEIGHT);
+	snprintf(path, sizeof(path), "%s/walk.png", out_dir);
+	plot(surface);
+	if (cairo_surface_write_to_png(surface, path))
+		die("cannot write %s", path);
+	cairo_surface_destroy(surface);
+}
+
+static const char usage[] =
+"Usage: egm-walk [options]\n"
+"\n"
+"Times passes over page tables on " DEVICE ", mainline's functions and\n"
+"mapping_dirty_harvest() in turn, for sizes from 64 KiB to 1 GiB.\n"
+"\n"
+"  --out DIR     also write walk.json, walk.png and walk.svg there\n"
+"  --repeat N    measure each cell N times (9)\n"
+"  --seed N      for the random pages (1)\n"
+"  --help        this text\n"
+"\n"
+"Exit status: 0, or 2 if it cannot be measured or the two find different\n"
+"pages dirty.\n";
+
+static unsigned long number(const char *text, unsigned long most)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	if (*end || !*text || !value || value > most)
+		die("%s is no number from 1 to %lu", text, most);
+	return value;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "out", required_argument, NULL, 'o' },
+		{ "repeat", required_argument, NULL, 'r' },
+		{ "seed", required_argument, NULL, 's' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 }
+	};
+	int fd, option;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (option) {
+		case 'o':
+			out_dir = optarg;
+			break;
+		case 'r':
+			repeat = number(optarg, MAX_REPEAT);
+			break;
+		case 's':
+			seed = number(optarg, ~0ul);
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			fputs("egm-walk: see --help\n", stderr);
+			return 2;
+		}
+	}
+	if (optind < argc)
+		die("%s is no option: see --help", argv[optind]);
+
+	fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		die("%s: %s (a kernel with CONFIG_MAPPING_DIRTY_COMPARE has it)",
+		    DEVICE, strerror(errno));
+
+	printf("seed %llu, each %u times\n", (unsigned long long)seed, repeat);
+	for (unsigned int wrprotect = 0; wrprotect < 2; wrprotect++) {
+		print_head(wrprotect);
+		for (unsigned int i = 0; i < COUNT(sizes); i++) {
+			uint8_t *map = mmap(NULL, sizes[i],
+					    PROT_READ | PROT_WRITE, MAP_SHARED,
+					    fd, 0);
+
+			if (map == MAP_FAILED)
+				die("mmap of %s: %s", size_text(sizes[i]),
+				    strerror(errno));
+			for (unsigned int p = 0; p < PATTERNS; p++) {
+				measure(fd, map, sizes[i], p, wrprotect);
+				print_cell(&cells[n_cells - 1]);
+			}
+			munmap(map, sizes[i]);
+		}
+	}
+	if (out_dir) {
+		write_json();
+		write_plots();
+	}
+	return 0;
+}
