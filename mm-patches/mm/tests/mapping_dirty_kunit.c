@@ -608,7 +608,7 @@ static void test_move_during_pass(struct kunit *test)
 	struct pfn_device *dev = pfn_device_create(test, 1024, 0);
 	u32 *before = kunit_kcalloc(test, 1024, sizeof(u32), GFP_KERNEL);
 	struct mover mover = { .dev = dev, .size = 1024 << PAGE_SHIFT,
-			       .rounds = 600 };
+			       .rounds = 300 };
 	struct task_struct *thread;
 	unsigned int passes = 0;
 
@@ -723,7 +723,7 @@ static void test_writers(struct kunit *test)
 			.map = map[i % 2],
 			.first = 300 * i,
 			.nr = 300,
-			.count = 30000,
+			.count = 6000,
 			.seed = i + 1,
 			.stored = stored,
 		};
@@ -745,7 +745,7 @@ static void test_writers(struct kunit *test)
 	expect_stored(test, dev, stored);
 	KUNIT_EXPECT_TRUE(test, pfn_device_current(dev));
 	KUNIT_EXPECT_GT(test, passes, 10);
-	kunit_info(test, "90000 stores, %u passes", passes);
+	kunit_info(test, "18000 stores, %u passes", passes);
 }
 
 /* Things that are true of a huge entry of either level. */
