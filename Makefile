@@ -67,6 +67,10 @@ setup: ## install the Debian packages that are missing
 piglit: release stock ## all of piglit's buffer tests, compared with Debian's own kernel
 	@scripts/piglit --all
 
+.PHONY: bench
+bench: release user ## passes over page tables, ours against mainline's, in one boot
+	@scripts/bench
+
 .PHONY: clean
 clean: ## remove all that was made
 	rm -rf build
