@@ -50,7 +50,7 @@ extern "C" {
 #define DRM_VMOB_PARAM_MAX_CMDS		4
 #define DRM_VMOB_PARAM_MAX_BOS		5
 #define DRM_VMOB_PARAM_MAX_SYNCS	6
-/* The longest DRM_VMOB_CMD_DELAY, in microseconds */
+/* The most of all DRM_VMOB_CMD_DELAY of a submission together, in microseconds */
 #define DRM_VMOB_PARAM_MAX_DELAY	7
 
 /**
@@ -269,9 +269,6 @@ struct drm_vmob_sync {
 	__u64 point;
 };
 
-/* Return a sync_file that signals when the submission has been executed. */
-#define DRM_VMOB_SUBMIT_FENCE_FD	(1 << 0)
-
 /**
  * struct drm_vmob_submit - DRM_IOCTL_VMOB_SUBMIT
  *
@@ -284,7 +281,8 @@ struct drm_vmob_sync {
  *
  * -EINVAL for a malformed command and for one that leaves its buffer; for more
  * of anything than there can be, see DRM_VMOB_PARAM_MAX_CMDS. -ENOENT for an
- * unknown context, buffer or syncobj. -EFAULT for arrays that cannot be read.
+ * unknown context, buffer or syncobj, -EINVAL for a syncobj to wait for that
+ * nobody has said when to signal. -EFAULT for arrays that cannot be read.
  * -ENOSPC or -ENOMEM if the buffers do not fit into their domains all at once
  * or memory is short. -EINTR or -ERESTARTSYS for a signal; drmIoctl() of libdrm
  * tries again.
@@ -292,7 +290,7 @@ struct drm_vmob_sync {
 struct drm_vmob_submit {
 	/** @ctx_id: The context; 0 is one that every file has */
 	__u32 ctx_id;
-	/** @flags: DRM_VMOB_SUBMIT_* */
+	/** @flags: 0 */
 	__u32 flags;
 	/** @cmds: Array of &struct drm_vmob_cmd */
 	__u64 cmds;
@@ -310,10 +308,6 @@ struct drm_vmob_submit {
 	__u32 in_sync_count;
 	/** @out_sync_count: Number of syncobjs to signal */
 	__u32 out_sync_count;
-	/** @fence_fd: Returned with DRM_VMOB_SUBMIT_FENCE_FD. 0 in the call. */
-	__s32 fence_fd;
-	/** @pad: 0 */
-	__u32 pad;
 };
 
 #define DRM_IOCTL_VMOB_GETPARAM \
@@ -331,7 +325,7 @@ struct drm_vmob_submit {
 #define DRM_IOCTL_VMOB_CTX_DESTROY \
 	DRM_IOW(DRM_COMMAND_BASE + DRM_VMOB_CTX_DESTROY, struct drm_vmob_ctx_destroy)
 #define DRM_IOCTL_VMOB_SUBMIT \
-	DRM_IOWR(DRM_COMMAND_BASE + DRM_VMOB_SUBMIT, struct drm_vmob_submit)
+	DRM_IOW(DRM_COMMAND_BASE + DRM_VMOB_SUBMIT, struct drm_vmob_submit)
 
 #if defined(__cplusplus)
 }
