@@ -143,6 +143,7 @@ bool drm_gem_dirty_next(struct drm_gem_dirty_consumer *consumer,
 
 void drm_gem_dirty_mark(struct drm_gem_dirty *dirty, pgoff_t first, pgoff_t nr);
 void drm_gem_dirty_pass(struct drm_gem_dirty *dirty);
+void drm_gem_dirty_close(struct drm_gem_dirty *dirty);
 
 void drm_gem_dirty_vm_fault(struct drm_gem_dirty *dirty, struct vm_fault *vmf,
 			    struct drm_gem_dirty_map *map);

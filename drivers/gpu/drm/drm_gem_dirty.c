@@ -430,18 +430,13 @@ static void gem_dirty_harvest(struct gem_dirty_pass *pass, unsigned long first,
 }
 
 /*
- * Close the run of quiet chunks that starts at @first. What is written
- * between the scan that found them quiet and this is harvested here.
+ * Close the open chunks from @first up to and without @end. What has been
+ * written since they were last scanned is harvested.
  */
-static unsigned long gem_dirty_close(struct gem_dirty_pass *pass,
-				     unsigned long first)
+static void gem_dirty_close(struct gem_dirty_pass *pass, unsigned long first,
+			    unsigned long end)
 {
 	struct drm_gem_dirty *dirty = pass->dirty;
-	unsigned long end = first;
-
-	while (end < dirty->nr_chunks && test_bit(end, dirty->open) &&
-	       dirty->quiet[end] >= QUIET_PASSES)
-		end++;
 
 	gem_dirty_harvest(pass, first, end,
 			  MAPPING_DIRTY_WRPROTECT | MAPPING_DIRTY_CLEAN);
@@ -450,8 +445,33 @@ static unsigned long gem_dirty_close(struct gem_dirty_pass *pass,
 	dirty->nr_open -= end - first;
 	dirty->stats.chunks_closed += end - first;
 	trace_drm_gem_dirty_close(dirty, first, end - first);
+}
+
+/* Close the run of quiet chunks that starts at @first, return its end. */
+static unsigned long gem_dirty_close_quiet(struct gem_dirty_pass *pass,
+					   unsigned long first)
+{
+	struct drm_gem_dirty *dirty = pass->dirty;
+	unsigned long end = first;
+
+	while (end < dirty->nr_chunks && test_bit(end, dirty->open) &&
+	       dirty->quiet[end] >= QUIET_PASSES)
+		end++;
+
+	gem_dirty_close(pass, first, end);
 
 	return end;
+}
+
+static void gem_dirty_account(struct gem_dirty_pass *pass)
+{
+	struct drm_gem_dirty_stats *stats = &pass->dirty->stats;
+
+	stats->ptes_scanned += pass->base.scanned;
+	stats->notifier_ranges += pass->base.notifier_ranges;
+	stats->tlb_flushes += pass->base.flushes;
+	stats->pages_harvested += pass->base.cleaned;
+	trace_drm_gem_dirty_pass(pass->dirty, &pass->base);
 }
 
 /**
@@ -475,14 +495,13 @@ void drm_gem_dirty_pass(struct drm_gem_dirty *dirty)
 		.dirty = dirty,
 		.start = drm_vma_node_start(&dirty->obj->vma_node),
 	};
-	struct drm_gem_dirty_stats *stats = &dirty->stats;
 	unsigned long first, end, page;
 
 	dma_resv_assert_held(dirty->obj->resv);
 
-	stats->passes++;
+	dirty->stats.passes++;
 	if (!dirty->nr_open && !test_bit(0, &dirty->any_zapped)) {
-		stats->passes_idle++;
+		dirty->stats.passes_idle++;
 		return;
 	}
 
@@ -498,7 +517,7 @@ void drm_gem_dirty_pass(struct drm_gem_dirty *dirty)
 	first = 0;
 	for_each_set_bit_from(first, dirty->open, dirty->nr_chunks)
 		if (dirty->quiet[first] >= QUIET_PASSES)
-			first = gem_dirty_close(&pass, first) - 1;
+			first = gem_dirty_close_quiet(&pass, first) - 1;
 
 	/*
 	 * After the walks, for entries that were zapped just before they came
@@ -508,13 +527,43 @@ void drm_gem_dirty_pass(struct drm_gem_dirty *dirty)
 		for_each_set_bit(page, dirty->zapped, dirty->nr_pages)
 			drm_gem_dirty_mark(dirty, page, 1);
 
-	stats->ptes_scanned += pass.base.scanned;
-	stats->notifier_ranges += pass.base.notifier_ranges;
-	stats->tlb_flushes += pass.base.flushes;
-	stats->pages_harvested += pass.base.cleaned;
-	trace_drm_gem_dirty_pass(dirty, &pass.base);
+	gem_dirty_account(&pass);
 }
 EXPORT_SYMBOL_GPL(drm_gem_dirty_pass);
+
+/**
+ * drm_gem_dirty_close - Find out what has been written, and close all chunks
+ * @dirty: The tracker
+ *
+ * To be called before unmap_mapping_range() removes the object's entries, when
+ * it moves for example. Their dirty bits would be remembered by
+ * drm_gem_dirty_vm_zap(), but only a VMA's end clears that memory, and the
+ * pages would count as dirty in each pass until then. Afterwards no entry is
+ * writable or dirty, and as long as the caller holds the dma_resv none can
+ * become it.
+ *
+ * Context: As drm_gem_dirty_pass().
+ */
+void drm_gem_dirty_close(struct drm_gem_dirty *dirty)
+{
+	struct gem_dirty_pass pass = {
+		.base.report = gem_dirty_report,
+		.dirty = dirty,
+		.start = drm_vma_node_start(&dirty->obj->vma_node),
+	};
+	unsigned long first, end;
+
+	dma_resv_assert_held(dirty->obj->resv);
+
+	if (!dirty->nr_open)
+		return;
+
+	for_each_set_bitrange(first, end, dirty->open, dirty->nr_chunks)
+		gem_dirty_close(&pass, first, end);
+
+	gem_dirty_account(&pass);
+}
+EXPORT_SYMBOL_GPL(drm_gem_dirty_close);
 
 static pgoff_t gem_dirty_page(struct drm_gem_dirty *dirty, pgoff_t pgoff)
 {

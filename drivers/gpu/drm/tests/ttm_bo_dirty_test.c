@@ -1,0 +1,603 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * KUnit tests of the tracking of CPU writes to TTM buffer objects: what TTM
+ * does to a buffer object between a store and the use of it.
+ *
+ * As in drm_gem_dirty_test.c the stores are real ones, and a device copy that
+ * is kept up to date by nothing but the tracker's reports is compared with
+ * what was stored. It is read from wherever the buffer object is at the time.
+ */
+
+#include <linux/anon_inodes.h>
+#include <linux/dma-resv.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/highmem.h>
+#include <linux/iosys-map.h>
+#include <linux/mman.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+
+#include <kunit/test.h>
+
+#include <drm/drm_device.h>
+#include <drm/drm_drv.h>
+#include <drm/drm_gem.h>
+#include <drm/drm_gem_dirty.h>
+#include <drm/drm_gem_ttm_helper.h>
+#include <drm/drm_kunit_helpers.h>
+#include <drm/drm_managed.h>
+#include <drm/drm_vma_manager.h>
+#include <drm/ttm/ttm_bo.h>
+#include <drm/ttm/ttm_bo_dirty.h>
+#include <drm/ttm/ttm_device.h>
+#include <drm/ttm/ttm_placement.h>
+#include <drm/ttm/ttm_range_manager.h>
+#include <drm/ttm/ttm_tt.h>
+
+#define NR_PAGES	(3 * DRM_GEM_DIRTY_CHUNK_PAGES + 5)
+#define VRAM_PAGES	(2 * NR_PAGES)
+
+struct test_device {
+	struct drm_device drm;
+	struct ttm_device ttm;
+	struct drm_gem_dirty_device dirty;
+	void *vram;
+};
+
+struct test_bo {
+	struct ttm_buffer_object tbo;
+	struct drm_gem_dirty_consumer consumer;
+	bool tracked;
+	/* The copy, and how many pages were uploaded to it. */
+	void *copy;
+	unsigned long uploaded;
+};
+
+struct test_priv {
+	struct test_device *tdev;
+	struct test_bo *bo;
+	struct file *file;
+	/* What the tests have stored, to compare the device copy with. */
+	u32 *expect;
+	u32 value;
+};
+
+static struct test_device *to_tdev(struct ttm_device *bdev)
+{
+	return container_of(bdev, struct test_device, ttm);
+}
+
+static struct test_bo *to_test_bo(struct drm_gem_object *obj)
+{
+	return container_of(obj, struct test_bo, tbo.base);
+}
+
+static struct ttm_tt *test_tt_create(struct ttm_buffer_object *tbo,
+				     u32 page_flags)
+{
+	struct ttm_tt *tt = kzalloc(sizeof(*tt), GFP_KERNEL);
+
+	if (tt && ttm_tt_init(tt, tbo, page_flags, ttm_cached, 0)) {
+		kfree(tt);
+		return NULL;
+	}
+
+	return tt;
+}
+
+static void test_tt_destroy(struct ttm_device *bdev, struct ttm_tt *tt)
+{
+	ttm_tt_fini(tt);
+	kfree(tt);
+}
+
+static void test_evict_flags(struct ttm_buffer_object *tbo,
+			     struct ttm_placement *placement)
+{
+	static const struct ttm_place place = { .mem_type = TTM_PL_SYSTEM };
+
+	placement->placement = &place;
+	placement->num_placement = 1;
+}
+
+static int test_move(struct ttm_buffer_object *tbo, bool evict,
+		     struct ttm_operation_ctx *ctx, struct ttm_resource *new,
+		     struct ttm_place *hop)
+{
+	if (!tbo->resource || (tbo->resource->mem_type != TTM_PL_VRAM &&
+			       new->mem_type != TTM_PL_VRAM)) {
+		ttm_bo_move_null(tbo, new);
+		return 0;
+	}
+
+	return ttm_bo_move_memcpy(tbo, ctx, new);
+}
+
+static int test_io_mem_reserve(struct ttm_device *bdev,
+			       struct ttm_resource *res)
+{
+	if (res->mem_type == TTM_PL_VRAM) {
+		res->bus.addr = to_tdev(bdev)->vram + (res->start << PAGE_SHIFT);
+		res->bus.is_iomem = true;
+		res->bus.caching = ttm_cached;
+	}
+
+	return 0;
+}
+
+static void *test_vram(struct ttm_buffer_object *tbo, unsigned long page)
+{
+	return to_tdev(tbo->bdev)->vram +
+		((tbo->resource->start + page) << PAGE_SHIFT);
+}
+
+static unsigned long test_io_mem_pfn(struct ttm_buffer_object *tbo,
+				     unsigned long page_offset)
+{
+	return vmalloc_to_pfn(test_vram(tbo, page_offset));
+}
+
+static const struct ttm_device_funcs test_ttm_funcs = {
+	.ttm_tt_create = test_tt_create,
+	.ttm_tt_destroy = test_tt_destroy,
+	.eviction_valuable = ttm_bo_eviction_valuable,
+	.evict_flags = test_evict_flags,
+	.move = test_move,
+	.io_mem_reserve = test_io_mem_reserve,
+	.io_mem_pfn = test_io_mem_pfn,
+};
+
+static void test_untrack(struct test_bo *bo)
+{
+	drm_gem_dirty_consumer_fini(&bo->consumer);
+	dma_resv_lock(bo->tbo.base.resv, NULL);
+	ttm_bo_dirty_detach(&bo->tbo);
+	dma_resv_unlock(bo->tbo.base.resv);
+	bo->tracked = false;
+}
+
+static void test_bo_free(struct drm_gem_object *obj)
+{
+	struct test_bo *bo = to_test_bo(obj);
+
+	if (bo->tracked)
+		test_untrack(bo);
+	vfree(bo->copy);
+	ttm_bo_put(&bo->tbo);
+}
+
+static void test_bo_destroy(struct ttm_buffer_object *tbo)
+{
+	drm_gem_object_release(&tbo->base);
+	kfree(container_of(tbo, struct test_bo, tbo));
+}
+
+static const struct drm_gem_object_funcs test_bo_funcs = {
+	.free = test_bo_free,
+	.mmap = drm_gem_ttm_mmap,
+	.vm_ops = &ttm_bo_dirty_vm_ops,
+};
+
+static int test_file_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct drm_gem_object *obj = file->private_data;
+
+	return drm_gem_mmap_obj(obj, obj->size, vma);
+}
+
+static int test_file_release(struct inode *inode, struct file *file)
+{
+	struct drm_gem_object *obj = file->private_data;
+	struct drm_device *drm = obj->dev;
+
+	drm_gem_object_put(obj);
+	drm_dev_put(drm);
+
+	return 0;
+}
+
+/* It outlives the test, as in drm_gem_dirty_test.c. */
+static const struct file_operations test_fops = {
+	.mmap = test_file_mmap,
+	.release = test_file_release,
+};
+
+static const struct drm_driver test_driver = {
+	.driver_features = DRIVER_GEM,
+};
+
+KUNIT_DEFINE_ACTION_WRAPPER(put_object, drm_gem_object_put,
+			    struct drm_gem_object *);
+KUNIT_DEFINE_ACTION_WRAPPER(put_file, fput, struct file *);
+KUNIT_DEFINE_ACTION_WRAPPER(free_expect, vfree, const void *);
+
+static void test_ttm_fini(struct drm_device *drm, void *data)
+{
+	struct test_device *tdev = data;
+
+	ttm_range_man_fini(&tdev->ttm, TTM_PL_VRAM);
+	ttm_range_man_fini(&tdev->ttm, TTM_PL_TT);
+	ttm_device_fini(&tdev->ttm);
+	vfree(tdev->vram);
+}
+
+static void place(struct kunit *test, u32 mem_type)
+{
+	const struct ttm_place place = { .mem_type = mem_type };
+	struct ttm_placement placement = {
+		.placement = &place,
+		.num_placement = 1,
+	};
+	struct test_priv *priv = test->priv;
+	struct ttm_buffer_object *tbo = &priv->bo->tbo;
+	struct ttm_operation_ctx ctx = { };
+
+	dma_resv_lock(tbo->base.resv, NULL);
+	KUNIT_EXPECT_EQ(test, 0, ttm_bo_validate(tbo, &placement, &ctx));
+	dma_resv_unlock(tbo->base.resv);
+}
+
+static void track(struct kunit *test)
+{
+	struct test_priv *priv = test->priv;
+	struct test_bo *bo = priv->bo;
+
+	dma_resv_lock(bo->tbo.base.resv, NULL);
+	KUNIT_ASSERT_EQ(test, 0, ttm_bo_dirty_attach(&bo->tbo,
+						     &priv->tdev->dirty));
+	dma_resv_unlock(bo->tbo.base.resv);
+	KUNIT_ASSERT_EQ(test, 0,
+			drm_gem_dirty_consumer_init(&bo->consumer,
+						    ttm_bo_dirty_tracker(&bo->tbo)));
+	bo->tracked = true;
+}
+
+static int ttm_bo_dirty_test_init(struct kunit *test)
+{
+	const struct ttm_place system = { .mem_type = TTM_PL_SYSTEM };
+	struct ttm_placement placement = {
+		.placement = &system,
+		.num_placement = 1,
+	};
+	struct test_device *tdev;
+	struct test_priv *priv;
+	struct drm_device *drm;
+	struct device *dev;
+	struct test_bo *bo;
+
+	dev = drm_kunit_helper_alloc_device(test);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
+	tdev = drm_kunit_helper_alloc_drm_device_with_driver
+		(test, dev, struct test_device, drm, &test_driver);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, tdev);
+	drm = &tdev->drm;
+	KUNIT_ASSERT_EQ(test, 0, drmm_gem_dirty_device_init(drm, &tdev->dirty));
+
+	tdev->vram = vzalloc(VRAM_PAGES * PAGE_SIZE);
+	KUNIT_ASSERT_NOT_NULL(test, tdev->vram);
+	KUNIT_ASSERT_EQ(test, 0,
+			ttm_device_init(&tdev->ttm, &test_ttm_funcs, dev,
+					drm->anon_inode->i_mapping,
+					drm->vma_offset_manager, false, false));
+	KUNIT_ASSERT_EQ(test, 0, ttm_range_man_init(&tdev->ttm, TTM_PL_TT, true,
+						    VRAM_PAGES));
+	KUNIT_ASSERT_EQ(test, 0, ttm_range_man_init(&tdev->ttm, TTM_PL_VRAM,
+						    false, VRAM_PAGES));
+	KUNIT_ASSERT_EQ(test, 0,
+			drmm_add_action_or_reset(drm, test_ttm_fini, tdev));
+
+	priv = kunit_kzalloc(test, sizeof(*priv), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, priv);
+	priv->tdev = tdev;
+	test->priv = priv;
+
+	bo = kzalloc(sizeof(*bo), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, bo);
+	bo->tbo.base.funcs = &test_bo_funcs;
+	drm_gem_private_object_init(drm, &bo->tbo.base, NR_PAGES * PAGE_SIZE);
+	KUNIT_ASSERT_EQ(test, 0,
+			ttm_bo_init_validate(&tdev->ttm, &bo->tbo,
+					     ttm_bo_type_device, &placement, 0,
+					     false, NULL, NULL,
+					     test_bo_destroy));
+	bo->copy = vzalloc(bo->tbo.base.size);
+	KUNIT_ASSERT_NOT_NULL(test, bo->copy);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, put_object,
+							   &bo->tbo.base));
+	priv->bo = bo;
+
+	priv->expect = vzalloc(bo->tbo.base.size);
+	KUNIT_ASSERT_NOT_NULL(test, priv->expect);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, free_expect,
+							   priv->expect));
+
+	priv->file = anon_inode_getfile("[ttm_bo_dirty_test]", &test_fops,
+					&bo->tbo.base, O_RDWR);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, priv->file);
+	drm_gem_object_get(&bo->tbo.base);
+	drm_dev_get(drm);
+	priv->file->f_mapping = drm->anon_inode->i_mapping;
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, put_file,
+							   priv->file));
+
+	return 0;
+}
+
+static unsigned long map_bo(struct kunit *test)
+{
+	struct test_priv *priv = test->priv;
+	struct drm_gem_object *obj = &priv->bo->tbo.base;
+	unsigned long addr;
+
+	addr = kunit_vm_mmap(test, priv->file, 0, obj->size,
+			     PROT_READ | PROT_WRITE, MAP_SHARED,
+			     drm_vma_node_offset_addr(&obj->vma_node));
+	KUNIT_ASSERT_NE(test, 0, addr);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
+
+	return addr;
+}
+
+/* Store a value that was never stored before. */
+static void store(struct kunit *test, unsigned long map, unsigned long page)
+{
+	struct test_priv *priv = test->priv;
+
+	priv->value++;
+	KUNIT_ASSERT_EQ(test, 0,
+			put_user(priv->value,
+				 (u32 __user *)(map + page * PAGE_SIZE)));
+	priv->expect[page * PAGE_SIZE / sizeof(u32)] = priv->value;
+}
+
+static void upload(struct test_bo *bo, unsigned long page)
+{
+	void *dst = bo->copy + page * PAGE_SIZE;
+
+	bo->uploaded++;
+	if (bo->tbo.resource->mem_type == TTM_PL_VRAM)
+		memcpy(dst, test_vram(&bo->tbo, page), PAGE_SIZE);
+	else
+		memcpy_from_page(dst, bo->tbo.ttm->pages[page], 0, PAGE_SIZE);
+}
+
+/*
+ * What a submission does, where the buffer object is. Returns the number of
+ * pages that were uploaded.
+ */
+static unsigned long submit(struct kunit *test)
+{
+	struct test_priv *priv = test->priv;
+	struct test_bo *bo = priv->bo;
+	pgoff_t first, nr;
+
+	bo->uploaded = 0;
+
+	dma_resv_lock(bo->tbo.base.resv, NULL);
+	ttm_bo_dirty_pass(&bo->tbo);
+	while (drm_gem_dirty_next(&bo->consumer, &first, &nr))
+		for (; nr; nr--)
+			upload(bo, first++);
+	dma_resv_unlock(bo->tbo.base.resv);
+
+	KUNIT_EXPECT_EQ_MSG(test, 0, memcmp(bo->copy, priv->expect,
+					    bo->tbo.base.size),
+			    "the device misses a store");
+
+	return bo->uploaded;
+}
+
+/* Stores to two chunks, the second time without a fault. */
+static void store_some(struct kunit *test, unsigned long map)
+{
+	store(test, map, 3);
+	store(test, map, 7);
+	store(test, map, NR_PAGES - 1);
+}
+
+static struct drm_gem_dirty *tracker(struct kunit *test)
+{
+	struct test_priv *priv = test->priv;
+
+	return ttm_bo_dirty_tracker(&priv->bo->tbo);
+}
+
+/* C1 C5: nothing is done to the buffer object, and no page is too many. */
+static void ttm_bo_dirty_test_store(struct kunit *test)
+{
+	unsigned long map;
+
+	track(test);
+	place(test, TTM_PL_TT);
+	map = map_bo(test);
+
+	KUNIT_EXPECT_EQ(test, 0, submit(test));
+	store_some(test, map);
+	KUNIT_EXPECT_EQ(test, 3, submit(test));
+	KUNIT_EXPECT_EQ(test, 0, submit(test));
+	store(test, map, 5);
+	KUNIT_EXPECT_EQ(test, 1, submit(test));
+}
+
+/* C3: moved between the store and the submission, there and back. */
+static void ttm_bo_dirty_test_move(struct kunit *test)
+{
+	static const u32 where[] = {
+		TTM_PL_TT, TTM_PL_VRAM, TTM_PL_TT, TTM_PL_SYSTEM, TTM_PL_VRAM,
+		TTM_PL_SYSTEM,
+	};
+	unsigned long map;
+	int i;
+
+	track(test);
+	map = map_bo(test);
+
+	for (i = 0; i < ARRAY_SIZE(where); i++) {
+		store_some(test, map);
+		place(test, where[i]);
+		KUNIT_EXPECT_EQ(test, 0, tracker(test)->nr_open);
+		KUNIT_EXPECT_EQ(test, 3, submit(test));
+		/* The chunks are closed, so these fault. */
+		store(test, map, 7);
+		KUNIT_EXPECT_EQ(test, 1, submit(test));
+		KUNIT_EXPECT_EQ(test, 0, submit(test));
+	}
+
+	/* Nothing is remembered for longer than it has to be. */
+	KUNIT_EXPECT_EQ(test, 0, tracker(test)->any_zapped);
+}
+
+/* C3: swapped out between the store and the submission. */
+static void ttm_bo_dirty_test_swapout(struct kunit *test)
+{
+	struct test_priv *priv = test->priv;
+	struct ttm_operation_ctx ctx = { };
+	unsigned long map;
+
+	track(test);
+	place(test, TTM_PL_TT);
+	map = map_bo(test);
+
+	store_some(test, map);
+	KUNIT_ASSERT_GT(test, ttm_device_swapout(&priv->tdev->ttm, &ctx,
+						 GFP_KERNEL), 0);
+	KUNIT_ASSERT_FALSE(test, ttm_tt_is_populated(priv->bo->tbo.ttm));
+	place(test, TTM_PL_TT);
+	KUNIT_EXPECT_EQ(test, 3, submit(test));
+	store(test, map, 3);
+	KUNIT_EXPECT_EQ(test, 1, submit(test));
+}
+
+/* C3: the mapping goes, too, before or after the move. */
+static void ttm_bo_dirty_test_munmap(struct kunit *test)
+{
+	unsigned long map;
+
+	track(test);
+	place(test, TTM_PL_TT);
+
+	map = map_bo(test);
+	store_some(test, map);
+	KUNIT_ASSERT_EQ(test, 0, vm_munmap(map, NR_PAGES * PAGE_SIZE));
+	place(test, TTM_PL_VRAM);
+	KUNIT_EXPECT_EQ(test, 3, submit(test));
+
+	map = map_bo(test);
+	store_some(test, map);
+	place(test, TTM_PL_TT);
+	KUNIT_ASSERT_EQ(test, 0, vm_munmap(map, NR_PAGES * PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, 3, submit(test));
+	KUNIT_EXPECT_EQ(test, 0, submit(test));
+}
+
+/* C3: tracking begins and ends while there are writable entries. */
+static void ttm_bo_dirty_test_attach(struct kunit *test)
+{
+	struct test_priv *priv = test->priv;
+	unsigned long map;
+
+	place(test, TTM_PL_TT);
+	map = map_bo(test);
+
+	/* Seen by nobody */
+	store(test, map, 9);
+	memcpy(priv->bo->copy, priv->expect, priv->bo->tbo.base.size);
+
+	track(test);
+	KUNIT_EXPECT_EQ(test, 0, submit(test));
+	store(test, map, 9);
+	KUNIT_EXPECT_EQ(test, 1, submit(test));
+
+	store(test, map, 10);
+	test_untrack(priv->bo);
+	store(test, map, 10);
+	store(test, map, 11);
+	place(test, TTM_PL_VRAM);
+	store(test, map, 12);
+	memcpy(priv->bo->copy, priv->expect, priv->bo->tbo.base.size);
+
+	track(test);
+	KUNIT_EXPECT_EQ(test, 0, submit(test));
+	store(test, map, 12);
+	KUNIT_EXPECT_EQ(test, 1, submit(test));
+	KUNIT_ASSERT_EQ(test, 0, vm_munmap(map, NR_PAGES * PAGE_SIZE));
+}
+
+/* References: the last detach counts. */
+static void ttm_bo_dirty_test_users(struct kunit *test)
+{
+	struct test_priv *priv = test->priv;
+	struct ttm_buffer_object *tbo = &priv->bo->tbo;
+	unsigned long map;
+
+	track(test);
+	place(test, TTM_PL_TT);
+	map = map_bo(test);
+
+	dma_resv_lock(tbo->base.resv, NULL);
+	KUNIT_ASSERT_EQ(test, 0, ttm_bo_dirty_attach(tbo, &priv->tdev->dirty));
+	dma_resv_unlock(tbo->base.resv);
+	store(test, map, 1);
+	dma_resv_lock(tbo->base.resv, NULL);
+	ttm_bo_dirty_detach(tbo);
+	dma_resv_unlock(tbo->base.resv);
+	store(test, map, 2);
+	KUNIT_EXPECT_EQ(test, 2, submit(test));
+}
+
+/* C1: a debugger's writes, and what nobody can see. */
+static void ttm_bo_dirty_test_unseen(struct kunit *test)
+{
+	struct test_priv *priv = test->priv;
+	struct ttm_buffer_object *tbo = &priv->bo->tbo;
+	struct vm_area_struct *vma;
+	unsigned long map;
+	u32 value = 0x12345678;
+
+	track(test);
+	place(test, TTM_PL_TT);
+	map = map_bo(test);
+
+	mmap_read_lock(current->mm);
+	vma = vma_lookup(current->mm, map);
+	KUNIT_EXPECT_EQ(test, sizeof(value),
+			vma->vm_ops->access(vma, map + 4 * PAGE_SIZE, &value,
+					    sizeof(value), FOLL_WRITE));
+	mmap_read_unlock(current->mm);
+	priv->expect[4 * PAGE_SIZE / sizeof(u32)] = value;
+	KUNIT_EXPECT_EQ(test, 1, submit(test));
+
+	dma_resv_lock(tbo->base.resv, NULL);
+	ttm_bo_dirty_blind_begin(tbo);
+	dma_resv_unlock(tbo->base.resv);
+	KUNIT_EXPECT_EQ(test, NR_PAGES, submit(test));
+	KUNIT_EXPECT_EQ(test, NR_PAGES, submit(test));
+	dma_resv_lock(tbo->base.resv, NULL);
+	ttm_bo_dirty_blind_end(tbo);
+	dma_resv_unlock(tbo->base.resv);
+	KUNIT_EXPECT_EQ(test, NR_PAGES, submit(test));
+	KUNIT_EXPECT_EQ(test, 0, submit(test));
+}
+
+static struct kunit_case ttm_bo_dirty_tests[] = {
+	KUNIT_CASE(ttm_bo_dirty_test_store),
+	KUNIT_CASE(ttm_bo_dirty_test_move),
+	KUNIT_CASE(ttm_bo_dirty_test_swapout),
+	KUNIT_CASE(ttm_bo_dirty_test_munmap),
+	KUNIT_CASE(ttm_bo_dirty_test_attach),
+	KUNIT_CASE(ttm_bo_dirty_test_users),
+	KUNIT_CASE(ttm_bo_dirty_test_unseen),
+	{ }
+};
+
+static struct kunit_suite ttm_bo_dirty_test_suite = {
+	.name = "ttm_bo_dirty",
+	.init = ttm_bo_dirty_test_init,
+	.test_cases = ttm_bo_dirty_tests,
+};
+
+kunit_test_suite(ttm_bo_dirty_test_suite);
+
+MODULE_DESCRIPTION("KUnit tests of the tracking of CPU writes to TTM buffer objects");
+MODULE_LICENSE("Dual MIT/GPL");

@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+#include <linux/dma-resv.h>
+#include <linux/export.h>
+#include <linux/mapping_dirty.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include <drm/drm_device.h>
+#include <drm/drm_drv.h>
+#include <drm/drm_gem_dirty.h>
+#include <drm/drm_vma_manager.h>
+#include <drm/ttm/ttm_bo.h>
+#include <drm/ttm/ttm_bo_dirty.h>
+
+#include "ttm_module.h"
+
+/**
+ * DOC: dirty tracking
+ *
+ * For a driver whose device has a copy of its own of a buffer object's
+ * contents, and that promises user space to keep it coherent with what the
+ * CPU stores to the buffer object. What vmwgfx has in private, on top of
+ * drm_gem_dirty, see there.
+ *
+ * The driver uses &ttm_bo_dirty_vm_ops for its objects, tracked or not, and
+ * calls ttm_bo_dirty_attach() for one that is to be tracked, at any time. It
+ * gives it a &drm_gem_dirty_consumer for each copy. Ahead of each use of the
+ * copy, under the dma_resv and when the buffer object has been validated, it
+ * calls ttm_bo_dirty_pass() and then drm_gem_dirty_next() until that returns
+ * false.
+ *
+ * The buffer object may be moved, evicted and swapped out as any other. Its
+ * entries are harvested before ttm_bo_unmap_virtual() removes them, and come
+ * back by faults, read-only until they are written to. What was dirty stays
+ * it, wherever the data is then.
+ *
+ * The lines a driver needs, from vmob::
+ *
+ *	int vmob_copy_track(struct vmob_device *vmob, struct vmob_copy *copy)
+ *	{
+ *		struct ttm_buffer_object *bo = &copy->bo->tbo;
+ *		int ret;
+ *
+ *		dma_resv_lock(bo->base.resv, NULL);
+ *		ret = ttm_bo_dirty_attach(bo, &vmob->dirty);
+ *		dma_resv_unlock(bo->base.resv);
+ *		if (ret)
+ *			return ret;
+ *
+ *		ret = drm_gem_dirty_consumer_init(&copy->consumer,
+ *						  ttm_bo_dirty_tracker(bo));
+ *		if (ret) {
+ *			dma_resv_lock(bo->base.resv, NULL);
+ *			ttm_bo_dirty_detach(bo);
+ *			dma_resv_unlock(bo->base.resv);
+ *		}
+ *
+ *		return ret;
+ *	}
+ *
+ *	void vmob_copy_untrack(struct vmob_copy *copy)
+ *	{
+ *		struct ttm_buffer_object *bo = &copy->bo->tbo;
+ *
+ *		drm_gem_dirty_consumer_fini(&copy->consumer);
+ *
+ *		dma_resv_lock(bo->base.resv, NULL);
+ *		ttm_bo_dirty_detach(bo);
+ *		dma_resv_unlock(bo->base.resv);
+ *	}
+ *
+ *	void vmob_copy_update(struct vmob_copy *copy, struct vmob_job *job, u32 index)
+ *	{
+ *		pgoff_t first, nr;
+ *
+ *		dma_resv_assert_held(copy->bo->tbo.base.resv);
+ *
+ *		ttm_bo_dirty_pass(&copy->bo->tbo);
+ *		while (drm_gem_dirty_next(&copy->consumer, &first, &nr))
+ *			vmob_job_upload(job, index, first, nr);
+ *	}
+ */
+
+/**
+ * struct ttm_bo_dirty - CPU write tracking of a buffer object
+ *
+ * Protected by the buffer object's dma_resv.
+ */
+struct ttm_bo_dirty {
+	/** @tracker: The tracker */
+	struct drm_gem_dirty *tracker;
+	/** @users: Calls of ttm_bo_dirty_attach() */
+	unsigned int users;
+	/** @blind: Calls of ttm_bo_dirty_blind_begin() */
+	unsigned int blind;
+};
+
+/**
+ * ttm_bo_dirty_attach - Track the CPU writes to a buffer object
+ * @bo: The buffer object, of type ttm_bo_type_device, whose mmaps have
+ * &ttm_bo_dirty_vm_ops
+ * @ddev: The device's accounts
+ *
+ * Can be called again for the same buffer object, each time is undone by a
+ * ttm_bo_dirty_detach(). The first removes all entries, if it is mapped
+ * already. Nothing is dirty: a consumer that does not have the contents it
+ * starts with needs drm_gem_dirty_mark().
+ *
+ * Context: Process context, may sleep. Called with the dma_resv held.
+ * Return: 0, -EINVAL for imported objects, whose exporter handles the faults,
+ * or -ENOMEM.
+ */
+int ttm_bo_dirty_attach(struct ttm_buffer_object *bo,
+			struct drm_gem_dirty_device *ddev)
+{
+	struct ttm_bo_dirty *dirty = bo->dirty;
+
+	dma_resv_assert_held(bo->base.resv);
+
+	if (dirty) {
+		dirty->users++;
+		return 0;
+	}
+
+	if (bo->type != ttm_bo_type_device)
+		return -EINVAL;
+
+	dirty = kzalloc(sizeof(*dirty), GFP_KERNEL);
+	if (!dirty)
+		return -ENOMEM;
+
+	dirty->tracker = drm_gem_dirty_create(&bo->base, ddev);
+	if (IS_ERR(dirty->tracker)) {
+		int ret = PTR_ERR(dirty->tracker);
+
+		kfree(dirty);
+		return ret;
+	}
+	dirty->users = 1;
+
+	/* They can be writable. New ones wait for the dma_resv. */
+	ttm_bo_unmap_virtual(bo);
+	WRITE_ONCE(bo->dirty, dirty);
+
+	return 0;
+}
+EXPORT_SYMBOL_GPL(ttm_bo_dirty_attach);
+
+/**
+ * ttm_bo_dirty_detach - Undo a ttm_bo_dirty_attach()
+ * @bo: The buffer object
+ *
+ * The last one ends the tracking, of which there must be no consumer left then.
+ * The buffer object can still be mapped.
+ *
+ * Context: Process context, may sleep. Called with the dma_resv held.
+ */
+void ttm_bo_dirty_detach(struct ttm_buffer_object *bo)
+{
+	struct ttm_bo_dirty *dirty = bo->dirty;
+
+	dma_resv_assert_held(bo->base.resv);
+
+	if (--dirty->users)
+		return;
+
+	/*
+	 * With no dirty entry left ttm_bo_dirty_vm_zap() is not called any
+	 * more. One that is being zapped at this moment is waited for: the
+	 * page table lock is taken for each page table of each VMA, and a VMA
+	 * is found until its entries have been zapped.
+	 */
+	ttm_bo_unmap_virtual(bo);
+	WRITE_ONCE(bo->dirty, NULL);
+
+	drm_gem_dirty_destroy(dirty->tracker);
+	kfree(dirty);
+}
+EXPORT_SYMBOL_GPL(ttm_bo_dirty_detach);
+
+/**
+ * ttm_bo_dirty_tracker - The tracker of a buffer object
+ * @bo: The buffer object, which is tracked
+ *
+ * For drm_gem_dirty_consumer_init() and drm_gem_dirty_mark().
+ *
+ * Return: The tracker, which exists until the last ttm_bo_dirty_detach().
+ */
+struct drm_gem_dirty *ttm_bo_dirty_tracker(struct ttm_buffer_object *bo)
+{
+	return bo->dirty->tracker;
+}
+EXPORT_SYMBOL_GPL(ttm_bo_dirty_tracker);
+
+static void bo_dirty_mark_all(struct drm_gem_dirty *tracker)
+{
+	drm_gem_dirty_mark(tracker, 0, tracker->nr_pages);
+}
+
+/**
+ * ttm_bo_dirty_pass - Find out what has been written to a buffer object
+ * @bo: The buffer object, which is tracked
+ *
+ * drm_gem_dirty_pass(). In addition all pages count as dirty between
+ * ttm_bo_dirty_blind_begin() and ttm_bo_dirty_blind_end().
+ *
+ * Context: As drm_gem_dirty_pass().
+ */
+void ttm_bo_dirty_pass(struct ttm_buffer_object *bo)
+{
+	struct ttm_bo_dirty *dirty = bo->dirty;
+
+	drm_gem_dirty_pass(dirty->tracker);
+
+	if (dirty->blind)
+		bo_dirty_mark_all(dirty->tracker);
+}
+EXPORT_SYMBOL_GPL(ttm_bo_dirty_pass);
+
+/**
+ * ttm_bo_dirty_blind_begin - There can be writes that are not seen
+ * @bo: The buffer object, nothing is done if it is not tracked
+ *
+ * For a kernel mapping, or another device that has been given its pages.
+ *
+ * Context: Called with the dma_resv held.
+ */
+void ttm_bo_dirty_blind_begin(struct ttm_buffer_object *bo)
+{
+	dma_resv_assert_held(bo->base.resv);
+
+	if (bo->dirty)
+		bo->dirty->blind++;
+}
+EXPORT_SYMBOL_GPL(ttm_bo_dirty_blind_begin);
+
+/**
+ * ttm_bo_dirty_blind_end - End what ttm_bo_dirty_blind_begin() has begun
+ * @bo: The buffer object, tracked or not as it was then
+ *
+ * All pages are dirty.
+ *
+ * Context: Called with the dma_resv held.
+ */
+void ttm_bo_dirty_blind_end(struct ttm_buffer_object *bo)
+{
+	dma_resv_assert_held(bo->base.resv);
+
+	if (bo->dirty) {
+		bo->dirty->blind--;
+		bo_dirty_mark_all(bo->dirty->tracker);
+	}
+}
+EXPORT_SYMBOL_GPL(ttm_bo_dirty_blind_end);
+
+/* Called before the entries of a tracked buffer object are removed. */
+void ttm_bo_dirty_unmap(struct ttm_buffer_object *bo)
+{
+	drm_gem_dirty_close(bo->dirty->tracker);
+}
+
+/* Called when ttm_bo_vm_access() has written to a tracked buffer object. */
+void ttm_bo_dirty_access(struct ttm_buffer_object *bo, unsigned long offset,
+			 unsigned long len)
+{
+	pgoff_t first = offset >> PAGE_SHIFT;
+
+	drm_gem_dirty_mark(bo->dirty->tracker, first,
+			   PFN_UP(offset + len) - first);
+}
+
+static vm_fault_t bo_dirty_fault_reserved(struct ttm_buffer_object *bo,
+					  struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct drm_gem_dirty_map map;
+	unsigned long addr;
+	vm_fault_t ret;
+
+	ret = ttm_bo_vm_fault_prepare(bo, vmf);
+	if (ret)
+		return ret;
+
+	/* With pfn_mkwrite() the core leaves write permission out. */
+	if (!bo->dirty)
+		return ttm_bo_vm_insert(bo, vma, vmf->address,
+					pgprot_modify(vma->vm_page_prot,
+						      vm_get_page_prot(vma->vm_flags)),
+					TTM_BO_VM_NUM_PREFAULT);
+
+	drm_gem_dirty_vm_fault(bo->dirty->tracker, vmf, &map);
+
+	/* Only the page of the fault has to succeed, the rest is a favour. */
+	ret = ttm_bo_vm_insert(bo, vma, vmf->address, map.prot, 1);
+	if (ret == VM_FAULT_NOPAGE) {
+		addr = vma->vm_start +
+			((map.first + drm_vma_node_start(&bo->base.vma_node) -
+			  vma->vm_pgoff) << PAGE_SHIFT);
+		ttm_bo_vm_insert(bo, vma, addr, map.prot, map.nr);
+	}
+
+	return ret;
+}
+
+static vm_fault_t bo_dirty_vm_fault(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct ttm_buffer_object *bo = vma->vm_private_data;
+	vm_fault_t ret;
+	int idx;
+
+	ret = ttm_bo_vm_reserve(bo, vmf);
+	if (ret)
+		return ret;
+
+	if (drm_dev_enter(bo->base.dev, &idx)) {
+		ret = bo_dirty_fault_reserved(bo, vmf);
+		drm_dev_exit(idx);
+	} else {
+		ret = ttm_bo_vm_dummy_page(vmf, vma->vm_page_prot);
+	}
+
+	/* Then it has waited, and released the dma_resv. */
+	if (ret == VM_FAULT_RETRY && !(vmf->flags & FAULT_FLAG_RETRY_NOWAIT))
+		return ret;
+
+	dma_resv_unlock(bo->base.resv);
+
+	return ret;
+}
+
+static vm_fault_t bo_dirty_vm_pfn_mkwrite(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct ttm_buffer_object *bo = vma->vm_private_data;
+	unsigned long addr = vmf->address & PAGE_MASK;
+	vm_fault_t ret;
+
+	ret = ttm_bo_vm_reserve(bo, vmf);
+	if (ret)
+		return ret;
+
+	/* The core would do the latter when tracking may have begun. */
+	if (bo->dirty)
+		drm_gem_dirty_vm_pfn_mkwrite(bo->dirty->tracker, vmf);
+	else
+		vma_make_writable(vma, addr, addr + PAGE_SIZE);
+
+	dma_resv_unlock(bo->base.resv);
+
+	return VM_FAULT_NOPAGE;
+}
+
+/* Without the dma_resv: see ttm_bo_dirty_detach(). */
+static void bo_dirty_vm_zap(struct vm_area_struct *vma, unsigned long addr,
+			    unsigned long size)
+{
+	struct ttm_buffer_object *bo = vma->vm_private_data;
+	struct ttm_bo_dirty *dirty = READ_ONCE(bo->dirty);
+
+	if (dirty)
+		drm_gem_dirty_vm_zap(dirty->tracker, vma, addr, size);
+}
+
+static void bo_dirty_vm_close(struct vm_area_struct *vma)
+{
+	struct ttm_buffer_object *bo = vma->vm_private_data;
+
+	dma_resv_lock(bo->base.resv, NULL);
+	if (bo->dirty)
+		drm_gem_dirty_vm_close(bo->dirty->tracker, vma);
+	dma_resv_unlock(bo->base.resv);
+
+	ttm_bo_vm_close(vma);
+}
+
+/**
+ * ttm_bo_dirty_vm_ops - Operations of the mmaps of a driver that tracks some
+ *
+ * To be used as &drm_gem_object_funcs.vm_ops of all objects that can be
+ * tracked some day. For those that are not it does the same as TTM's own.
+ */
+const struct vm_operations_struct ttm_bo_dirty_vm_ops = {
+	.open = ttm_bo_vm_open,
+	.close = bo_dirty_vm_close,
+	.fault = bo_dirty_vm_fault,
+	.pfn_mkwrite = bo_dirty_vm_pfn_mkwrite,
+	.pfn_zap_dirty = bo_dirty_vm_zap,
+	.access = ttm_bo_vm_access,
+};
+EXPORT_SYMBOL_GPL(ttm_bo_dirty_vm_ops);

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+#include <linux/dma-fence.h>
+#include <linux/dma-mapping.h>
+#include <linux/module.h>
+#include <linux/platform_device.h>
+#include <linux/slab.h>
+#include <linux/wait_bit.h>
+
+#include <drm/drm_drv.h>
+#include <drm/drm_file.h>
+#include <drm/drm_ioctl.h>
+#include <drm/drm_managed.h>
+#include <drm/drm_print.h>
+
+#include "vmob_drv.h"
+
+/**
+ * DOC: vmob
+ *
+ * A render driver without hardware, which is to TTM and coherent memory what
+ * vgem and vkms are to GEM and KMS. It is built as vmwgfx is: a buffer object
+ * has guest memory, which the CPU maps and TTM moves between system pages, the
+ * "MOB" domain and a small video memory, and swaps out; and it has a device
+ * copy, which is other memory. The engine executes commands on device copies.
+ * Guest memory is copied to them by commands, or for a coherent buffer by
+ * the submission itself, which finds out what has been written with
+ * ttm_bo_dirty.
+ *
+ * Video memory is ordinary memory that is mapped as I/O memory would be.
+ *
+ * Jobs wait for their dependencies in a DRM scheduler with an entity for each
+ * context, and are executed by one ordered workqueue.
+ *
+ * Memory is bounded: a third of the machine's for device copies, half of it for
+ * guest memory, which TTM swaps out beyond that.
+ */
+
+static struct platform_device *vmob_pdev;
+static struct vmob_device *vmob_device;
+
+/* Jobs that may be with the engine at a time. */
+#define VMOB_CREDITS	2
+
+static int vmob_getparam_ioctl(struct drm_device *drm, void *data,
+			       struct drm_file *file)
+{
+	struct vmob_device *vmob = to_vmob(drm);
+	struct drm_vmob_getparam *args = data;
+
+	switch (args->param) {
+	case DRM_VMOB_PARAM_COHERENT:
+		args->value = 1;
+		break;
+	case DRM_VMOB_PARAM_VRAM_SIZE:
+		args->value = vmob->vram_size;
+		break;
+	case DRM_VMOB_PARAM_MOB_SIZE:
+		args->value = vmob->mob_size;
+		break;
+	case DRM_VMOB_PARAM_DEVICE_SIZE:
+		args->value = vmob->device_size;
+		break;
+	case DRM_VMOB_PARAM_MAX_CMDS:
+		args->value = VMOB_MAX_CMDS;
+		break;
+	case DRM_VMOB_PARAM_MAX_BOS:
+		args->value = VMOB_MAX_BOS;
+		break;
+	case DRM_VMOB_PARAM_MAX_SYNCS:
+		args->value = VMOB_MAX_SYNCS;
+		break;
+	case DRM_VMOB_PARAM_MAX_DELAY:
+		args->value = VMOB_MAX_DELAY;
+		break;
+	default:
+		drm_dbg(drm, "no parameter %llu\n", args->param);
+		return -EINVAL;
+	}
+
+	return 0;
+}
+
+static const struct drm_ioctl_desc vmob_ioctls[] = {
+	DRM_IOCTL_DEF_DRV(VMOB_GETPARAM, vmob_getparam_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(VMOB_BO_CREATE, vmob_bo_create_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(VMOB_BO_INFO, vmob_bo_info_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(VMOB_BO_WAIT, vmob_bo_wait_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(VMOB_VIEW_CREATE, vmob_view_create_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(VMOB_CTX_CREATE, vmob_ctx_create_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(VMOB_CTX_DESTROY, vmob_ctx_destroy_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(VMOB_SUBMIT, vmob_submit_ioctl, DRM_RENDER_ALLOW),
+};
+
+static int vmob_open(struct drm_device *drm, struct drm_file *file)
+{
+	struct vmob_file *vfile;
+
+	vfile = kzalloc(sizeof(*vfile), GFP_KERNEL);
+	if (!vfile)
+		return -ENOMEM;
+
+	vfile->ctx = vmob_ctx_create(to_vmob(drm));
+	if (IS_ERR(vfile->ctx)) {
+		int ret = PTR_ERR(vfile->ctx);
+
+		kfree(vfile);
+		return ret;
+	}
+
+	xa_init_flags(&vfile->ctxs, XA_FLAGS_ALLOC1);
+	file->driver_priv = vfile;
+
+	return 0;
+}
+
+static void vmob_postclose(struct drm_device *drm, struct drm_file *file)
+{
+	struct vmob_file *vfile = file->driver_priv;
+	struct vmob_ctx *ctx;
+	unsigned long id;
+
+	xa_for_each(&vfile->ctxs, id, ctx)
+		vmob_ctx_put(ctx);
+	xa_destroy(&vfile->ctxs);
+	vmob_ctx_put(vfile->ctx);
+	kfree(vfile);
+}
+
+DEFINE_DRM_GEM_FOPS(vmob_fops);
+
+static const struct drm_driver vmob_driver = {
+	.driver_features = DRIVER_GEM | DRIVER_RENDER | DRIVER_SYNCOBJ |
+			   DRIVER_SYNCOBJ_TIMELINE,
+	.open = vmob_open,
+	.postclose = vmob_postclose,
+	.ioctls = vmob_ioctls,
+	.num_ioctls = ARRAY_SIZE(vmob_ioctls),
+	.fops = &vmob_fops,
+	.debugfs_init = vmob_debugfs_init,
+
+	.name = "vmob",
+	.desc = "Reference driver for coherent memory",
+	.date = "20261125",
+	.major = 1,
+	.minor = 0,
+};
+
+/* The structures are the same for 32 bit processes. */
+static_assert(sizeof(struct drm_vmob_getparam) == 16);
+static_assert(sizeof(struct drm_vmob_bo_create) == 24);
+static_assert(sizeof(struct drm_vmob_bo_info) == 32);
+static_assert(sizeof(struct drm_vmob_bo_wait) == 16);
+static_assert(sizeof(struct drm_vmob_view_create) == 32);
+static_assert(sizeof(struct drm_vmob_ctx_create) == 8);
+static_assert(sizeof(struct drm_vmob_ctx_destroy) == 8);
+static_assert(sizeof(struct drm_vmob_cmd) == 48);
+static_assert(sizeof(struct drm_vmob_sync) == 16);
+static_assert(sizeof(struct drm_vmob_submit) == 56);
+
+static int vmob_engine_init(struct vmob_device *vmob)
+{
+	const struct drm_sched_init_args args = {
+		.ops = &vmob_sched_ops,
+		.num_rqs = DRM_SCHED_PRIORITY_COUNT,
+		.credit_limit = VMOB_CREDITS,
+		.timeout = MAX_SCHEDULE_TIMEOUT,
+		.name = "vmob",
+		.dev = vmob->drm.dev,
+	};
+	int ret;
+
+	vmob->engine_context = dma_fence_context_alloc(1);
+	vmob->engine = alloc_ordered_workqueue("vmob", WQ_MEM_RECLAIM);
+	if (!vmob->engine)
+		return -ENOMEM;
+
+	ret = drm_sched_init(&vmob->sched, &args);
+	if (ret)
+		destroy_workqueue(vmob->engine);
+
+	return ret;
+}
+
+/* No file is open any more, but jobs can still be under way. */
+static void vmob_engine_fini(struct vmob_device *vmob)
+{
+	wait_var_event(&vmob->jobs, !atomic_read(&vmob->jobs));
+	drm_sched_fini(&vmob->sched);
+	destroy_workqueue(vmob->engine);
+}
+
+static int vmob_probe(struct device *dev)
+{
+	struct vmob_device *vmob;
+	int ret;
+
+	vmob = devm_drm_dev_alloc(dev, &vmob_driver, struct vmob_device, drm);
+	if (IS_ERR(vmob))
+		return PTR_ERR(vmob);
+
+	init_rwsem(&vmob->validate);
+	INIT_LIST_HEAD(&vmob->bos);
+	ret = drmm_mutex_init(&vmob->drm, &vmob->bos_lock);
+	if (ret)
+		return ret;
+
+	ret = drmm_gem_dirty_device_init(&vmob->drm, &vmob->dirty);
+	if (ret)
+		return ret;
+
+	ret = vmob_ttm_init(vmob);
+	if (ret)
+		return ret;
+
+	ret = vmob_engine_init(vmob);
+	if (ret)
+		goto err_ttm;
+
+	ret = drm_dev_register(&vmob->drm, 0);
+	if (ret)
+		goto err_engine;
+
+	vmob_device = vmob;
+
+	return 0;
+
+err_engine:
+	vmob_engine_fini(vmob);
+err_ttm:
+	vmob_ttm_fini(vmob);
+	return ret;
+}
+
+static int __init vmob_init(void)
+{
+	int ret;
+
+	vmob_pdev = platform_device_register_simple("vmob", PLATFORM_DEVID_NONE,
+						    NULL, 0);
+	if (IS_ERR(vmob_pdev))
+		return PTR_ERR(vmob_pdev);
+
+	if (!devres_open_group(&vmob_pdev->dev, NULL, GFP_KERNEL)) {
+		ret = -ENOMEM;
+		goto err_unregister;
+	}
+	dma_coerce_mask_and_coherent(&vmob_pdev->dev, DMA_BIT_MASK(64));
+
+	ret = vmob_probe(&vmob_pdev->dev);
+	if (ret)
+		goto err_devres;
+
+	return 0;
+
+err_devres:
+	devres_release_group(&vmob_pdev->dev, NULL);
+err_unregister:
+	platform_device_unregister(vmob_pdev);
+	return ret;
+}
+
+static void __exit vmob_exit(void)
+{
+	drm_dev_unregister(&vmob_device->drm);
+	vmob_engine_fini(vmob_device);
+	vmob_ttm_fini(vmob_device);
+	devres_release_group(&vmob_pdev->dev, NULL);
+	platform_device_unregister(vmob_pdev);
+}
+
+module_init(vmob_init);
+module_exit(vmob_exit);
+
+MODULE_DESCRIPTION("DRM reference driver for coherent memory");
+MODULE_LICENSE("Dual MIT/GPL");
