@@ -67,6 +67,8 @@ struct drm_gem_dirty {
 	struct drm_gem_object *obj;
 	/** @ddev: The device's accounts */
 	struct drm_gem_dirty_device *ddev;
+	/** @id: Number of the object on its device, for debugfs and traces */
+	u64 id;
 	/** @link: In &drm_gem_dirty_device.buffers, protected by its lock */
 	struct list_head link;
 	/** @consumers: List of &drm_gem_dirty_consumer.link */

@@ -150,15 +150,19 @@ static int gem_dirty_show(struct seq_file *m, void *data)
 	seq_printf(m, "tlb_flushes %llu\n", sum.tlb_flushes);
 	seq_printf(m, "pages_harvested %llu\n", sum.pages_harvested);
 
-	seq_printf(m, "\n%12s %8s %10s %10s %10s %10s %10s %12s %10s %10s %10s\n",
-		   "pages", "open", "passes", "idle", "faults", "marked",
-		   "opened", "scanned", "notifier", "flushes", "harvested");
+	seq_printf(m, "\n%8s %14s %12s %8s %10s %10s %10s %10s %10s %10s %12s %10s %10s %10s\n",
+		   "buffer", "offset", "pages", "open", "passes", "idle",
+		   "faults", "marked", "opened", "closed", "scanned",
+		   "notifier", "flushes", "harvested");
 	list_for_each_entry(dirty, &ddev->buffers, link)
-		seq_printf(m, "%12lu %8lu %10llu %10llu %10llu %10llu %10llu %12llu %10llu %10llu %10llu\n",
+		seq_printf(m, "%8llu %14llx %12lu %8lu %10llu %10llu %10llu %10llu %10llu %10llu %12llu %10llu %10llu %10llu\n",
+			   dirty->id,
+			   drm_vma_node_offset_addr(&dirty->obj->vma_node),
 			   dirty->nr_pages, dirty->nr_open,
 			   dirty->stats.passes, dirty->stats.passes_idle,
 			   dirty->stats.faults, dirty->stats.pages_marked,
 			   dirty->stats.chunks_opened,
+			   dirty->stats.chunks_closed,
 			   dirty->stats.ptes_scanned,
 			   dirty->stats.notifier_ranges,
 			   dirty->stats.tlb_flushes,
@@ -176,7 +180,8 @@ static int gem_dirty_show(struct seq_file *m, void *data)
  *
  * To be called before the device is registered. Adds the file "gem_dirty" to
  * the device's debugfs directory: the sums of all counters of
- * &drm_gem_dirty_stats, then a line for each buffer.
+ * &drm_gem_dirty_stats, then a line for each buffer, with its number as in
+ * trace events and its mmap offset as in /proc/<pid>/maps.
  *
  * Context: Process context, may sleep.
  * Return: 0, or -ENOMEM.
@@ -241,7 +246,7 @@ struct drm_gem_dirty *drm_gem_dirty_create(struct drm_gem_object *obj,
 
 	mutex_lock(&ddev->lock);
 	list_add_tail(&dirty->link, &ddev->buffers);
-	ddev->buffers_tracked++;
+	dirty->id = ++ddev->buffers_tracked;
 	mutex_unlock(&ddev->lock);
 
 	return dirty;
@@ -353,6 +358,7 @@ bool drm_gem_dirty_next(struct drm_gem_dirty_consumer *consumer,
 
 	*first = start;
 	*nr = end - start;
+	trace_drm_gem_dirty_next(consumer->dirty, start, end - start);
 
 	return true;
 }

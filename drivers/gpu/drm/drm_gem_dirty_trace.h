@@ -8,6 +8,8 @@
 #include <linux/mapping_dirty.h>
 #include <linux/tracepoint.h>
 
+#include <drm/drm_device.h>
+#include <drm/drm_gem.h>
 #include <drm/drm_gem_dirty.h>
 
 DECLARE_EVENT_CLASS(drm_gem_dirty_chunks,
@@ -15,21 +17,23 @@ DECLARE_EVENT_CLASS(drm_gem_dirty_chunks,
 			     unsigned long nr),
 		    TP_ARGS(dirty, first, nr),
 
-		    TP_STRUCT__entry(__field(const void *, obj)
+		    TP_STRUCT__entry(__string(dev, dev_name(dirty->obj->dev->dev))
+				     __field(u64, id)
 				     __field(unsigned long, first)
 				     __field(unsigned long, nr)
 				     __field(unsigned long, nr_open)
 		    ),
 
-		    TP_fast_assign(__entry->obj = dirty->obj;
+		    TP_fast_assign(__assign_str(dev);
+				   __entry->id = dirty->id;
 				   __entry->first = first;
 				   __entry->nr = nr;
 				   __entry->nr_open = dirty->nr_open;
 		    ),
 
-		    TP_printk("obj=%p first=%lu nr=%lu nr_open=%lu",
-			      __entry->obj, __entry->first, __entry->nr,
-			      __entry->nr_open)
+		    TP_printk("dev=%s buffer=%llu first=%lu nr=%lu nr_open=%lu",
+			      __get_str(dev), __entry->id, __entry->first,
+			      __entry->nr, __entry->nr_open)
 );
 
 DEFINE_EVENT(drm_gem_dirty_chunks, drm_gem_dirty_open,
@@ -49,7 +53,8 @@ TRACE_EVENT(drm_gem_dirty_pass,
 		     const struct mapping_dirty_pass *pass),
 	    TP_ARGS(dirty, pass),
 
-	    TP_STRUCT__entry(__field(const void *, obj)
+	    TP_STRUCT__entry(__string(dev, dev_name(dirty->obj->dev->dev))
+			     __field(u64, id)
 			     __field(unsigned long, nr_open)
 			     __field(unsigned long, scanned)
 			     __field(unsigned long, cleaned)
@@ -57,7 +62,8 @@ TRACE_EVENT(drm_gem_dirty_pass,
 			     __field(unsigned long, flushes)
 	    ),
 
-	    TP_fast_assign(__entry->obj = dirty->obj;
+	    TP_fast_assign(__assign_str(dev);
+			   __entry->id = dirty->id;
 			   __entry->nr_open = dirty->nr_open;
 			   __entry->scanned = pass->scanned;
 			   __entry->cleaned = pass->cleaned;
@@ -65,10 +71,34 @@ TRACE_EVENT(drm_gem_dirty_pass,
 			   __entry->flushes = pass->flushes;
 	    ),
 
-	    TP_printk("obj=%p nr_open=%lu scanned=%lu cleaned=%lu notifier_ranges=%lu flushes=%lu",
-		      __entry->obj, __entry->nr_open, __entry->scanned,
-		      __entry->cleaned, __entry->notifier_ranges,
-		      __entry->flushes)
+	    TP_printk("dev=%s buffer=%llu nr_open=%lu scanned=%lu cleaned=%lu notifier_ranges=%lu flushes=%lu",
+		      __get_str(dev), __entry->id, __entry->nr_open,
+		      __entry->scanned, __entry->cleaned,
+		      __entry->notifier_ranges, __entry->flushes)
+);
+
+TRACE_EVENT(drm_gem_dirty_next,
+	    TP_PROTO(struct drm_gem_dirty *dirty, unsigned long first,
+		     unsigned long nr),
+	    TP_ARGS(dirty, first, nr),
+
+	    TP_STRUCT__entry(__string(dev, dev_name(dirty->obj->dev->dev))
+			     __field(u64, id)
+			     __field(unsigned long, nr_pages)
+			     __field(unsigned long, first)
+			     __field(unsigned long, nr)
+	    ),
+
+	    TP_fast_assign(__assign_str(dev);
+			   __entry->id = dirty->id;
+			   __entry->nr_pages = dirty->nr_pages;
+			   __entry->first = first;
+			   __entry->nr = nr;
+	    ),
+
+	    TP_printk("dev=%s buffer=%llu nr_pages=%lu first=%lu nr=%lu",
+		      __get_str(dev), __entry->id, __entry->nr_pages,
+		      __entry->first, __entry->nr)
 );
 
 #endif
