@@ -279,13 +279,13 @@ static void start_gl(void)
 	int fd = -1, off = -1;
 	pid_t pid;
 
-	if (gpu_device_find(&r.device, opt.device, err, sizeof(err)))
+	if (gpu_device_find(&r.device, opt.device, err))
 		cannot_run("%s", err);
 	r.parameter = gpu_coherent_get(&r.device);
-	if (r.device.path[0]) {
+	if (r.device.node.path[0]) {
 		fd = open_both(&r.device, &off);
 		if (fd < 0)
-			cannot_run("cannot open %s: %s", r.device.path, strerror(errno));
+			cannot_run("cannot open %s: %s", r.device.node.path, strerror(errno));
 	} else {
 		snprintf(r.off.why, sizeof(r.off.why),
 			 "not tried: software rendering has no kernel driver");
@@ -303,7 +303,7 @@ static void start_gl(void)
 		probe_finish(&r.off, child, pid);
 	if (!r.on.known)
 		cannot_run("no OpenGL on %s: %s",
-			   r.device.path[0] ? r.device.path : "software", r.on.why);
+			   r.device.node.path[0] ? r.device.node.path : "software", r.on.why);
 }
 
 static void check_gl(void)
@@ -328,8 +328,7 @@ static void check_gl(void)
 
 static void count(struct gpu_counters *c)
 {
-	if (r.have_counters && gpu_counters_read(&r.device, c, r.no_counters,
-						 sizeof(r.no_counters)))
+	if (r.have_counters && gpu_counters_read(&r.device, c, r.no_counters))
 		r.have_counters = false;
 }
 
@@ -546,8 +545,8 @@ static void report_gl(void)
 {
 	const char *const yes_no[] = { "no", "yes" };
 
-	say("device     %s (%s), %s", r.device.path[0] ? r.device.path : "none",
-	    r.device.driver, r.on.gl.renderer);
+	say("device     %s (%s), %s", r.device.node.path[0] ? r.device.node.path : "none",
+	    r.device.node.driver, r.on.gl.renderer);
 	say("coherent   %s", r.parameter < 0 ? "the kernel driver has no such parameter" :
 	    r.parameter ? "on" : r.feature ? "off, but on for this run" : "off");
 	if (r.off.known)
@@ -684,8 +683,8 @@ static void json(FILE *f, const struct scene *s, const struct frame_cost *cost)
 	static const char *const word[] = { "pass", "fail", "skip" };
 
 	fputs("{\n\t", f);
-	json_string(f, "device", r.device.path, ",\n\t");
-	json_string(f, "driver", r.device.driver, ",\n");
+	json_string(f, "device", r.device.node.path, ",\n\t");
+	json_string(f, "driver", r.device.node.driver, ",\n");
 	fprintf(f, "\t\"parameter\": %s,\n",
 		r.parameter < 0 ? "null" : r.parameter ? "true" : "false");
 	json_gl(f, "off", &r.off);
@@ -951,9 +950,9 @@ int main(int argc, char **argv)
 
 	parse(argc, argv);
 	if (opt.probe) {
-		if (gpu_device_find(&r.device, opt.device, err, sizeof(err)))
+		if (gpu_device_find(&r.device, opt.device, err))
 			cannot_run("%s", err);
-		fd = r.device.path[0] ? gpu_device_open(&r.device) : -1;
+		fd = r.device.node.path[0] ? gpu_device_open(&r.device) : -1;
 		return probe(fd);
 	}
 	if ((mkdir(opt.out, 0777) && errno != EEXIST) || access(opt.out, W_OK))
@@ -987,8 +986,7 @@ int main(int argc, char **argv)
 		printf("KTAP version 1\n1..%d\n", GL_CHECKS + RUN_CHECKS);
 	report_gl();
 	check_gl();
-	r.have_counters = !gpu_counters_read(&r.device, &c, r.no_counters,
-					     sizeof(r.no_counters));
+	r.have_counters = !gpu_counters_read(&r.device, &c, r.no_counters);
 	if (scene_create(&s, err, sizeof(err))) {
 		check("frames-finish", "C1", FAIL, "%s", err);
 		return report_checks();

@@ -10,18 +10,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <egm.h>
+
 struct gpu_device {
-	char path[128];		/* "" when there is no node: software rendering */
-	char driver[32];	/* kernel driver, or "software" */
+	struct egm_node node;	/* path "" and driver "software": software rendering */
 	int fd;			/* given with fd:N, or -1: gpu_device_open() opens path */
-	int minor;		/* of the primary node: names the debugfs directory */
 };
 
 /*
  * @spec is NULL (choose), "software", "fd:N" or the path of a node. Returns 0,
  * or -1 with the reason in @err.
  */
-int gpu_device_find(struct gpu_device *dev, const char *spec, char *err, size_t size);
+int gpu_device_find(struct gpu_device *dev, const char *spec, char err[EGM_ERR]);
 
 /* A new open file of the node: coherent is a property of the open file. */
 int gpu_device_open(const struct gpu_device *dev);
@@ -56,6 +56,6 @@ struct gpu_counters {
 
 /* Returns 0, or -1 with the reason in @err. */
 int gpu_counters_read(const struct gpu_device *dev, struct gpu_counters *c,
-		      char *err, size_t size);
+		      char err[EGM_ERR]);
 
 #endif

@@ -13,8 +13,7 @@
 
 #include "coherent.h"
 #include "igt_core.h"
-#include "pattern.h"
-#include "virtgpu.h"
+#include <virtgpu.h>
 
 IGT_TEST_DESCRIPTION("Coherent buffers of virtio-gpu: bad requests");
 
@@ -198,20 +197,20 @@ static int request_with(int fd, struct request *req, const struct word *word)
 	return virtgpu_blob_create(fd, &req->blob);
 }
 
-static struct coh_dev *open_virtgpu(void)
+static struct egm_dev *open_virtgpu(void)
 {
-	struct coh_dev *dev = coh_open();
+	struct egm_dev *dev = coh_open();
 
-	igt_require_f(dev->drv == &coh_virtio_gpu,
+	igt_require_f(dev->drv == &egm_virtio_gpu,
 		      "these are virtio-gpu's requests\n");
 	return dev;
 }
 
 /* A buffer can be made, and does what it should. */
-static void assert_works(struct coh_dev *dev, uint32_t handle)
+static void assert_works(struct egm_dev *dev, uint32_t handle)
 {
-	struct coh_bo *bo = coh_create(dev, SIZE);
-	struct coh_bo *snap = coh_create_plain(dev, SIZE);
+	struct egm_bo *bo = coh_create(dev, SIZE);
+	struct egm_bo *snap = coh_create_plain(dev, SIZE);
 	struct pattern *p = pattern_new(SIZE);
 
 	/* the lowest free handle: none was kept by a failed request */
@@ -219,23 +218,23 @@ static void assert_works(struct coh_dev *dev, uint32_t handle)
 	pattern_fill(p, bo->map, 0, SIZE);
 	coh_snapshot(bo, snap);
 	pattern_assert(p, coh_fetch(snap), 0, SIZE);
-	coh_destroy(bo);
-	coh_destroy(snap);
+	egm_bo_destroy(bo);
+	egm_bo_destroy(snap);
 	pattern_free(p);
 }
 
-static uint32_t free_handle(struct coh_dev *dev)
+static uint32_t free_handle(struct egm_dev *dev)
 {
-	struct coh_bo *bo = coh_create(dev, SIZE);
+	struct egm_bo *bo = coh_create(dev, SIZE);
 	uint32_t handle = bo->handle;
 
-	coh_destroy(bo);
+	egm_bo_destroy(bo);
 	return handle;
 }
 
 static void words(void)
 {
-	struct coh_dev *dev = open_virtgpu();
+	struct egm_dev *dev = open_virtgpu();
 	uint32_t handle = free_handle(dev);
 	struct request *req = request_new();
 	int failures = 0;
@@ -263,13 +262,13 @@ static void words(void)
  * A request that was not refused must have given a working buffer of what
  * size and width say.
  */
-static void assert_usable(struct coh_dev *dev, const struct virtgpu_blob *blob,
-			  struct coh_bo *snap)
+static void assert_usable(struct egm_dev *dev, const struct virtgpu_blob *blob,
+			  struct egm_bo *snap)
 {
 	const uint64_t size = blob->arg.size < snap->size ? blob->arg.size :
 							    snap->size;
 	uint64_t width = blob->cmd[BLOB_WIDTH];
-	struct coh_bo bo = {
+	struct egm_bo bo = {
 		.dev = dev,
 		.handle = blob->arg.bo_handle,
 		.res = blob->arg.res_handle,
@@ -293,8 +292,8 @@ static void assert_usable(struct coh_dev *dev, const struct virtgpu_blob *blob,
 
 static void good(void)
 {
-	struct coh_dev *dev = open_virtgpu();
-	struct coh_bo *snap = coh_create_plain(dev, KiB(256));
+	struct egm_dev *dev = open_virtgpu();
+	struct egm_bo *snap = coh_create_plain(dev, KiB(256));
 	struct request *req = request_new();
 	size_t i;
 
@@ -312,7 +311,7 @@ static void good(void)
 
 static void pointers(void)
 {
-	struct coh_dev *dev = open_virtgpu();
+	struct egm_dev *dev = open_virtgpu();
 	uint32_t handle = free_handle(dev);
 	struct virtgpu_blob blob;
 	char *page = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
@@ -344,8 +343,8 @@ static void pointers(void)
 
 static void handles(void)
 {
-	struct coh_dev *dev = open_virtgpu();
-	struct coh_bo *bo = coh_create(dev, SIZE);
+	struct egm_dev *dev = open_virtgpu();
+	struct egm_bo *bo = coh_create(dev, SIZE);
 	const uint32_t bad[] = { 0, bo->handle + 1000, UINT32_MAX };
 	uint32_t nop = 0, closed;
 	uint64_t offset;
@@ -363,7 +362,7 @@ static void handles(void)
 	}
 
 	closed = bo->handle;
-	coh_destroy(bo);
+	egm_bo_destroy(bo);
 	igt_assert_eq(virtgpu_execbuffer(dev->fd, &nop, 4, &closed, 1),
 		      -ENOENT);
 	igt_assert(drmCloseBufferHandle(dev->fd, closed) && errno == EINVAL);
@@ -384,7 +383,7 @@ static long open_files(void)
 
 static void leak(void)
 {
-	struct coh_dev *dev = open_virtgpu();
+	struct egm_dev *dev = open_virtgpu();
 	int tracked = coh_tracked(dev);
 	uint32_t handle = free_handle(dev);
 	struct request *req = request_new();
@@ -431,8 +430,8 @@ static uint64_t random_word(struct rng *r)
 
 static void fuzz(void)
 {
-	struct coh_dev *dev = open_virtgpu();
-	struct coh_bo *snap = coh_create_plain(dev, KiB(256));
+	struct egm_dev *dev = open_virtgpu();
+	struct egm_bo *snap = coh_create_plain(dev, KiB(256));
 	uint32_t handle = free_handle(dev);
 	struct request *req = request_new();
 	struct rng r = rng_new(1);

@@ -11,8 +11,7 @@
 
 #include "coherent.h"
 #include "igt_core.h"
-#include "pattern.h"
-#include "virtgpu.h"
+#include <virtgpu.h>
 
 IGT_TEST_DESCRIPTION("Coherent buffers: content and cost, one mapping");
 
@@ -20,11 +19,11 @@ IGT_TEST_DESCRIPTION("Coherent buffers: content and cost, one mapping");
 #define SETTLE 40
 
 struct buf {
-	struct coh_bo *bo, *snap;
+	struct egm_bo *bo, *snap;
 	struct pattern *p;
 };
 
-static struct buf buf_create(struct coh_dev *dev, uint64_t size)
+static struct buf buf_create(struct egm_dev *dev, uint64_t size)
 {
 	return (struct buf){
 		.bo = coh_create(dev, size),
@@ -35,8 +34,8 @@ static struct buf buf_create(struct coh_dev *dev, uint64_t size)
 
 static void buf_destroy(struct buf *b)
 {
-	coh_destroy(b->bo);
-	coh_destroy(b->snap);
+	egm_bo_destroy(b->bo);
+	egm_bo_destroy(b->snap);
 	pattern_free(b->p);
 }
 
@@ -52,7 +51,7 @@ static void buf_check(struct buf *b)
 	pattern_assert(b->p, coh_fetch(b->snap), 0, b->bo->size);
 }
 
-static void settle(struct coh_bo *bo)
+static void settle(struct egm_bo *bo)
 {
 	int i;
 
@@ -60,7 +59,7 @@ static void settle(struct coh_bo *bo)
 		coh_touch(bo);
 }
 
-static void first_write(struct coh_dev *dev, uint64_t size)
+static void first_write(struct egm_dev *dev, uint64_t size)
 {
 	struct buf b;
 
@@ -75,7 +74,7 @@ static void first_write(struct coh_dev *dev, uint64_t size)
 	buf_destroy(&b);
 }
 
-static void sparse_first_write(struct coh_dev *dev)
+static void sparse_first_write(struct egm_dev *dev)
 {
 	struct buf b = buf_create(dev, MiB(8));
 	struct rng r = rng_new(1);
@@ -88,7 +87,7 @@ static void sparse_first_write(struct coh_dev *dev)
 }
 
 /* Both sides of each place where pages or chunks of any size may meet. */
-static void edges(struct coh_dev *dev)
+static void edges(struct egm_dev *dev)
 {
 	struct buf b = buf_create(dev, MiB(4) + PAGE);
 	uint64_t pages;
@@ -115,7 +114,7 @@ static void edges(struct coh_dev *dev)
 	buf_destroy(&b);
 }
 
-static void random_writes(struct coh_dev *dev)
+static void random_writes(struct egm_dev *dev)
 {
 	struct buf b = buf_create(dev, MiB(4));
 	struct rng r = rng_new(2);
@@ -143,7 +142,7 @@ static void random_writes(struct coh_dev *dev)
  * The states a page goes through: written in this pass, in the one before,
  * not for so long that the kernel protected it again.
  */
-static void write_after_idle(struct coh_dev *dev)
+static void write_after_idle(struct egm_dev *dev)
 {
 	struct buf b = buf_create(dev, MiB(1));
 	struct rng r = rng_new(3);
@@ -163,7 +162,7 @@ static void write_after_idle(struct coh_dev *dev)
 }
 
 /* Submissions that do not list the buffer leave what it has to upload alone. */
-static void not_listed(struct coh_dev *dev)
+static void not_listed(struct egm_dev *dev)
 {
 	struct buf b = buf_create(dev, MiB(1)), other = buf_create(dev, PAGE);
 	int i;
@@ -180,7 +179,7 @@ static void not_listed(struct coh_dev *dev)
 	buf_destroy(&other);
 }
 
-static void two_buffers(struct coh_dev *dev)
+static void two_buffers(struct egm_dev *dev)
 {
 	struct buf b[2] = {
 		buf_create(dev, MiB(1)), buf_create(dev, KiB(68)),
@@ -192,13 +191,13 @@ static void two_buffers(struct coh_dev *dev)
 	buf_fill(&b[1], 0, b[1].bo->size);
 
 	for (i = 0; i < 50; i++) {
-		struct coh_copy copy[2];
+		struct egm_copy copy[2];
 
 		for (j = 0; j < 2; j++) {
 			uint64_t pages = b[j].bo->size / PAGE;
 
 			buf_fill(&b[j], rng_below(&r, pages) * PAGE, PAGE);
-			copy[j] = (struct coh_copy){
+			copy[j] = (struct egm_copy){
 				.dst = b[j].snap,
 				.src = b[j].bo,
 				.len = b[j].bo->size,
@@ -214,10 +213,10 @@ static void two_buffers(struct coh_dev *dev)
 }
 
 /* The device writes a coherent buffer from another; both are read by copies. */
-static void device_to_device(struct coh_dev *dev)
+static void device_to_device(struct egm_dev *dev)
 {
 	struct buf a = buf_create(dev, KiB(256)), b = buf_create(dev, KiB(256));
-	struct coh_copy copy = { .dst = b.bo, .src = a.bo, .len = KiB(64) };
+	struct egm_copy copy = { .dst = b.bo, .src = a.bo, .len = KiB(64) };
 	int i;
 
 	buf_fill(&a, 0, a.bo->size);
@@ -239,7 +238,7 @@ static void device_to_device(struct coh_dev *dev)
  * drm_gem_lock_reservations() does not take the same buffer twice: the
  * submission is refused, as it is for any other buffer, and nothing is lost.
  */
-static void listed_twice(struct coh_dev *dev)
+static void listed_twice(struct egm_dev *dev)
 {
 	struct buf b = buf_create(dev, KiB(64));
 	uint32_t handles[2] = { b.bo->handle, b.bo->handle };
@@ -253,11 +252,11 @@ static void listed_twice(struct coh_dev *dev)
 	buf_destroy(&b);
 }
 
-static void many_buffers(struct coh_dev *dev)
+static void many_buffers(struct egm_dev *dev)
 {
 	enum { COUNT = 500, SIZE = 16384 };
-	static struct coh_bo *bo[COUNT];
-	struct coh_bo *snap = coh_create_plain(dev, SIZE);
+	static struct egm_bo *bo[COUNT];
+	struct egm_bo *snap = coh_create_plain(dev, SIZE);
 	struct pattern *p = pattern_new((uint64_t)COUNT * SIZE);
 	struct rng r = rng_new(5);
 	int i, j;
@@ -285,9 +284,9 @@ static void many_buffers(struct coh_dev *dev)
 	for (i = 0; i < COUNT; i++) {
 		coh_snapshot(bo[i], snap);
 		pattern_assert(p, coh_fetch(snap), i * SIZE, SIZE);
-		coh_destroy(bo[i]);
+		egm_bo_destroy(bo[i]);
 	}
-	coh_destroy(snap);
+	egm_bo_destroy(snap);
 	pattern_free(p);
 }
 
@@ -295,8 +294,8 @@ static const char *const walk_costs[] = {
 	"ptes_scanned", "notifier_ranges", "tlb_flushes", "upload_bytes",
 };
 
-static void assert_no_cost(const struct coh_counters *before,
-			   const struct coh_counters *after)
+static void assert_no_cost(const struct egm_counters *before,
+			   const struct egm_counters *after)
 {
 	size_t i;
 
@@ -312,10 +311,10 @@ static void assert_no_cost(const struct coh_counters *before,
  * A buffer nobody writes to: never touched, then with every page mapped for
  * reading, then once written and long left alone.
  */
-static void idle_cost(struct coh_dev *dev)
+static void idle_cost(struct egm_dev *dev)
 {
-	struct coh_counters before, after;
-	struct coh_bo *bo;
+	struct egm_counters before, after;
+	struct egm_bo *bo;
 	int i, state;
 
 	igt_require_f(coh_meminfo("MemAvailable:") > MiB(400),
@@ -339,13 +338,13 @@ static void idle_cost(struct coh_dev *dev)
 		coh_counters(dev, &after);
 		assert_no_cost(&before, &after);
 	}
-	coh_destroy(bo);
+	egm_bo_destroy(bo);
 }
 
-static void one_page_cost(struct coh_dev *dev)
+static void one_page_cost(struct egm_dev *dev)
 {
 	struct buf b = buf_create(dev, MiB(16));
-	struct coh_counters before, after;
+	struct egm_counters before, after;
 	struct rng r = rng_new(6);
 	int i;
 
@@ -364,11 +363,11 @@ static void one_page_cost(struct coh_dev *dev)
 	buf_destroy(&b);
 }
 
-static void upload_bytes(struct coh_dev *dev)
+static void upload_bytes(struct egm_dev *dev)
 {
 	struct buf b = buf_create(dev, MiB(32));
 	const uint64_t pages = b.bo->size / PAGE;
-	struct coh_counters before, after;
+	struct egm_counters before, after;
 	struct rng r = rng_new(7);
 	uint64_t dirty = 0, bytes;
 	bool *seen = calloc(pages, sizeof(*seen));
@@ -406,12 +405,12 @@ static void upload_bytes(struct coh_dev *dev)
 }
 
 /* An explicit transfer counts as a submission: what it reads is as written. */
-static void transfer_from_host(struct coh_dev *dev)
+static void transfer_from_host(struct egm_dev *dev)
 {
 	struct buf b = buf_create(dev, KiB(256));
 	int i;
 
-	igt_require_f(dev->drv == &coh_virtio_gpu,
+	igt_require_f(dev->drv == &egm_virtio_gpu,
 		      "only virtio-gpu has explicit transfers\n");
 	buf_fill(&b, 0, b.bo->size);
 	for (i = 0; i < 8; i++) {
@@ -431,13 +430,13 @@ static void transfer_from_host(struct coh_dev *dev)
  * The device writes some pages and the CPU others; the transfer brings the
  * device's into memory, and the CPU's still reach the device.
  */
-static void transfer_neighbours(struct coh_dev *dev)
+static void transfer_neighbours(struct egm_dev *dev)
 {
 	struct buf a = buf_create(dev, KiB(64)), b = buf_create(dev, KiB(64));
-	struct coh_copy copy = { .dst = b.bo, .src = a.bo, .len = PAGE };
+	struct egm_copy copy = { .dst = b.bo, .src = a.bo, .len = PAGE };
 	int page;
 
-	igt_require_f(dev->drv == &coh_virtio_gpu,
+	igt_require_f(dev->drv == &egm_virtio_gpu,
 		      "only virtio-gpu has explicit transfers\n");
 	buf_fill(&a, 0, a.bo->size);
 	buf_fill(&b, 0, b.bo->size);
@@ -464,7 +463,7 @@ static void transfer_neighbours(struct coh_dev *dev)
  * The tests are able to fail: an upload that the kernel drops on request is
  * missed, in exactly that page, until the page is written again.
  */
-static void sensitivity(struct coh_dev *dev)
+static void sensitivity(struct egm_dev *dev)
 {
 	struct buf b = buf_create(dev, MiB(1));
 	struct pattern_diff diff;
@@ -590,10 +589,10 @@ static const struct {
  * How the tests look at the device's copy, without any coherent buffer: what
  * is pushed comes back through a device copy, and nothing else does.
  */
-static void snapshot_path(struct coh_dev *dev)
+static void snapshot_path(struct egm_dev *dev)
 {
-	struct coh_bo *src = coh_create_plain(dev, MiB(2));
-	struct coh_bo *dst = coh_create_plain(dev, MiB(2));
+	struct egm_bo *src = coh_create_plain(dev, MiB(2));
+	struct egm_bo *dst = coh_create_plain(dev, MiB(2));
 	struct pattern *p = pattern_new(MiB(2));
 	struct pattern_diff diff;
 
@@ -609,8 +608,8 @@ static void snapshot_path(struct coh_dev *dev)
 	igt_assert_eq_u64(diff.range[0].start, MiB(1));
 	igt_assert_eq_u64(diff.range[0].end, MiB(1) + PAGE);
 
-	coh_destroy(src);
-	coh_destroy(dst);
+	egm_bo_destroy(src);
+	egm_bo_destroy(dst);
 	pattern_free(p);
 }
 
@@ -622,7 +621,7 @@ igt_main
 
 	igt_describe("C1: the way the device's copy is read, with plain buffers");
 	igt_subtest("snapshot-path") {
-		struct coh_dev *dev = coh_open_plain();
+		struct egm_dev *dev = coh_open_plain();
 
 		snapshot_path(dev);
 		coh_close(dev);
@@ -630,7 +629,7 @@ igt_main
 
 	igt_describe("C1: all of a buffer written before its first submission (defect V1)");
 	igt_subtest_with_dynamic("first-write") {
-		static struct coh_dev *dev;
+		static struct egm_dev *dev;
 		static size_t s;
 
 		for (s = 0; s < ARRAY_SIZE(sizes); s++) {

@@ -20,7 +20,6 @@
 
 #include "coherent.h"
 #include "igt_core.h"
-#include "pattern.h"
 
 IGT_TEST_DESCRIPTION("Coherent buffers: every way to map and to write them");
 
@@ -34,8 +33,8 @@ IGT_TEST_DESCRIPTION("Coherent buffers: every way to map and to write them");
 
 /* A buffer that the device has in full, all written through b->bo->map. */
 struct buf {
-	struct coh_dev *dev;
-	struct coh_bo *bo, *snap;
+	struct egm_dev *dev;
+	struct egm_bo *bo, *snap;
 	struct pattern *p;
 };
 
@@ -46,7 +45,7 @@ static void check(struct buf *b)
 	pattern_assert(b->p, b->bo->map, 0, SIZE);
 }
 
-static struct buf setup(struct coh_dev *dev)
+static struct buf setup(struct egm_dev *dev)
 {
 	struct buf b = {
 		.dev = dev,
@@ -62,8 +61,8 @@ static struct buf setup(struct coh_dev *dev)
 
 static void teardown(struct buf *b)
 {
-	coh_destroy(b->bo);
-	coh_destroy(b->snap);
+	egm_bo_destroy(b->bo);
+	egm_bo_destroy(b->snap);
 	pattern_free(b->p);
 }
 
@@ -89,7 +88,7 @@ static void unmap_pages(void *map, uint64_t n)
 }
 
 /* A mapping of some pages: what is left when the others are unmapped. */
-static void *map_pages(const struct coh_bo *bo, int prot, uint64_t first,
+static void *map_pages(const struct egm_bo *bo, int prot, uint64_t first,
 		       uint64_t n)
 {
 	char *map = coh_map(bo, prot, SIZE);
@@ -115,7 +114,7 @@ static int child_wait(pid_t pid)
 	return status;
 }
 
-static void two_vmas(struct coh_dev *dev)
+static void two_vmas(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	void *map[2] = { b.bo->map, coh_map(b.bo, RW, SIZE) };
@@ -135,7 +134,7 @@ static void two_vmas(struct coh_dev *dev)
 	teardown(&b);
 }
 
-static void two_processes(struct coh_dev *dev)
+static void two_processes(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	int i;
@@ -161,18 +160,18 @@ static void two_processes(struct coh_dev *dev)
 }
 
 /* Mappings that never can be written, on both sides of one that can. */
-static void read_only_first(struct coh_dev *dev)
+static void read_only_first(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	int fd = coh_open_node(dev->drv->name, O_RDONLY);
 	int dmabuf = coh_export(b.bo), i;
-	struct coh_dev ro_dev = { .drv = dev->drv, .fd = fd };
-	struct coh_bo ro = { .dev = &ro_dev };
+	struct egm_dev ro_dev = { .drv = dev->drv, .fd = fd };
+	struct egm_bo ro = { .dev = &ro_dev };
 	void *before[4], *after[4], *map;
 
 	igt_assert(!drmPrimeFDToHandle(fd, dmabuf, &ro.handle));
-	coh_unmap(b.bo);
-	igt_assert(coh_mmap(&ro, RW, MAP_SHARED, SIZE) == MAP_FAILED &&
+	egm_bo_unmap(b.bo);
+	igt_assert(egm_bo_mmap(&ro, RW, MAP_SHARED, SIZE) == MAP_FAILED &&
 		   errno == EACCES);
 	for (i = 0; i < 4; i++)
 		before[i] = coh_map(&ro, PROT_READ, SIZE - i * PAGE);
@@ -198,14 +197,14 @@ static void read_only_first(struct coh_dev *dev)
 	teardown(&b);
 }
 
-static void private_refused(struct coh_dev *dev)
+static void private_refused(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	const int prot[] = { RW, PROT_READ, PROT_NONE };
 	size_t i;
 
 	for (i = 0; i < 3; i++) {
-		void *map = coh_mmap(b.bo, prot[i], MAP_PRIVATE, SIZE);
+		void *map = egm_bo_mmap(b.bo, prot[i], MAP_PRIVATE, SIZE);
 
 		igt_assert(map == MAP_FAILED);
 		igt_assert_eq(errno, EINVAL);
@@ -214,7 +213,7 @@ static void private_refused(struct coh_dev *dev)
 	teardown(&b);
 }
 
-static void partial(struct coh_dev *dev)
+static void partial(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	struct rng r = rng_new(2);
@@ -234,23 +233,23 @@ static void partial(struct coh_dev *dev)
 	teardown(&b);
 }
 
-static void beyond_the_end(struct coh_dev *dev)
+static void beyond_the_end(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
-	void *map = coh_mmap(b.bo, RW, MAP_SHARED, SIZE + PAGE);
+	void *map = egm_bo_mmap(b.bo, RW, MAP_SHARED, SIZE + PAGE);
 
 	igt_assert(map == MAP_FAILED);
 	check(&b);
 	teardown(&b);
 }
 
-static void populate(struct coh_dev *dev)
+static void populate(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	void *map;
 
 	settle(&b);
-	map = coh_mmap(b.bo, RW, MAP_SHARED | MAP_POPULATE, SIZE);
+	map = egm_bo_mmap(b.bo, RW, MAP_SHARED | MAP_POPULATE, SIZE);
 	igt_assert(map != MAP_FAILED);
 	fill(&b, map, 0, 17, 600);
 	check(&b);
@@ -258,7 +257,7 @@ static void populate(struct coh_dev *dev)
 	teardown(&b);
 }
 
-static void munmap_all(struct coh_dev *dev)
+static void munmap_all(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	int i;
@@ -275,7 +274,7 @@ static void munmap_all(struct coh_dev *dev)
 
 	/* the same with no mapping left at all */
 	fill(&b, b.bo->map, 0, 1, 700);
-	coh_unmap(b.bo);
+	egm_bo_unmap(b.bo);
 	coh_snapshot(b.bo, b.snap);
 	pattern_assert(b.p, coh_fetch(b.snap), 0, SIZE);
 	b.bo->map = coh_map(b.bo, RW, SIZE);
@@ -283,7 +282,7 @@ static void munmap_all(struct coh_dev *dev)
 	teardown(&b);
 }
 
-static void munmap_repeatedly(struct coh_dev *dev)
+static void munmap_repeatedly(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	struct rng r = rng_new(3);
@@ -301,7 +300,7 @@ static void munmap_repeatedly(struct coh_dev *dev)
 	teardown(&b);
 }
 
-static void munmap_hole(struct coh_dev *dev)
+static void munmap_hole(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	char *map = coh_map(b.bo, RW, SIZE);
@@ -319,7 +318,7 @@ static void munmap_hole(struct coh_dev *dev)
 	teardown(&b);
 }
 
-static void map_fixed(struct coh_dev *dev)
+static void map_fixed(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	char *map = coh_map(b.bo, RW, SIZE), *over;
@@ -340,7 +339,7 @@ static void map_fixed(struct coh_dev *dev)
  * Write, protect, unprotect, write: with and without submissions between, and
  * with entries that are open, closed or absent at the start.
  */
-static void mprotect_roundtrip(struct coh_dev *dev)
+static void mprotect_roundtrip(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	int i;
@@ -368,7 +367,7 @@ static void mprotect_roundtrip(struct coh_dev *dev)
 	teardown(&b);
 }
 
-static void mprotect_none(struct coh_dev *dev)
+static void mprotect_none(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	void *map = coh_map(b.bo, RW, SIZE);
@@ -390,7 +389,7 @@ static void mprotect_none(struct coh_dev *dev)
  * A fault after the split must count pages from the buffer's start, not from
  * the start of what is left of the mapping (defect G1).
  */
-static void split_mprotect(struct coh_dev *dev)
+static void split_mprotect(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	char *map = map_pages(b.bo, RW, 4, 4);
@@ -404,7 +403,7 @@ static void split_mprotect(struct coh_dev *dev)
 	teardown(&b);
 }
 
-static void split_munmap(struct coh_dev *dev)
+static void split_munmap(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	char *map = map_pages(b.bo, RW, 4, 4);
@@ -418,7 +417,7 @@ static void split_munmap(struct coh_dev *dev)
 	teardown(&b);
 }
 
-static void mremap_move(struct coh_dev *dev)
+static void mremap_move(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	char *map = coh_map(b.bo, RW, SIZE), *to, *part;
@@ -450,7 +449,7 @@ static void mremap_move(struct coh_dev *dev)
 }
 
 /* Growing or duplicating a mapping of device memory is refused. */
-static void mremap_grow(struct coh_dev *dev)
+static void mremap_grow(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	char *map = coh_map(b.bo, RW, 4 * PAGE);
@@ -468,7 +467,7 @@ static void mremap_grow(struct coh_dev *dev)
 	teardown(&b);
 }
 
-static void mremap_shrink(struct coh_dev *dev)
+static void mremap_shrink(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	char *map = coh_map(b.bo, RW, 8 * PAGE);
@@ -481,7 +480,7 @@ static void mremap_shrink(struct coh_dev *dev)
 }
 
 /* Device memory is not dropped by advice; either way nothing is lost. */
-static void madvise_drop(struct coh_dev *dev)
+static void madvise_drop(struct egm_dev *dev)
 {
 	const int advice[] = {
 		MADV_DONTNEED, MADV_FREE, MADV_REMOVE, MADV_COLD, MADV_PAGEOUT,
@@ -502,7 +501,7 @@ static void madvise_drop(struct coh_dev *dev)
 	teardown(&b);
 }
 
-static void fork_both_write(struct coh_dev *dev)
+static void fork_both_write(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	int i;
@@ -524,7 +523,7 @@ static void fork_both_write(struct coh_dev *dev)
 }
 
 /* The child's mappings, and all they know, go with it. */
-static void child_exit(struct coh_dev *dev)
+static void child_exit(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	int i;
@@ -544,7 +543,7 @@ static void child_exit(struct coh_dev *dev)
 	teardown(&b);
 }
 
-static void child_exec(struct coh_dev *dev)
+static void child_exec(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	int ready[2], go[2], i;
@@ -577,7 +576,7 @@ static void child_exec(struct coh_dev *dev)
 	teardown(&b);
 }
 
-static void child_killed(struct coh_dev *dev)
+static void child_killed(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	volatile uint32_t *stores;
@@ -625,7 +624,7 @@ static void child_killed(struct coh_dev *dev)
  * The kernel writes for another process. Mappings of device memory can refuse
  * that; what they must not do is to take it and lose it.
  */
-static void poke(struct coh_dev *dev,
+static void poke(struct egm_dev *dev,
 		 bool (*write_word)(pid_t pid, void *to, uint64_t word))
 {
 	struct buf b = setup(dev);
@@ -696,13 +695,13 @@ static bool write_proc_mem(pid_t pid, void *to, uint64_t word)
 	return true;
 }
 
-static void poke_ptrace(struct coh_dev *dev)
+static void poke_ptrace(struct egm_dev *dev)
 {
 	poke(dev, write_ptrace);
 }
 
 /* A debugger can't write where the program itself could not. */
-static void poke_readonly(struct coh_dev *dev)
+static void poke_readonly(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	const uint64_t off = 600 * PAGE + 128;
@@ -728,18 +727,18 @@ static void poke_readonly(struct coh_dev *dev)
 	teardown(&b);
 }
 
-static void poke_vm(struct coh_dev *dev)
+static void poke_vm(struct egm_dev *dev)
 {
 	poke(dev, write_vm);
 }
 
-static void poke_proc_mem(struct coh_dev *dev)
+static void poke_proc_mem(struct egm_dev *dev)
 {
 	poke(dev, write_proc_mem);
 }
 
 /* The kernel's own stores, by copy_to_user() into the mapping. */
-static void read_into(struct coh_dev *dev)
+static void read_into(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	const uint64_t off = 333 * PAGE + 512, len = 9 * PAGE;
@@ -766,7 +765,7 @@ static void read_into(struct coh_dev *dev)
  * Direct I/O pins pages, which mappings of device memory refuse; a kernel that
  * takes it must see the stores. The file read is this program.
  */
-static void direct_io(struct coh_dev *dev)
+static void direct_io(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	const uint64_t off = 700 * PAGE, len = 2 * PAGE;
@@ -801,7 +800,7 @@ static void *map_dmabuf(int fd)
 }
 
 /* The exported file has an address space of its own, if nobody sees to it. */
-static void dmabuf_mmap(struct coh_dev *dev)
+static void dmabuf_mmap(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	int fd = coh_export(b.bo), i;
@@ -818,7 +817,7 @@ static void dmabuf_mmap(struct coh_dev *dev)
 	}
 
 	/* no mapping but the dma-buf's, and it is gone when it matters */
-	coh_unmap(b.bo);
+	egm_bo_unmap(b.bo);
 	fill(&b, map, 0, 900, 8);
 	unmap_pages(map, SIZE / PAGE);
 	close(fd);
@@ -828,7 +827,7 @@ static void dmabuf_mmap(struct coh_dev *dev)
 }
 
 /* Unlike a DRM file, a dma-buf can be mapped from any page on. */
-static void dmabuf_mmap_part(struct coh_dev *dev)
+static void dmabuf_mmap_part(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	int fd = coh_export(b.bo), i;
@@ -852,9 +851,9 @@ static void dmabuf_mmap_part(struct coh_dev *dev)
 	teardown(&b);
 }
 
-static void dmabuf_mmap_first(struct coh_dev *dev)
+static void dmabuf_mmap_first(struct egm_dev *dev)
 {
-	struct coh_bo *bo = coh_create(dev, SIZE);
+	struct egm_bo *bo = coh_create(dev, SIZE);
 	struct buf b = {
 		.dev = dev,
 		.bo = bo,
@@ -865,7 +864,7 @@ static void dmabuf_mmap_first(struct coh_dev *dev)
 	void *map;
 
 	/* exported and written before any other mapping or submission */
-	coh_unmap(bo);
+	egm_bo_unmap(bo);
 	map = map_dmabuf(fd);
 	pattern_fill(b.p, map, 0, SIZE);
 	bo->map = map;
@@ -877,7 +876,7 @@ static void dmabuf_mmap_first(struct coh_dev *dev)
 }
 
 /* The dma-buf alone keeps the buffer, and what it has to upload. */
-static void dmabuf_reimport(struct coh_dev *dev)
+static void dmabuf_reimport(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	int i, fd;
@@ -886,7 +885,7 @@ static void dmabuf_reimport(struct coh_dev *dev)
 		settle(&b);
 		fd = coh_export(b.bo);
 		fill(&b, b.bo->map, 0, 77 + i, 20);
-		coh_destroy(b.bo);
+		egm_bo_destroy(b.bo);
 		b.bo = coh_import(dev, fd);
 		close(fd);
 		check(&b);
@@ -897,12 +896,12 @@ static void dmabuf_reimport(struct coh_dev *dev)
 }
 
 /* A mapping outlives the file it was made through. */
-static void closed_file(struct coh_dev *dev)
+static void closed_file(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
-	struct coh_dev *other = coh_open_again(dev);
+	struct egm_dev *other = coh_open_again(dev);
 	int fd = coh_export(b.bo);
-	struct coh_bo *theirs = coh_import(other, fd);
+	struct egm_bo *theirs = coh_import(other, fd);
 	void *map = theirs->map;
 
 	close(fd);
@@ -917,10 +916,10 @@ static void closed_file(struct coh_dev *dev)
 }
 
 /* Any of the contexts that share a buffer submits what any of them wrote. */
-static void two_contexts(struct coh_dev *dev)
+static void two_contexts(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
-	struct coh_dev *other = coh_open_again(dev);
+	struct egm_dev *other = coh_open_again(dev);
 	int fd = coh_export(b.bo), i;
 	struct buf theirs = {
 		.dev = other,
@@ -985,7 +984,7 @@ static int receive_fd(int socket)
 }
 
 /* A process that got the buffer over a socket, with a device of its own. */
-static void other_process(struct coh_dev *dev)
+static void other_process(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	int pair[2], fd;
@@ -993,7 +992,7 @@ static void other_process(struct coh_dev *dev)
 
 	igt_assert(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
 	igt_fork(child, 1) {
-		struct coh_dev *mine = coh_open_again(dev);
+		struct egm_dev *mine = coh_open_again(dev);
 		struct buf theirs = { .dev = mine, .p = b.p };
 		void *map;
 

@@ -10,8 +10,7 @@
 
 #include "coherent.h"
 #include "igt_core.h"
-#include "pattern.h"
-#include "virtgpu.h"
+#include <virtgpu.h>
 
 IGT_TEST_DESCRIPTION("Coherent buffers of virtio-gpu: the module parameter");
 
@@ -38,7 +37,7 @@ static void restore(int sig)
 }
 
 /* Whatever a failed subtest has left. */
-static struct coh_dev *open_on(void)
+static struct egm_dev *open_on(void)
 {
 	param_write("Y");
 	return coh_open();
@@ -68,9 +67,9 @@ static void assert_off(int fd)
 	igt_assert_eq(virtgpu_blob_create(fd, &blob), -EINVAL);
 }
 
-static void assert_coherent(struct coh_bo *bo)
+static void assert_coherent(struct egm_bo *bo)
 {
-	struct coh_bo *snap = coh_create_plain(bo->dev, SIZE);
+	struct egm_bo *snap = coh_create_plain(bo->dev, SIZE);
 	struct pattern *p = pattern_new(SIZE);
 	int i;
 
@@ -79,13 +78,13 @@ static void assert_coherent(struct coh_bo *bo)
 		coh_snapshot(bo, snap);
 		pattern_assert(p, coh_fetch(snap), 0, SIZE);
 	}
-	coh_destroy(snap);
+	egm_bo_destroy(snap);
 	pattern_free(p);
 }
 
 static void off(void)
 {
-	struct coh_dev *dev = open_on();
+	struct egm_dev *dev = open_on();
 	int fd;
 
 	param_write("N");
@@ -98,13 +97,13 @@ static void off(void)
 
 static void old_file(void)
 {
-	struct coh_dev *dev = open_on();
-	struct coh_bo *bo = coh_create(dev, SIZE);
+	struct egm_dev *dev = open_on();
+	struct egm_bo *bo = coh_create(dev, SIZE);
 
 	param_write("N");
 	assert_on(dev->fd);
 	assert_coherent(bo);
-	coh_destroy(bo);
+	egm_bo_destroy(bo);
 	bo = coh_create(dev, SIZE);
 	assert_coherent(bo);
 	param_write("Y");
@@ -113,8 +112,8 @@ static void old_file(void)
 
 static void shared(void)
 {
-	struct coh_dev *dev = open_on(), *other;
-	struct coh_bo *bo = coh_create(dev, SIZE), *theirs;
+	struct egm_dev *dev = open_on(), *other;
+	struct egm_bo *bo = coh_create(dev, SIZE), *theirs;
 	int fd = coh_export(bo);
 
 	param_write("N");
@@ -132,7 +131,7 @@ static void shared(void)
 
 static void on_again(void)
 {
-	struct coh_dev *dev = open_on();
+	struct egm_dev *dev = open_on();
 	int i, fd;
 
 	for (i = 0; i < 10; i++) {

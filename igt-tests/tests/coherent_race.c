@@ -17,7 +17,6 @@
 
 #include "coherent.h"
 #include "igt_core.h"
-#include "pattern.h"
 
 IGT_TEST_DESCRIPTION("Coherent buffers: writers against submitters");
 
@@ -57,7 +56,7 @@ struct writer {
 struct submitter {
 	pthread_t thread;
 	struct race *r;
-	struct coh_bo *bo, *snap;
+	struct egm_bo *bo, *snap;
 	uint64_t submissions;
 	char error[160];
 };
@@ -70,7 +69,7 @@ static uint64_t now_ms(void)
 	return ts.tv_sec * 1000ull + ts.tv_nsec / 1000000;
 }
 
-static struct race *race_new(struct coh_bo *bo, enum style style, int n_pages)
+static struct race *race_new(struct egm_bo *bo, enum style style, int n_pages)
 {
 	struct race *r = mmap(NULL, sizeof(*r), PROT_READ | PROT_WRITE,
 			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -180,16 +179,16 @@ static void submit_once(struct submitter *s)
 	int w, i, ret = 0;
 
 	for (i = s->submissions % 16; i && !ret; i--)
-		ret = coh_try_submit(s->bo->dev, NULL, 0, &s->bo, 1);
+		ret = egm_submit(s->bo->dev, NULL, 0, &s->bo, 1);
 
 	for (w = 0; w < WRITERS; w++)
 		for (i = 0; i < SLOTS; i++)
 			before[w][i] = atomic_load(&s->r->known[w][i]);
 
 	if (!ret)
-		ret = coh_try_snapshot(s->bo, s->snap);
+		ret = egm_snapshot(s->bo, s->snap);
 	if (!ret)
-		ret = coh_try_fetch(s->snap, SIZE);
+		ret = egm_fetch(s->snap, SIZE);
 	if (ret) {
 		snprintf(s->error, sizeof(s->error),
 			 "submission %" PRIu64 ": %s", s->submissions,
@@ -243,7 +242,7 @@ static void final_check(struct submitter *s)
 		 atomic_load(&s->r->stores), s->submissions);
 }
 
-static void threads(struct coh_dev *dev, enum style style, int n_pages)
+static void threads(struct egm_dev *dev, enum style style, int n_pages)
 {
 	struct writer writers[WRITERS] = {};
 	struct submitter s = {
@@ -272,27 +271,27 @@ static void threads(struct coh_dev *dev, enum style style, int n_pages)
 	munmap(s.r, sizeof(*s.r));
 }
 
-static void writers(struct coh_dev *dev)
+static void writers(struct egm_dev *dev)
 {
 	threads(dev, KEEP, PAGES);
 }
 
-static void hot_page(struct coh_dev *dev)
+static void hot_page(struct egm_dev *dev)
 {
 	threads(dev, KEEP, 1);
 }
 
-static void protect(struct coh_dev *dev)
+static void protect(struct egm_dev *dev)
 {
 	threads(dev, PROTECT, PAGES);
 }
 
-static void remap(struct coh_dev *dev)
+static void remap(struct egm_dev *dev)
 {
 	threads(dev, REMAP, PAGES);
 }
 
-static void processes(struct coh_dev *dev)
+static void processes(struct egm_dev *dev)
 {
 	struct submitter s = {
 		.bo = coh_create(dev, SIZE),
@@ -313,7 +312,7 @@ static void processes(struct coh_dev *dev)
 }
 
 /* Each writer lives for a moment only; another takes over its numbers. */
-static void short_lives(struct coh_dev *dev)
+static void short_lives(struct egm_dev *dev)
 {
 	struct submitter s = {
 		.bo = coh_create(dev, SIZE),
@@ -344,9 +343,9 @@ static void short_lives(struct coh_dev *dev)
 }
 
 /* Each context's submissions must see all, whoever harvested it. */
-static void two_submitters(struct coh_dev *dev)
+static void two_submitters(struct egm_dev *dev)
 {
-	struct coh_dev *other = coh_open_again(dev);
+	struct egm_dev *other = coh_open_again(dev);
 	struct writer writers[WRITERS] = {};
 	struct submitter s[2] = {};
 	int fd, i;
@@ -381,16 +380,16 @@ static void two_submitters(struct coh_dev *dev)
 }
 
 /* Handle and mapping are gone while the device is still to copy. */
-static void close_busy(struct coh_dev *dev)
+static void close_busy(struct egm_dev *dev)
 {
-	struct coh_bo *snap = coh_create_plain(dev, KiB(512));
+	struct egm_bo *snap = coh_create_plain(dev, KiB(512));
 	uint64_t end = now_ms() + SECONDS * 1000;
 	struct pattern *p = pattern_new(KiB(512));
 	struct rng r = rng_new(1);
 	int tracked = coh_tracked(dev), n;
 
 	for (n = 0; now_ms() < end; n++) {
-		struct coh_bo *bo = coh_create(dev, KiB(512));
+		struct egm_bo *bo = coh_create(dev, KiB(512));
 
 		pattern_fill(p, bo->map, 0, bo->size);
 		if (rng_below(&r, 2)) {
@@ -399,29 +398,29 @@ static void close_busy(struct coh_dev *dev)
 		}
 		coh_snapshot(bo, snap);
 		if (rng_below(&r, 2))
-			coh_close_handle(bo);
-		coh_destroy(bo);
+			egm_bo_close_handle(bo);
+		egm_bo_destroy(bo);
 		pattern_assert(p, coh_fetch(snap), 0, snap->size);
 	}
 	coh_assert_tracked(dev, tracked);
 	igt_info("%d buffers\n", n);
-	coh_destroy(snap);
+	egm_bo_destroy(snap);
 	pattern_free(p);
 }
 
 /* The submission of a process that ends right after it is still made. */
-static void exit_busy(struct coh_dev *dev)
+static void exit_busy(struct egm_dev *dev)
 {
-	struct coh_bo *snap = coh_create_plain(dev, KiB(512));
+	struct egm_bo *snap = coh_create_plain(dev, KiB(512));
 	struct pattern *p = pattern_new(KiB(512));
 	uint64_t end = now_ms() + SECONDS * 1000;
 	int fd = coh_export(snap);
 
 	while (now_ms() < end) {
 		igt_fork(child, 1) {
-			struct coh_dev *mine = coh_open_again(dev);
-			struct coh_bo *to = coh_import(mine, fd);
-			struct coh_bo *bo = coh_create(mine, KiB(512));
+			struct egm_dev *mine = coh_open_again(dev);
+			struct egm_bo *to = coh_import(mine, fd);
+			struct egm_bo *bo = coh_create(mine, KiB(512));
 
 			pattern_fill(p, bo->map, 0, bo->size);
 			coh_snapshot(bo, to);
@@ -431,7 +430,7 @@ static void exit_busy(struct coh_dev *dev)
 		pattern_assert(p, coh_fetch(snap), 0, snap->size);
 	}
 	close(fd);
-	coh_destroy(snap);
+	egm_bo_destroy(snap);
 	pattern_free(p);
 }
 

@@ -19,10 +19,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#ifndef ARRAY_SIZE
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#endif
-
 #define PAGE UINT64_C(4096)
 #define KiB(n) ((n) * UINT64_C(1024))
 #define MiB(n) KiB((n) * UINT64_C(1024))
@@ -43,7 +39,11 @@ struct pattern_diff {
 	} range[16];
 };
 
-struct pattern *pattern_new(uint64_t size);
+/*
+ * Patterns with different keys have no word in common. Returns NULL without
+ * memory for it.
+ */
+struct pattern *pattern_create(uint64_t size, uint64_t key);
 void pattern_free(struct pattern *p);
 
 /*
@@ -62,17 +62,20 @@ void pattern_copied(struct pattern *p, uint64_t off,
 /* got is what is at offset off. Returns whether all of it is as written. */
 bool pattern_compare(const struct pattern *p, const void *got, uint64_t off,
 		     uint64_t len, struct pattern_diff *diff);
-void pattern_assert(const struct pattern *p, const void *got, uint64_t off,
-		    uint64_t len);
+/* Range @i of what a comparison found, in words: what, and what was expected. */
+void pattern_describe(const struct pattern *p, const void *got, uint64_t off,
+		      const struct pattern_diff *diff, int i, char *text,
+		      size_t size);
 
-/* Random numbers, all from one printed seed; EGM_SEED=seed replays them. */
+/* Random numbers that can be had again from the seed. */
 struct rng {
 	uint64_t state;
 };
 
-uint64_t seed_get(void);
+/* A seed nobody has used, never 0. */
+uint64_t seed_new(void);
 /* Independent of every other stream of the same seed. */
-struct rng rng_new(uint64_t stream);
+struct rng rng_seeded(uint64_t seed, uint64_t stream);
 uint64_t rng_next(struct rng *r);
 /* 0 .. below - 1 */
 uint64_t rng_below(struct rng *r, uint64_t below);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * virtio-gpu: the requests libdrm's header does not have yet, the few virgl
- * commands the tests use, and thin wrappers that return 0 or -errno.
+ * commands that are used here, and thin wrappers that return 0 or -errno.
  */
 #ifndef VIRTGPU_H
 #define VIRTGPU_H

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include <errno.h>
+#include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 
-#include "igt_core.h"
 #include "pattern.h"
 
 #define WORD sizeof(uint64_t)
@@ -27,34 +27,18 @@ static uint64_t unmix(uint64_t x)
 	return x ^ x >> 30 ^ x >> 60;
 }
 
-uint64_t seed_get(void)
+uint64_t seed_new(void)
 {
-	static uint64_t seed;
-	const char *env;
+	uint64_t seed;
 
-	if (seed)
-		return seed;
-
-	env = getenv("EGM_SEED");
-	if (env) {
-		char *end;
-
-		errno = 0;
-		seed = strtoull(env, &end, 0);
-		igt_assert_f(!errno && *env && !*end && seed,
-			     "EGM_SEED must be a number and not 0: %s\n", env);
-	} else {
-		igt_assert(getrandom(&seed, sizeof(seed), 0) == sizeof(seed));
-		seed |= 1;
-	}
-
-	igt_info("EGM_SEED=0x%" PRIx64 "\n", seed);
-	return seed;
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		abort();
+	return seed | 1;
 }
 
-struct rng rng_new(uint64_t stream)
+struct rng rng_seeded(uint64_t seed, uint64_t stream)
 {
-	return (struct rng){ .state = seed_get() ^ mix(stream + 1) };
+	return (struct rng){ .state = seed ^ mix(stream + 1) };
 }
 
 uint64_t rng_next(struct rng *r)
@@ -73,18 +57,16 @@ static size_t pattern_bytes(uint64_t size)
 	return sizeof(struct pattern) + size;
 }
 
-struct pattern *pattern_new(uint64_t size)
+struct pattern *pattern_create(uint64_t size, uint64_t key)
 {
-	static uint64_t count;
 	struct pattern *p;
 
 	p = mmap(NULL, pattern_bytes(size), PROT_READ | PROT_WRITE,
 		 MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	igt_assert_f(p != MAP_FAILED, "no memory for a pattern of %" PRIu64
-		     " bytes\n", size);
+	if (p == MAP_FAILED)
+		return NULL;
 	p->size = size;
-	/* no two patterns of a program have a word in common */
-	p->key = seed_get() ^ mix(++count);
+	p->key = mix(key);
 	return p;
 }
 
@@ -101,8 +83,8 @@ static uint64_t pattern_word(const struct pattern *p, uint64_t index,
 
 static void pattern_range(const struct pattern *p, uint64_t off, uint64_t len)
 {
-	igt_assert(off % WORD == 0 && len % WORD == 0);
-	igt_assert(off + len <= p->size);
+	assert(off % WORD == 0 && len % WORD == 0);
+	assert(off + len <= p->size);
 }
 
 /* The store of a word must be one store, whoever else reads the page. */
@@ -136,7 +118,7 @@ void pattern_poke(struct pattern *p, void *base, uint64_t off, uint64_t len)
 	volatile uint8_t *to = base;
 	uint64_t i;
 
-	igt_assert(off + len <= p->size);
+	assert(off + len <= p->size);
 	for (i = off; i < off + len; i++) {
 		want[i] += 1 + (pattern_word(p, i, 0) & 0x7f);
 		to[i] = want[i];
@@ -205,27 +187,17 @@ static void describe(const struct pattern *p, uint64_t off, uint64_t word,
 			 gen);
 }
 
-void pattern_assert(const struct pattern *p, const void *got, uint64_t off,
-		    uint64_t len)
+void pattern_describe(const struct pattern *p, const void *got, uint64_t off,
+		      const struct pattern_diff *diff, int i, char *text,
+		      size_t size)
 {
-	struct pattern_diff diff;
-	int i;
+	uint64_t start = diff->range[i].start;
+	char is[80], was[80];
 
-	if (pattern_compare(p, got, off, len, &diff))
-		return;
-
-	for (i = 0; i < diff.n_ranges; i++) {
-		uint64_t start = diff.range[i].start;
-		char is[80], was[80];
-
-		describe(p, start, ((const uint64_t *)got)[(start - off) / WORD],
-			 is, sizeof(is));
-		describe(p, start, p->want[start / WORD], was, sizeof(was));
-		igt_warn("0x%" PRIx64 "-0x%" PRIx64 " (page %" PRIu64
-			 "): found %s, expected %s\n",
-			 start, diff.range[i].end, start / PAGE, is, was);
-	}
-	igt_assert_f(false, "%" PRIu64 " of %" PRIu64
-		     " bytes are not what was written; latest write %u; EGM_SEED=0x%"
-		     PRIx64 "\n", diff.bytes, len, p->generation, seed_get());
+	describe(p, start, ((const uint64_t *)got)[(start - off) / WORD], is,
+		 sizeof(is));
+	describe(p, start, p->want[start / WORD], was, sizeof(was));
+	snprintf(text, size, "0x%" PRIx64 "-0x%" PRIx64 " (page %" PRIu64
+		 "): found %s, expected %s", start, diff->range[i].end,
+		 start / PAGE, is, was);
 }

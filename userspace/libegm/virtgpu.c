@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "coherent.h"
+#include "egm.h"
 #include "virtgpu.h"
 
 static int virtgpu_ioctl(int fd, unsigned long request, void *arg)
@@ -155,7 +155,7 @@ static int virtgpu_mmap_offset(int fd, uint32_t handle, uint64_t *offset)
 	return ret;
 }
 
-static int virtgpu_submit(int fd, const struct coh_copy *copies, int n_copies,
+static int virtgpu_submit(int fd, const struct egm_copy *copies, int n_copies,
 			  const uint32_t *handles, int n_handles)
 {
 	const size_t dwords = 1 + VIRGL_COPY_REGION_LEN;
@@ -168,7 +168,7 @@ static int virtgpu_submit(int fd, const struct coh_copy *copies, int n_copies,
 		return -ENOMEM;
 
 	for (i = 0; i < n_copies; i++) {
-		const struct coh_copy *c = &copies[i];
+		const struct egm_copy *c = &copies[i];
 		uint32_t *dw = cmd + 1 + i * dwords;
 
 		dw[0] = VIRGL_CMD(VIRGL_CCMD_RESOURCE_COPY_REGION,
@@ -227,7 +227,7 @@ static const char *const virtgpu_counter_files[] = {
 	"gem_dirty", "virtio-gpu-coherent", NULL
 };
 
-const struct coh_driver coh_virtio_gpu = {
+const struct egm_driver egm_virtio_gpu = {
 	.name = "virtio_gpu",
 	.counter_files = virtgpu_counter_files,
 	.fail_upload = "fail_upload",
