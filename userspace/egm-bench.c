@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: MIT
+/*
+ * egm bench: what a submission costs, for ways of writing to a buffer.
+ *
+ * Each submission lists the buffer and has no commands for the device, so that
+ * what is timed is the CPU's stores with their faults, and the ioctl with the
+ * kernel's pass and its queueing of uploads. The device's own time is the wait,
+ * which is timed apart.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <pattern.h>
+
+#include "client.h"
+
+/* Submissions before the timed ones, of the same kind: chunks open or close */
+#define SETTLE 8
+
+static const char help_bench[] =
+"usage: egm bench [options]\n"
+"\n"
+"Times submissions of one coherent buffer, and counts what they cost the kernel, for\n"
+"ways of writing to it between two submissions:\n"
+"\n"
+"  idle     nothing\n"
+"  page     a line of 64 bytes in the same page\n"
+"  sparse   a line in each of 0.1 % of the pages, others each time\n"
+"  tenth    the same with 10 % of the pages\n"
+"  ring     all of the next 16th of the buffer\n"
+"  dense    all of the buffer\n"
+"\n"
+"  --device NODE       render node (default: the first with coherent buffers)\n"
+"  --pattern NAME      only this one (may be given again; default: all)\n"
+"  --size SIZE         of the buffer, such as 64K or 256M (default 64M, at most 1024M)\n"
+"  --submissions N     timed ones for each pattern (default 100)\n"
+"  --json              print an array with an object for each pattern\n"
+"  --help              this text\n"
+"\n"
+"Times are medians in microseconds, p99 is the 99th percentile of submit; counts are\n"
+"means for a submission, exact in JSON, and need root and debugfs.\n"
+"\n"
+"Exit status: 0 done, 1 a submission failed, 2 wrong usage, 77 cannot run here.\n";
+
+struct pattern_kind {
+	const char *name;
+	double share;		/* of the pages, written in lines; 0: one page */
+	unsigned int part;	/* one in this many of the buffer, written in full */
+	bool writes;
+};
+
+static const struct pattern_kind kinds[] = {
+	{ .name = "idle" },
+	{ .name = "page", .writes = true },
+	{ .name = "sparse", .writes = true, .share = 0.001 },
+	{ .name = "tenth", .writes = true, .share = 0.1 },
+	{ .name = "ring", .writes = true, .part = 16 },
+	{ .name = "dense", .writes = true, .part = 1 },
+};
+
+enum step { WRITE, SUBMIT, WAIT, NUM_STEPS };
+
+static const char *const step_name[NUM_STEPS] = { "write_us", "submit_us", "wait_us" };
+
+/* Returns the number of pages written. */
+static uint64_t write_pattern(const struct pattern_kind *kind, struct egm_bo *bo, uint32_t turn,
+			      struct rng *rng)
+{
+	const uint64_t pages = bo->size / PAGE;
+	uint64_t n, first, i;
+
+	if (!kind->writes)
+		return 0;
+	if (kind->part) {
+		n = (pages + kind->part - 1) / kind->part;
+		first = turn * n % pages;
+		n = n < pages - first ? n : pages - first;
+		memset((char *)bo->map + first * PAGE, turn + 1, n * PAGE);
+		return n;
+	}
+	if (!kind->share) {
+		memset((char *)bo->map + turn % 64 * 64, turn + 1, 64);
+		return 1;
+	}
+	n = pages * kind->share;
+	n = n ? n : 1;
+	/* somewhere in each Nth of the buffer, so no page twice */
+	for (i = 0; i < n; i++) {
+		uint64_t page = i * (pages / n) + rng_below(rng, pages / n);
+
+		memset((char *)bo->map + page * PAGE + turn % 64 * 64, turn + 1, 64);
+	}
+	return n;
+}
+
+static int compare_double(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+struct result {
+	uint64_t pages;
+	struct counted before, after;
+	double median[NUM_STEPS], p99[NUM_STEPS], mean[NUM_STEPS];	/* µs */
+};
+
+static int once(const struct pattern_kind *kind, struct egm_bo *bo, uint32_t turn,
+		struct rng *rng, uint64_t *pages, double us[NUM_STEPS])
+{
+	double t[NUM_STEPS + 1];
+	int ret;
+
+	t[0] = now();
+	*pages += write_pattern(kind, bo, turn, rng);
+	t[1] = now();
+	ret = egm_touch(bo);
+	t[2] = now();
+	if (!ret)
+		ret = egm_wait(bo);
+	t[3] = now();
+	for (int i = 0; i < NUM_STEPS; i++)
+		us[i] = (t[i + 1] - t[i]) * 1e6;
+	return ret;
+}
+
+static int measure(struct egm_dev *dev, const struct pattern_kind *kind, uint64_t bytes,
+		   uint32_t submissions, struct result *r)
+{
+	double *us[NUM_STEPS], one[NUM_STEPS];
+	struct rng rng = rng_seeded(1, 0);	/* each run writes the same */
+	struct egm_bo *bo;
+	uint64_t settle = 0;
+	uint32_t i;
+	int k, ret;
+
+	memset(r, 0, sizeof(*r));
+	ret = egm_bo_create(dev, bytes, true, &bo);
+	if (ret)
+		cannot("a buffer of %.2f MiB: %s", bytes / MIB, strerror(-ret));
+	for (k = 0; k < NUM_STEPS; k++) {
+		us[k] = calloc(submissions, sizeof(**us));
+		if (!us[k])
+			cannot("%s", strerror(ENOMEM));
+	}
+	/* memory and page tables are there before it starts */
+	memset(bo->map, 1, bytes);
+	for (i = 0; i < SETTLE && !ret; i++)
+		ret = once(kind, bo, i, &rng, &settle, one);
+	count(&dev->node, &r->before);
+	for (i = 0; i < submissions && !ret; i++) {
+		ret = once(kind, bo, SETTLE + i, &rng, &r->pages, one);
+		for (k = 0; k < NUM_STEPS; k++)
+			us[k][i] = one[k];
+	}
+	count(&dev->node, &r->after);
+	for (k = 0; k < NUM_STEPS; k++) {
+		for (i = 0; i < submissions; i++)
+			r->mean[k] += us[k][i] / submissions;
+		qsort(us[k], submissions, sizeof(**us), compare_double);
+		r->median[k] = (us[k][(submissions - 1) / 2] + us[k][submissions / 2]) / 2;
+		r->p99[k] = us[k][((uint64_t)submissions * 99 + 99) / 100 - 1];
+		free(us[k]);
+	}
+	egm_bo_destroy(bo);
+	return ret;
+}
+
+static json_t *result_json(const struct egm_dev *dev, const struct pattern_kind *kind,
+			   uint64_t bytes, uint32_t submissions, const struct result *r)
+{
+	json_t *json = json_pack("{s:s, s:s, s:s, s:I, s:i, s:I, s:o}",
+				 "node", dev->node.path, "driver", dev->drv->name,
+				 "pattern", kind->name, "size", (json_int_t)bytes,
+				 "submissions", (int)submissions,
+				 "pages_written", (json_int_t)r->pages,
+				 "counters", counted_json(&r->before, &r->after));
+
+	for (int k = 0; k < NUM_STEPS; k++)
+		json_object_set_new(json, step_name[k],
+				    json_pack("{s:f, s:f, s:f}", "median", r->median[k],
+					      "mean", r->mean[k], "p99", r->p99[k]));
+	return json;
+}
+
+static const struct {
+	const char *counter, *title;
+	double unit;
+} shown[] = {
+	{ "faults", "faults", 1 }, { "ptes_scanned", "scanned", 1 },
+	{ "notifier_ranges", "notifier", 1 }, { "tlb_flushes", "flushes", 1 },
+	{ "upload_ranges", "ranges", 1 }, { "upload_bytes", "KiB up", 1024 },
+};
+
+static void title(void)
+{
+	printf("%-7s %9s %10s %10s %10s %10s", "pattern", "pages", "write us", "submit us",
+	       "p99", "wait us");
+	for (int i = 0; i < LENGTH(shown); i++)
+		printf(" %9s", shown[i].title);
+	putchar('\n');
+}
+
+static void row(const struct pattern_kind *kind, uint32_t submissions, const struct result *r)
+{
+	printf("%-7s %9.1f %10.1f %10.1f %10.1f %10.1f", kind->name,
+	       (double)r->pages / submissions, r->median[WRITE], r->median[SUBMIT],
+	       r->p99[SUBMIT], r->median[WAIT]);
+	for (int i = 0; i < LENGTH(shown); i++) {
+		if (r->before.known && r->after.known)
+			printf(" %9.1f", counted_since(&r->before, &r->after, shown[i].counter) /
+			       shown[i].unit / submissions);
+		else
+			printf(" %9s", "-");
+	}
+	putchar('\n');
+	fflush(stdout);
+}
+
+static int run_bench(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "device", required_argument, NULL, 'd' },
+		{ "pattern", required_argument, NULL, 'p' },
+		{ "size", required_argument, NULL, 'z' },
+		{ "submissions", required_argument, NULL, 'n' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 }
+	};
+	uint64_t bytes = 64 << 20;
+	uint32_t submissions = 100;
+	const char *path = NULL;
+	unsigned int wanted = 0;
+	struct egm_dev *dev;
+	bool json = false;
+	json_t *all = json_array();
+	struct result r;
+	int c, i, ret = 0;
+
+	while ((c = next_option(argc, argv, longs)) != -1) {
+		switch (c) {
+		case 'd':
+			path = optarg;
+			break;
+		case 'p':
+			for (i = 0; i < LENGTH(kinds) && strcmp(optarg, kinds[i].name); i++)
+				;
+			if (i == LENGTH(kinds))
+				usage("--pattern: there is none called \"%s\"", optarg);
+			wanted |= 1 << i;
+			break;
+		case 'z':
+			bytes = size("--size", optarg, PAGE, 1 << 30) & ~(PAGE - 1);
+			break;
+		case 'n':
+			submissions = number("--submissions", optarg, 1, 1000000);
+			break;
+		case 'j':
+			json = true;
+			break;
+		}
+	}
+	no_arguments(argc, argv);
+
+	dev = open_device(path);
+	if (!json) {
+		printf("%s (%s), a buffer of %.2f MiB, %u submissions each\n", dev->node.path,
+		       dev->drv->name, bytes / MIB, submissions);
+		title();
+	}
+	for (i = 0; i < LENGTH(kinds) && !ret; i++) {
+		if (wanted && !(wanted & 1 << i))
+			continue;
+		ret = measure(dev, &kinds[i], bytes, submissions, &r);
+		if (ret)
+			fprintf(stderr, "egm bench: submission: %s\n", strerror(-ret));
+		else if (json)
+			json_array_append_new(all, result_json(dev, &kinds[i], bytes,
+							       submissions, &r));
+		else
+			row(&kinds[i], submissions, &r);
+	}
+	if (json)
+		print_json(all, false);
+	else
+		json_decref(all);
+	if (!json && !ret && !r.before.known)
+		printf("no counts: %s\n", r.before.why);
+	egm_close(dev);
+	return ret ? EXIT_FAILED : 0;
+}
+
+const struct command command_bench = {
+	.name = "bench", .summary = "what a submission costs, for ways of writing",
+	.run = run_bench, .help = help_bench,
+};

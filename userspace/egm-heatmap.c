@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: MIT
+/*
+ * egm heatmap: which pages of which buffers were dirty when, as a picture.
+ *
+ * The kernel's trace event drm_gem_dirty_next is emitted for each range of dirty
+ * pages that a submission, of any process, takes for the device. It is recorded
+ * in a trace instance of our own, so that nobody else's tracing is disturbed.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/wait.h>
+#include <tracefs.h>
+
+#include "client.h"
+#include "draw.h"
+
+#define SYSTEM "drm_gem_dirty"
+#define EVENT "drm_gem_dirty_next"
+#define PAGE 4096
+#define COLUMNS 480
+#define MAX_BANDS 12
+#define TRACE_KIB 4096		/* for each CPU */
+
+static const char help_heatmap[] =
+"usage: egm heatmap [options] [-- COMMAND [argument...]]\n"
+"\n"
+"Draws which pages of which coherent buffers were dirty when, for all processes that\n"
+"use a device: while COMMAND runs, or for some seconds.\n"
+"\n"
+"  --device NODE    render node (default: the first of a driver with coherent buffers)\n"
+"  --seconds S      how long at most (default 10; with a command: until it ends)\n"
+"  --output FILE    the picture (default heatmap.png)\n"
+"  --json           print all that was recorded: ranges as [seconds, buffer, first page,\n"
+"                   number of pages]\n"
+"  --help           this text\n"
+"\n"
+"Each band is a buffer, its first page on top, from left to right in time; a page is\n"
+"dirty at the moment a submission takes it for the device. The buffers with the most\n"
+"dirty pages are shown, at most 12.\n"
+"\n"
+"Exit status: 0 done, 1 nothing was dirty (no picture) or the command failed, 2 wrong\n"
+"usage, 77 cannot run here: this needs root and tracefs.\n";
+
+struct range {
+	double time;
+	uint32_t buffer;	/* index into heat.buffer */
+	uint32_t first, nr;
+};
+
+struct buffer {
+	uint64_t id, pages, ranges, dirty;
+	int pid;
+	char command[32];
+};
+
+static struct heat {
+	struct range *range;
+	size_t n_ranges, room;
+	struct buffer *buffer;
+	size_t n_buffers;
+	unsigned long long lost;	/* events */
+	double start, end;
+} heat;
+
+/* ---- recording --------------------------------------------------------- */
+
+static struct tracefs_instance *instance;
+static pid_t owner;
+
+static void end_instance(void)
+{
+	/* not in a child that could not start its program */
+	if (!instance || getpid() != owner)
+		return;
+	tracefs_instance_destroy(instance);
+	tracefs_instance_free(instance);
+	instance = NULL;
+}
+
+static void start_instance(const struct egm_node *node)
+{
+	const char *dir = NULL;
+	char text[128];
+
+	if (tracefs_tracing_dir_is_mounted(false, &dir) <= 0 || !dir)
+		cannot("tracefs is not mounted");
+	if (access(dir, R_OK | W_OK | X_OK))
+		cannot("%s: %s", dir, errno == EACCES ? "only root may use tracefs" :
+		       strerror(errno));
+	if (!tracefs_event_file_exists(NULL, SYSTEM, EVENT, "enable"))
+		cannot("this kernel has no trace event %s:%s", SYSTEM, EVENT);
+	owner = getpid();
+	snprintf(text, sizeof(text), "egm-%d", owner);
+	instance = tracefs_instance_create(text);
+	if (!instance)
+		cannot("no trace instance: %s", strerror(errno));
+	atexit(end_instance);
+	snprintf(text, sizeof(text), "dev == \"%s\"", node->device);
+	if (tracefs_instance_file_write(instance, "trace_clock", "mono") < 0 ||
+	    tracefs_instance_set_buffer_size(instance, TRACE_KIB, -1) < 0 ||
+	    tracefs_event_file_write(instance, SYSTEM, EVENT, "filter", text) < 0 ||
+	    tracefs_event_enable(instance, SYSTEM, EVENT) < 0)
+		cannot("setting up a trace instance: %s", strerror(errno));
+}
+
+static void *grow(void *array, size_t n, size_t size)
+{
+	array = realloc(array, n * size);
+	if (!array)
+		cannot("%s", strerror(ENOMEM));
+	return array;
+}
+
+static uint32_t buffer_index(uint64_t id, uint64_t pages, int pid)
+{
+	struct buffer *b;
+	size_t i;
+
+	for (i = 0; i < heat.n_buffers; i++)
+		if (heat.buffer[i].id == id)
+			return i;
+	heat.buffer = grow(heat.buffer, i + 1, sizeof(*heat.buffer));
+	heat.n_buffers++;
+	b = &heat.buffer[i];
+	*b = (struct buffer){ .id = id, .pages = pages, .pid = pid };
+	process_name(pid, b->command, sizeof(b->command));
+	return i;
+}
+
+static int record_event(struct tep_event *event, struct tep_record *record, int cpu, void *data)
+{
+	unsigned long long id, pages, first, nr;
+	struct buffer *b;
+	struct range *r;
+
+	(void)cpu;
+	(void)data;
+	if (record->missed_events)
+		heat.lost += record->missed_events > 0 ? record->missed_events : 1;
+	if (strcmp(event->name, EVENT) || tep_get_field_val(NULL, event, "id", record, &id, 0) ||
+	    tep_get_field_val(NULL, event, "nr_pages", record, &pages, 0) ||
+	    tep_get_field_val(NULL, event, "first", record, &first, 0) ||
+	    tep_get_field_val(NULL, event, "nr", record, &nr, 0) || !nr || first + nr > pages)
+		return 0;
+	if (heat.n_ranges == heat.room) {
+		heat.room = 2 * heat.room + 1024;
+		heat.range = grow(heat.range, heat.room, sizeof(*heat.range));
+	}
+	r = &heat.range[heat.n_ranges++];
+	r->time = record->ts * 1e-9;
+	r->buffer = buffer_index(id, pages, tep_data_pid(event->tep, record));
+	r->first = first;
+	r->nr = nr;
+	b = &heat.buffer[r->buffer];
+	b->ranges++;
+	b->dirty += nr;
+	return 0;
+}
+
+static void read_events(struct tep_handle *tep)
+{
+	tracefs_iterate_raw_events(tep, instance, NULL, 0, record_event, NULL);
+}
+
+static pid_t start_command(char **argv)
+{
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		cannot("no process for %s: %s", argv[0], strerror(errno));
+	if (!pid) {
+		execvp(argv[0], argv);
+		fprintf(stderr, "egm heatmap: %s: %s\n", argv[0], strerror(errno));
+		_exit(127);
+	}
+	return pid;
+}
+
+/* Returns the command's wait status, 0 without one. */
+static int record(const struct egm_node *node, char **argv, double limit)
+{
+	const char *const systems[] = { SYSTEM, NULL };
+	struct tep_handle *tep;
+	int status = 0;
+	pid_t pid = 0;
+
+	start_instance(node);
+	tep = tracefs_local_events_system(NULL, systems);
+	if (!tep)
+		cannot("the format of %s is not to be had", EVENT);
+	catch_stop();
+	heat.start = now();
+	if (argv)
+		pid = start_command(argv);
+	while (!stopped && (!limit || now() - heat.start < limit)) {
+		if (pid && waitpid(pid, &status, WNOHANG) == pid) {
+			pid = 0;
+			break;
+		}
+		poll(NULL, 0, 50);
+		read_events(tep);
+	}
+	heat.end = now();
+	tracefs_event_disable(instance, SYSTEM, EVENT);
+	read_events(tep);
+	tep_free(tep);
+	end_instance();
+	if (pid) {
+		/* time is up: the command is ours, so it ends with us */
+		kill(pid, SIGTERM);
+		waitpid(pid, &status, 0);
+		status = 0;
+	}
+	return status;
+}
+
+/* ---- the picture ------------------------------------------------------- */
+
+static int more_dirty(const void *a, const void *b)
+{
+	const struct buffer *x = &heat.buffer[*(const uint32_t *)a];
+	const struct buffer *y = &heat.buffer[*(const uint32_t *)b];
+
+	return (x->dirty < y->dirty) - (x->dirty > y->dirty);
+}
+
+static int older(const void *a, const void *b)
+{
+	const struct buffer *x = &heat.buffer[*(const uint32_t *)a];
+	const struct buffer *y = &heat.buffer[*(const uint32_t *)b];
+
+	return (x->id > y->id) - (x->id < y->id);
+}
+
+static uint32_t column_of(double time)
+{
+	double at = (time - heat.start) / (heat.end - heat.start) * COLUMNS;
+
+	return at < 0 ? 0 : at >= COLUMNS ? COLUMNS - 1 : (uint32_t)at;
+}
+
+static int band_height(const struct buffer *b)
+{
+	double height = 14 * log2(b->pages + 1);
+
+	return height < 30 ? 30 : height > 220 ? 220 : (int)height;
+}
+
+static void draw_buffer(cairo_t *c, uint32_t index, double top)
+{
+	const struct buffer *b = &heat.buffer[index];
+	int height = band_height(b);
+	uint32_t rows = b->pages < (uint64_t)height ? b->pages : (uint64_t)height;
+	uint32_t *count = calloc(rows * COLUMNS, sizeof(*count));
+	char name[32], note[64];
+	struct draw_band band = {
+		.name = name, .note = note, .size = b->pages * PAGE, .pages = b->pages,
+		.dirty = b->dirty, .height = height, .rows = rows, .columns = COLUMNS,
+		.full = (double)b->pages / rows, .count = count,
+	};
+
+	if (!count)
+		cannot("%s", strerror(ENOMEM));
+	for (size_t i = 0; i < heat.n_ranges; i++) {
+		const struct range *r = &heat.range[i];
+		uint32_t column = column_of(r->time);
+
+		if (r->buffer != index)
+			continue;
+		for (uint64_t page = r->first; page < (uint64_t)r->first + r->nr; page++)
+			count[page * rows / b->pages * COLUMNS + column]++;
+	}
+	snprintf(name, sizeof(name), "buffer %llu", (unsigned long long)b->id);
+	snprintf(note, sizeof(note), "%s, process %d", b->command, b->pid);
+	draw_band(c, &band, top);
+	free(count);
+}
+
+static void draw_rate(cairo_t *c, double top)
+{
+	double kib[COLUMNS] = { 0 }, max = 1, w = (double)DRAW_PLOT / COLUMNS;
+	char note[64];
+
+	for (size_t i = 0; i < heat.n_ranges; i++)
+		kib[column_of(heat.range[i].time)] += heat.range[i].nr * (PAGE / 1024.0);
+	for (int i = 0; i < COLUMNS; i++)
+		max = fmax(max, kib[i]);
+	snprintf(note, sizeof(note), "in %.3g ms", (heat.end - heat.start) * 1e3 / COLUMNS);
+	max = draw_panel(c, top, max, "KiB dirty", note);
+	for (int i = 0; i < COLUMNS; i++)
+		draw_bar(c, top, i * w, w, kib[i] / max);
+	draw_key(c, top, "all buffers");
+}
+
+static int picture(const char *path, const struct egm_node *node, const char *what)
+{
+	int height = DRAW_TOP + DRAW_PANEL + DRAW_GAP + DRAW_BOTTOM;
+	uint32_t *order = grow(NULL, heat.n_buffers, sizeof(*order));
+	size_t i, shown = heat.n_buffers < MAX_BANDS ? heat.n_buffers : MAX_BANDS;
+	uint64_t dirty = 0;
+	double y = DRAW_TOP;
+	char subtitle[384], lost[80] = "";
+	cairo_t *c;
+
+	for (i = 0; i < heat.n_buffers; i++) {
+		order[i] = i;
+		dirty += heat.buffer[i].dirty;
+	}
+	qsort(order, heat.n_buffers, sizeof(*order), more_dirty);
+	qsort(order, shown, sizeof(*order), older);
+	for (i = 0; i < shown; i++)
+		height += band_height(&heat.buffer[order[i]]) + DRAW_GAP;
+
+	if (heat.lost)
+		snprintf(lost, sizeof(lost), "; at least %llu ranges were not recorded", heat.lost);
+	snprintf(subtitle, sizeof(subtitle),
+		 "%s (%s), %.1f s%s%.60s: %zu of %zu buffers, %llu dirty pages in %zu ranges%s",
+		 node->path, node->driver, heat.end - heat.start, what ? " of " : "",
+		 what ? what : "", shown, heat.n_buffers, (unsigned long long)dirty,
+		 heat.n_ranges, lost);
+	c = draw_begin(height, "Pages the CPU wrote between submissions", subtitle);
+	for (i = 0; i < shown; i++) {
+		draw_buffer(c, order[i], y);
+		y += band_height(&heat.buffer[order[i]]) + DRAW_GAP;
+	}
+	y += DRAW_GAP;
+	draw_rate(c, y);
+	draw_axis(c, y + DRAW_PANEL, heat.end - heat.start, 0, 1e-3, "seconds");
+	free(order);
+	return draw_end(c, path);
+}
+
+/* ---- the command ------------------------------------------------------- */
+
+static void report_json(const struct egm_node *node)
+{
+	json_t *buffers = json_array(), *ranges = json_array();
+	size_t i;
+
+	for (i = 0; i < heat.n_buffers; i++) {
+		const struct buffer *b = &heat.buffer[i];
+
+		json_array_append_new(buffers, json_pack("{s:I, s:I, s:I, s:I, s:i, s:s}",
+			"buffer", (json_int_t)b->id, "pages", (json_int_t)b->pages,
+			"ranges", (json_int_t)b->ranges, "dirty", (json_int_t)b->dirty,
+			"pid", b->pid, "command", b->command));
+	}
+	for (i = 0; i < heat.n_ranges; i++) {
+		const struct range *r = &heat.range[i];
+
+		json_array_append_new(ranges, json_pack("[f, I, i, i]", r->time - heat.start,
+			(json_int_t)heat.buffer[r->buffer].id, r->first, r->nr));
+	}
+	print_json(json_pack("{s:s, s:s, s:f, s:I, s:o, s:o}", "node", node->path,
+			     "driver", node->driver, "seconds", heat.end - heat.start,
+			     "lost_events", (json_int_t)heat.lost, "buffers", buffers,
+			     "ranges", ranges), true);
+}
+
+static int run_heatmap(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "device", required_argument, NULL, 'd' },
+		{ "seconds", required_argument, NULL, 's' },
+		{ "output", required_argument, NULL, 'o' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 }
+	};
+	const char *path = NULL, *output = "heatmap.png";
+	double limit = -1;
+	struct egm_node node;
+	bool json = false;
+	char **child;
+	int c, status, ret = 0;
+
+	while ((c = next_option(argc, argv, longs)) != -1) {
+		switch (c) {
+		case 'd':
+			path = optarg;
+			break;
+		case 's':
+			limit = seconds("--seconds", optarg, 0.1, 86400);
+			break;
+		case 'o':
+			output = optarg;
+			break;
+		case 'j':
+			json = true;
+			break;
+		}
+	}
+	child = optind < argc ? argv + optind : NULL;
+	if (child && strcmp(argv[optind - 1], "--"))
+		usage("unexpected argument \"%s\": a command comes after --", argv[optind]);
+	if (limit < 0)
+		limit = child ? 0 : 10;
+
+	find_node(path, &node);
+	status = record(&node, child, limit);
+	if (status) {
+		fprintf(stderr, "egm heatmap: %s ended with %s %d\n", child[0],
+			WIFEXITED(status) ? "status" : "signal",
+			WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+		ret = EXIT_FAILED;
+	}
+	if (!heat.n_ranges) {
+		fprintf(stderr, "egm heatmap: nothing was dirty\n");
+		ret = EXIT_FAILED;
+	} else if (picture(output, &node, child ? child[0] : NULL)) {
+		cannot("cannot write %s", output);
+	} else if (!json) {
+		printf("%s: %zu buffers, %zu ranges in %.1f s\n", output, heat.n_buffers,
+		       heat.n_ranges, heat.end - heat.start);
+	}
+	if (json)
+		report_json(&node);
+	free(heat.range);
+	free(heat.buffer);
+	return ret;
+}
+
+const struct command command_heatmap = {
+	.name = "heatmap", .summary = "which pages were dirty when, as a picture",
+	.run = run_heatmap, .help = help_heatmap,
+};
