@@ -23,6 +23,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <jansson.h>
 
 #include "gl-context.h"
 #include "gpu-device.h"
@@ -641,105 +642,105 @@ static int report_checks(void)
 	return failed ? EXIT_FAILED : 0;
 }
 
-static void json_string(FILE *f, const char *key, const char *value, const char *end)
+static json_t *gl_json(const struct gl_state *state)
 {
-	fprintf(f, "\"%s\": \"", key);
-	for (; *value; value++) {
-		if (*value == '"' || *value == '\\')
-			fputc('\\', f);
-		if ((unsigned char)*value >= ' ')
-			fputc(*value, f);
-	}
-	fprintf(f, "\"%s", end);
+	if (!state->known)
+		return json_null();
+	return json_pack("{s:f, s:b, s:s, s:s}", "version", state->gl.version / 10.0,
+			 "buffer_storage", state->gl.buffer_storage,
+			 "version_string", state->gl.version_string,
+			 "renderer", state->gl.renderer);
 }
 
-static void json_gl(FILE *f, const char *key, const struct gl_state *state)
+static json_t *counters_json(const struct gpu_counters *c)
 {
-	fprintf(f, "\t\"%s\": ", key);
-	if (!state->known) {
-		fputs("null,\n", f);
-		return;
-	}
-	fprintf(f, "{ \"version\": %d.%d, \"buffer_storage\": %s, ", state->gl.version / 10,
-		state->gl.version % 10, state->gl.buffer_storage ? "true" : "false");
-	json_string(f, "version_string", state->gl.version_string, ", ");
-	json_string(f, "renderer", state->gl.renderer, " },\n");
-}
+	json_t *json;
 
-static void json_counters(FILE *f, const char *key, const struct gpu_counters *c)
-{
-	fprintf(f, "\t\"%s\": ", key);
-	if (!r.have_counters) {
-		fputs("null,\n", f);
-		return;
-	}
+	if (!r.have_counters)
+		return json_null();
+	json = json_object();
 	for (int i = 0; i < GPU_NUM_COUNTERS; i++)
-		fprintf(f, "%s\"%s\": %" PRIu64, i ? ", " : "{ ", gpu_counter_name[i], c->v[i]);
-	fputs(" },\n", f);
+		json_object_set_new(json, gpu_counter_name[i], json_integer(c->v[i]));
+	return json;
 }
 
-static void json(FILE *f, const struct scene *s, const struct frame_cost *cost)
+static json_t *buffers_json(const struct scene *s)
+{
+	json_t *json = json_array();
+
+	for (int i = 0; i < SCENE_NUM_BUFFERS; i++)
+		json_array_append_new(json, json_pack(
+			"{s:s, s:I, s:I, s:I, s:I, s:I}", "name", s->buffer[i].name,
+			"size", (json_int_t)s->buffer[i].size,
+			"bytes_written", (json_int_t)r.stream[i].bytes_written,
+			"pages_dirty", (json_int_t)r.stream[i].pages_dirty,
+			"setup_bytes_written", (json_int_t)r.setup[i].bytes_written,
+			"setup_pages_dirty", (json_int_t)r.setup[i].pages_dirty));
+	return json;
+}
+
+static json_t *frames_json(const struct frame_cost *cost)
+{
+	json_t *json = json_array();
+
+	for (uint32_t i = 0; i <= opt.frames; i++) {
+		json_t *frame = json_pack("{s:I, s:f}", "dirty", (json_int_t)cost[i].dirty_bytes,
+					  "ms", cost[i].seconds * 1e3);
+
+		if (r.have_counters)
+			json_object_set_new(frame, "uploaded", json_integer(cost[i].upload_bytes));
+		json_array_append_new(json, frame);
+	}
+	return json;
+}
+
+static json_t *checks_json(void)
 {
 	static const char *const word[] = { "pass", "fail", "skip" };
+	json_t *json = json_array();
 
-	fputs("{\n\t", f);
-	json_string(f, "device", r.device.node.path, ",\n\t");
-	json_string(f, "driver", r.device.node.driver, ",\n");
-	fprintf(f, "\t\"parameter\": %s,\n",
-		r.parameter < 0 ? "null" : r.parameter ? "true" : "false");
-	json_gl(f, "off", &r.off);
-	json_gl(f, "on", &r.on);
-	fprintf(f, "\t\"frames\": %u, \"width\": %u, \"height\": %u, \"seed\": %u,\n",
-		opt.frames, opt.width, opt.height, opt.seed);
-	fprintf(f, "\t\"pixels\": %" PRIu64 ", \"wrong_pixels\": %" PRIu64 ",\n\t\"wrong\": { ",
-		r.pixels, r.wrong.pixels);
+	for (int i = 0; i < num_checks; i++)
+		json_array_append_new(json, json_pack(
+			"{s:s, s:s, s:s, s:s}", "name", checks[i].name, "clause",
+			checks[i].clause, "result", word[checks[i].verdict],
+			"text", checks[i].text));
+	return json;
+}
+
+static json_t *result_json(const struct scene *s, const struct frame_cost *cost)
+{
+	const uint64_t uploaded = r.stream_count.v[GPU_upload_bytes];
+	json_t *wrong = json_object();
+
 	for (int i = 0; i < SCENE_NUM_PARTS; i++)
-		fprintf(f, "%s\"%s\": %" PRIu64, i ? ", " : "", scene_part_name[i],
-			r.wrong.part[i]);
-	fputs(" },\n\t\"buffers\": [\n", f);
-	for (int i = 0; i < SCENE_NUM_BUFFERS; i++)
-		fprintf(f, "\t\t{ \"name\": \"%s\", \"size\": %zu, \"bytes_written\": %" PRIu64
-			", \"pages_dirty\": %" PRIu64 ", \"setup_bytes_written\": %" PRIu64
-			", \"setup_pages_dirty\": %" PRIu64 " }%s\n", s->buffer[i].name,
-			s->buffer[i].size, r.stream[i].bytes_written, r.stream[i].pages_dirty,
-			r.setup[i].bytes_written, r.setup[i].pages_dirty,
-			i + 1 < SCENE_NUM_BUFFERS ? "," : "");
-	fprintf(f, "\t],\n\t\"page_size\": %zu, \"bytes_written\": %" PRIu64
-		", \"bytes_dirty\": %" PRIu64 ", \"setup_bytes_dirty\": %" PRIu64 ",\n",
-		s->page_size, r.stream_written, r.stream_dirty, r.setup_dirty);
-	if (r.have_counters)
-		fprintf(f, "\t\"bytes_uploaded\": %" PRIu64 ", \"upload_ratio\": %.6f,\n",
-			r.stream_count.v[GPU_upload_bytes],
-			(double)r.stream_count.v[GPU_upload_bytes] / r.stream_dirty);
-	else
-		fputs("\t\"bytes_uploaded\": null, \"upload_ratio\": null,\n", f);
-	fprintf(f, "\t\"bytes_whole_buffers\": %" PRIu64 ", \"minor_faults\": %ld,\n",
-		r.mapped * opt.frames, r.minor_faults);
-	fprintf(f, "\t\"frame_ms\": { \"mean\": %.4f, \"median\": %.4f, \"p99\": %.4f },\n",
-		r.mean * 1e3, r.median * 1e3, r.p99 * 1e3);
-	fprintf(f, "\t\"idle_submissions\": %d, \"idle_submission_ms\": %.4f,\n", IDLE_SUBMISSIONS,
-		r.idle_seconds * 1e3);
-	json_counters(f, "setup_counters", &r.setup_count);
-	json_counters(f, "stream_counters", &r.stream_count);
-	json_counters(f, "idle_counters", &r.idle_count);
-	json_counters(f, "wake_counters", &r.wake_count);
-	fputs("\t\"per_frame\": [\n", f);
-	for (uint32_t i = 0; i <= opt.frames; i++) {
-		fprintf(f, "\t\t{ \"dirty\": %" PRIu64 ", \"ms\": %.4f", cost[i].dirty_bytes,
-			cost[i].seconds * 1e3);
-		if (r.have_counters)
-			fprintf(f, ", \"uploaded\": %" PRIu64, cost[i].upload_bytes);
-		fprintf(f, " }%s\n", i < opt.frames ? "," : "");
-	}
-	fputs("\t],\n\t\"checks\": [\n", f);
-	for (int i = 0; i < num_checks; i++) {
-		fputs("\t\t{ ", f);
-		json_string(f, "name", checks[i].name, ", ");
-		json_string(f, "clause", checks[i].clause, ", ");
-		json_string(f, "result", word[checks[i].verdict], ", ");
-		json_string(f, "text", checks[i].text, i + 1 < num_checks ? " },\n" : " }\n");
-	}
-	fputs("\t]\n}\n", f);
+		json_object_set_new(wrong, scene_part_name[i], json_integer(r.wrong.part[i]));
+	return json_pack(
+		"{s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:I, s:I, s:I, "
+		"s:I, s:o, s:o, s:I, s:I, s:{s:f, s:f, s:f}, s:i, s:f, s:o, s:o, s:o, s:o, s:o, "
+		"s:o}",
+		"device", r.device.node.path, "driver", r.device.node.driver,
+		"parameter", r.parameter < 0 ? json_null() : json_boolean(r.parameter),
+		"off", gl_json(&r.off), "on", gl_json(&r.on),
+		"frames", (json_int_t)opt.frames, "width", (json_int_t)opt.width,
+		"height", (json_int_t)opt.height, "seed", (json_int_t)opt.seed,
+		"pixels", (json_int_t)r.pixels, "wrong_pixels", (json_int_t)r.wrong.pixels,
+		"wrong", wrong, "buffers", buffers_json(s),
+		"page_size", (json_int_t)s->page_size,
+		"bytes_written", (json_int_t)r.stream_written,
+		"bytes_dirty", (json_int_t)r.stream_dirty,
+		"setup_bytes_dirty", (json_int_t)r.setup_dirty,
+		"bytes_uploaded", r.have_counters ? json_integer(uploaded) : json_null(),
+		"upload_ratio", r.have_counters ?
+			json_real((double)uploaded / r.stream_dirty) : json_null(),
+		"bytes_whole_buffers", (json_int_t)(r.mapped * opt.frames),
+		"minor_faults", (json_int_t)r.minor_faults,
+		"frame_ms", "mean", r.mean * 1e3, "median", r.median * 1e3, "p99", r.p99 * 1e3,
+		"idle_submissions", IDLE_SUBMISSIONS, "idle_submission_ms", r.idle_seconds * 1e3,
+		"setup_counters", counters_json(&r.setup_count),
+		"stream_counters", counters_json(&r.stream_count),
+		"idle_counters", counters_json(&r.idle_count),
+		"wake_counters", counters_json(&r.wake_count),
+		"per_frame", frames_json(cost), "checks", checks_json());
 }
 
 /* ---- files and options ------------------------------------------------- */
@@ -769,15 +770,16 @@ static void pictures(const struct scene *s, const struct frame_cost *cost,
 
 static void write_json(const struct scene *s, const struct frame_cost *cost)
 {
-	FILE *f = fopen(in_out("result.json"), "we");
+	json_t *json = result_json(s, cost);
+	const size_t flags = JSON_INDENT(2) | JSON_REAL_PRECISION(6);
 
-	if (!f)
-		die("cannot write %s: %s", in_out("result.json"), strerror(errno));
-	json(f, s, cost);
-	if (fclose(f))
-		die("cannot write %s: %s", in_out("result.json"), strerror(errno));
-	if (opt.output == OUTPUT_JSON)
-		json(stdout, s, cost);
+	if (json_dump_file(json, in_out("result.json"), flags))
+		die("cannot write %s", in_out("result.json"));
+	if (opt.output == OUTPUT_JSON) {
+		json_dumpf(json, stdout, flags);
+		putchar('\n');
+	}
+	json_decref(json);
 }
 
 static const char *const lose_name[] = {
