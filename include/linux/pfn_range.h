@@ -3,6 +3,7 @@
 #define _LINUX_PFN_RANGE_H
 
 #include <linux/bits.h>
+#include <linux/minmax.h>
 #include <linux/pgtable.h>
 #include <linux/types.h>
 
@@ -32,8 +33,9 @@ struct vm_area_struct;
  * the address where it starts, which can be before the range. Called under its
  * page table lock. Huge PMDs are passed over if this is NULL.
  * @pud_leaf: The same for a huge PUD
- * @changed: For the callbacks to set if they changed an entry. If they do so
- * only where they have to, a flush is saved.
+ * @changed_start: Address of the first entry that was changed; for callbacks to
+ * set by pfn_range_changed()
+ * @changed_end: Address after the last one. What is between them is flushed.
  * @flushed: Returns whether the TLB was flushed.
  *
  * The closure that the callbacks get, usually a part of something larger. A
@@ -50,11 +52,27 @@ struct pfn_range_apply {
 	int (*pud_leaf)(struct pfn_range_apply *closure,
 			struct vm_area_struct *vma, pud_t *pud,
 			unsigned long addr);
-	bool changed;
+	unsigned long changed_start;
+	unsigned long changed_end;
 	bool flushed;
 	/* private: */
 	pte_t *before;
 };
+
+/**
+ * pfn_range_changed - Note what has to be flushed
+ * @closure: The closure
+ * @start: Address of an entry that was changed
+ * @end: Address after it, or after the last one if there are more
+ *
+ * For a callback that takes something from an entry.
+ */
+static inline void pfn_range_changed(struct pfn_range_apply *closure,
+				     unsigned long start, unsigned long end)
+{
+	closure->changed_start = min(closure->changed_start, start);
+	closure->changed_end = max(closure->changed_end, end);
+}
 
 int apply_to_pfn_range(struct vm_area_struct *vma, unsigned long addr,
 		       unsigned long size, struct pfn_range_apply *closure);

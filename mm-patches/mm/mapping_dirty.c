@@ -4,6 +4,7 @@
 #include <linux/fs.h>
 #include <linux/mapping_dirty.h>
 #include <linux/mm.h>
+#include <linux/mmu_notifier.h>
 #include <linux/pagemap.h>
 #include <linux/pagewalk.h>
 #include <linux/pfn_range.h>
@@ -26,34 +27,36 @@
  *    taken away.
  *
  * The VMAs are found by walk_page_mapping(), their entries by
- * apply_to_pfn_range(). Each VMA is first only looked at, under its page table
- * locks, which needs no mmu_notifier. Only if there is something to change is
- * a notifier range started, for the span from the first to the last such
- * entry, and those page tables of the span walked again that have one. Then
- * the TLB is flushed, which on the architectures that have them includes
- * secondary TLBs, and the range ended.
+ * apply_to_pfn_range(). If there are mmu_notifiers a VMA is first only looked
+ * at, under its page table locks, which needs none of them. Only if there is
+ * something to change is a notifier range started, for the span from the first
+ * to the last such entry, and those page tables of the span walked again that
+ * have one. Then the TLB is flushed, which on the architectures that have them
+ * includes secondary TLBs, and the range ended.
  *
  * All of that happens within one unbroken hold of i_mmap_rwsem, so that fork()
  * and mremap() can't copy or move an entry past the walk: they put the new
  * VMA behind the old one in the interval tree. Page offsets are kept by both,
  * which is why a long range can be walked in pieces, and i_mmap_rwsem dropped
- * between them. A hold looks at no more than about &HOLD_WORK entries, unless
- * a piece of &PIECE_MIN pages is mapped by so many VMAs that they alone are
- * more: as in any rmap walk, the VMAs of one page are not to be had in parts.
+ * between them. A hold ends with about &HOLD_WORK of work, unless a piece of
+ * &PIECE_MIN pages is mapped by so many VMAs that they alone are more: as in
+ * any rmap walk, the VMAs of one page are not to be had in parts.
  *
  * Lock order: mmap_lock, dma_resv, i_mmap_rwsem, mmu_notifier, page table
  * lock.
  */
 
-/* When to end a hold of i_mmap_rwsem, in page-table entries looked at. */
-#define HOLD_WORK	32768
-
-/* Going to a VMA and walking to its entries costs about as much as these. */
-#define HOLD_WORK_VMA	32
+/*
+ * When to end a hold of i_mmap_rwsem, in entries looked at; what changing one
+ * adds to that; and what it takes to go to a VMA and walk to its entries.
+ */
+#define HOLD_WORK	(9 * 32768)
+#define WORK_CHANGE	7
+#define WORK_VMA	64
 
 /* The most and the least that is walked in one hold, in pages. */
-#define PIECE_MAX	32768
-#define PIECE_MIN	64
+#define PIECE_MAX	(8UL * 32768)
+#define PIECE_MIN	64UL
 
 /* Page tables that a piece can have in a VMA, which need not be aligned. */
 #define PIECE_TABLES	(PIECE_MAX / PTRS_PER_PTE + 2)
@@ -68,9 +71,10 @@
  * @work: What has been done in this hold of i_mmap_rwsem
  * @divisible: Whether the hold may be ended before all of the piece is done
  * @err: What to return in the end
- * @origin: Number of the first page table of the VMA's part
+ * @looked: Whether the following is known of the VMA
+ * @origin: Number of the first page table of its part
  * @tables: Page tables that have something to change, from @origin
- * @start: Address of the first entry with something to change in the VMA
+ * @start: Address of the first entry with something to change
  * @end: Address after the last such entry
  */
 struct dirty_walk {
@@ -83,38 +87,95 @@ struct dirty_walk {
 	bool divisible;
 	int err;
 
+	bool looked;
 	unsigned long origin;
 	DECLARE_BITMAP(tables, PIECE_TABLES);
 	unsigned long start;
 	unsigned long end;
 };
 
-/* The rare first: most entries are present, few are dirty. */
-static __always_inline bool dirty_wants(pte_t pte, unsigned int flags)
+/*
+ * Whether an entry may have something to change: it has, if it is present. The
+ * flags are constants where this is used.
+ */
+static __always_inline bool dirty_may_want(pte_t pte, unsigned int flags)
 {
-	return (((flags & MAPPING_DIRTY_CLEAN) && pte_dirty(pte)) ||
-		((flags & MAPPING_DIRTY_WRPROTECT) && pte_write(pte))) &&
-	       pte_present(pte);
+	return ((flags & MAPPING_DIRTY_CLEAN) && pte_dirty(pte)) |
+	       ((flags & MAPPING_DIRTY_WRPROTECT) && pte_write(pte));
 }
 
-/* The first entry with something to change, or @nr; and the last. */
-static __always_inline unsigned long dirty_find(pte_t *pte, unsigned long nr,
-						unsigned int flags,
-						unsigned long *last)
+static __always_inline bool dirty_four_may_want(pte_t *pte, unsigned int flags)
 {
-	unsigned long i;
+	return dirty_may_want(ptep_get(pte), flags) |
+	       dirty_may_want(ptep_get(pte + 1), flags) |
+	       dirty_may_want(ptep_get(pte + 2), flags) |
+	       dirty_may_want(ptep_get(pte + 3), flags);
+}
 
-	for (i = 0; i < nr; i++)
-		if (dirty_wants(ptep_get(pte + i), flags))
+static __always_inline bool dirty_wants(pte_t pte, unsigned int flags)
+{
+	return dirty_may_want(pte, flags) && pte_present(pte);
+}
+
+static __always_inline unsigned long __dirty_next(pte_t *pte, unsigned long i,
+						  unsigned long nr,
+						  unsigned int flags)
+{
+	while (i < nr) {
+		/* What a pass spends its time with: most are clean. */
+		if (i + 4 <= nr && likely(!dirty_four_may_want(pte + i, flags)))
+			i += 4;
+		else if (dirty_wants(ptep_get(pte + i), flags))
 			break;
-
-	if (i < nr) {
-		for (*last = nr - 1; *last > i; (*last)--)
-			if (dirty_wants(ptep_get(pte + *last), flags))
-				break;
+		else
+			i++;
 	}
 
 	return i;
+}
+
+static __always_inline unsigned long __dirty_last(pte_t *pte, unsigned long nr,
+						  unsigned int flags)
+{
+	while (nr) {
+		if (nr >= 4 &&
+		    likely(!dirty_four_may_want(pte + nr - 4, flags)))
+			nr -= 4;
+		else if (dirty_wants(ptep_get(pte + nr - 1), flags))
+			break;
+		else
+			nr--;
+	}
+
+	return nr;
+}
+
+/* The next entry from @i on with something to change, or @nr. */
+static unsigned long dirty_next(pte_t *pte, unsigned long i, unsigned long nr,
+				unsigned int flags)
+{
+	flags &= MAPPING_DIRTY_WRPROTECT | MAPPING_DIRTY_CLEAN;
+	if (flags == MAPPING_DIRTY_CLEAN)
+		return __dirty_next(pte, i, nr, MAPPING_DIRTY_CLEAN);
+	if (flags == MAPPING_DIRTY_WRPROTECT)
+		return __dirty_next(pte, i, nr, MAPPING_DIRTY_WRPROTECT);
+
+	return __dirty_next(pte, i, nr, MAPPING_DIRTY_WRPROTECT |
+			    MAPPING_DIRTY_CLEAN);
+}
+
+/* How many entries there are up to the last one with something to change. */
+static unsigned long dirty_last(pte_t *pte, unsigned long nr,
+				unsigned int flags)
+{
+	flags &= MAPPING_DIRTY_WRPROTECT | MAPPING_DIRTY_CLEAN;
+	if (flags == MAPPING_DIRTY_CLEAN)
+		return __dirty_last(pte, nr, MAPPING_DIRTY_CLEAN);
+	if (flags == MAPPING_DIRTY_WRPROTECT)
+		return __dirty_last(pte, nr, MAPPING_DIRTY_WRPROTECT);
+
+	return __dirty_last(pte, nr, MAPPING_DIRTY_WRPROTECT |
+			    MAPPING_DIRTY_CLEAN);
 }
 
 /* Takes in what is to be changed, from @start up to and without @end. */
@@ -138,21 +199,13 @@ static int dirty_look_ptes(struct pfn_range_apply *closure,
 	unsigned int flags = dw->pass->flags;
 	unsigned long first, last;
 
-	/* A loop of its own for each: this is what a pass spends its time in. */
-	flags &= MAPPING_DIRTY_WRPROTECT | MAPPING_DIRTY_CLEAN;
-	if (flags == MAPPING_DIRTY_CLEAN)
-		first = dirty_find(pte, nr, MAPPING_DIRTY_CLEAN, &last);
-	else if (flags == MAPPING_DIRTY_WRPROTECT)
-		first = dirty_find(pte, nr, MAPPING_DIRTY_WRPROTECT, &last);
-	else
-		first = dirty_find(pte, nr, MAPPING_DIRTY_WRPROTECT |
-				   MAPPING_DIRTY_CLEAN, &last);
-
+	first = dirty_next(pte, 0, nr, flags);
 	if (first < nr) {
+		last = dirty_last(pte, nr, flags);
 		__set_bit((addr >> PMD_SHIFT) - dw->origin, dw->tables);
 		dirty_look_found(dw, addr + (first << PAGE_SHIFT),
-				 addr + ((last + 1) << PAGE_SHIFT));
-		nr = first + nr - last;
+				 addr + (last << PAGE_SHIFT));
+		nr = first + 1 + nr - last;
 	}
 	dw->pass->scanned += nr;
 	dw->work += nr;
@@ -180,30 +233,37 @@ static int dirty_change_ptes(struct pfn_range_apply *closure,
 	struct dirty_walk *dw = container_of(closure, struct dirty_walk, change);
 	unsigned long table = (addr >> PMD_SHIFT) - dw->origin;
 	struct mapping_dirty_pass *pass = dw->pass;
+	pgoff_t first = linear_page_index(vma, addr);
+	unsigned long i, run_start = 0, run_nr = 0;
 	unsigned int flags = pass->flags;
-	pgoff_t run_start = 0, run_nr = 0;
-	pgoff_t pgoff = linear_page_index(vma, addr);
+	unsigned long last = 0;
 
-	if (table >= PIECE_TABLES || !test_bit(table, dw->tables))
+	if (dw->looked && (table >= PIECE_TABLES ||
+			   !test_bit(table, dw->tables)))
 		return 0;
+	if (dw->work >= HOLD_WORK && dw->divisible)
+		return -EAGAIN;
 
 	pass->scanned += nr;
 	dw->work += nr;
-	for (; nr; nr--, pte++, pgoff++, addr += PAGE_SIZE) {
+	for (i = dirty_next(pte, 0, nr, flags); i < nr;
+	     i = dirty_next(pte, i + 1, nr, flags)) {
 		pte_t old, new;
 
-		if (!dirty_wants(ptep_get(pte), flags))
-			continue;
-
 		/* From here on the hardware can't set the dirty bit. */
-		old = ptep_modify_prot_start(vma, addr, pte);
+		old = ptep_modify_prot_start(vma, addr + (i << PAGE_SHIFT),
+					     pte + i);
 		new = old;
 		if (flags & MAPPING_DIRTY_WRPROTECT)
 			new = pte_wrprotect(new);
 		if (flags & MAPPING_DIRTY_CLEAN)
 			new = pte_mkclean(new);
-		ptep_modify_prot_commit(vma, addr, pte, old, new);
-		closure->changed = true;
+		ptep_modify_prot_commit(vma, addr + (i << PAGE_SHIFT), pte + i,
+					old, new);
+		if (!last)
+			pfn_range_changed(closure, addr + (i << PAGE_SHIFT), 0);
+		last = i + 1;
+		dw->work += WORK_CHANGE;
 
 		if ((flags & MAPPING_DIRTY_WRPROTECT) && pte_write(old))
 			pass->wrprotected++;
@@ -211,17 +271,20 @@ static int dirty_change_ptes(struct pfn_range_apply *closure,
 			continue;
 
 		pass->cleaned++;
-		if (run_nr && pgoff == run_start + run_nr) {
+		if (run_nr && i == run_start + run_nr) {
 			run_nr++;
 			continue;
 		}
 		if (run_nr)
-			pass->report(pass, run_start, run_nr);
-		run_start = pgoff;
+			pass->report(pass, first + run_start, run_nr);
+		run_start = i;
 		run_nr = 1;
 	}
 	if (run_nr)
-		pass->report(pass, run_start, run_nr);
+		pass->report(pass, first + run_start, run_nr);
+	if (last)
+		pfn_range_changed(closure, ULONG_MAX,
+				  addr + (last << PAGE_SHIFT));
 
 	return 0;
 }
@@ -240,7 +303,7 @@ static unsigned int dirty_change_leaf(struct dirty_walk *dw,
 	pgoff_t end = first + (size >> PAGE_SHIFT);
 
 	/* What is outside the notifier range has come after the look. */
-	if (addr < dw->start || addr + size > dw->end)
+	if (dw->looked && (addr < dw->start || addr + size > dw->end))
 		return 0;
 
 	/* It goes away: nobody can have its dirty bit later. */
@@ -272,7 +335,8 @@ static void dirty_changed_leaf(struct dirty_walk *dw,
 {
 	pgoff_t nr = size >> PAGE_SHIFT;
 
-	dw->change.changed = true;
+	pfn_range_changed(&dw->change, addr, addr + size);
+	dw->work += WORK_CHANGE;
 	if (write)
 		dw->pass->wrprotected += nr;
 	if (dirty) {
@@ -381,32 +445,45 @@ static int dirty_harvest_vma(unsigned long start, unsigned long end,
 	unsigned long vm_flags = READ_ONCE(vma->vm_flags);
 	struct dirty_walk *dw = walk->private;
 	struct mapping_dirty_pass *pass = dw->pass;
+	int err = 0;
 
 	if (dw->work >= HOLD_WORK && dw->divisible)
 		return -EAGAIN;
-	dw->work += HOLD_WORK_VMA;
+	dw->work += WORK_VMA;
 
 	/* COW, and read-only for ever: nothing that is written is shared. */
 	if ((vm_flags & (VM_SHARED | VM_MAYWRITE)) != (VM_SHARED | VM_MAYWRITE))
 		return 1;
 
-	dw->origin = start >> PMD_SHIFT;
-	bitmap_zero(dw->tables, PIECE_TABLES);
-	dw->start = ULONG_MAX;
-	dw->end = 0;
-	if (apply_to_pfn_range(vma, start, end - start, &dw->look)) {
-		dw->err = -EINVAL;
+	/*
+	 * Without notifiers there is nobody who could be spared. One that is
+	 * about to be registered waits for i_mmap_rwsem, see
+	 * mm_take_all_locks().
+	 */
+	dw->looked = mm_has_notifiers(vma->vm_mm);
+	if (dw->looked) {
+		dw->origin = start >> PMD_SHIFT;
+		bitmap_zero(dw->tables, PIECE_TABLES);
+		dw->start = ULONG_MAX;
+		dw->end = 0;
+		err = apply_to_pfn_range(vma, start, end - start, &dw->look);
+		if (!err && dw->start >= dw->end)
+			return 1;
+		start = dw->start;
+		end = dw->end;
+	}
+
+	if (!err)
+		err = apply_to_pfn_range(vma, start, end - start, &dw->change);
+	if (err == -EINVAL) {
+		dw->err = err;
 		return 1;
 	}
-
-	if (dw->start < dw->end) {
-		apply_to_pfn_range(vma, dw->start, dw->end - dw->start,
-				   &dw->change);
+	if (dw->change.flushed || dw->looked)
 		pass->notifier_ranges++;
-		pass->flushes += dw->change.flushed;
-	}
+	pass->flushes += dw->change.flushed;
 
-	return 1;
+	return err ?: 1;
 }
 
 static const struct mm_walk_ops dirty_harvest_ops = {

@@ -185,7 +185,8 @@ int apply_to_pfn_range(struct vm_area_struct *vma, unsigned long addr,
 	    (ops.fill_tables && ops.walk_lock == PGWALK_I_MMAP))
 		return -EINVAL;
 
-	closure->changed = false;
+	closure->changed_start = ULONG_MAX;
+	closure->changed_end = 0;
 	closure->flushed = false;
 	closure->before = NULL;
 
@@ -212,8 +213,11 @@ int apply_to_pfn_range(struct vm_area_struct *vma, unsigned long addr,
 		 * entries map. An entry that somebody else has changed, whose
 		 * flush is still to come, counts as ours.
 		 */
-		if (closure->changed || mm_tlb_flush_nested(vma->vm_mm)) {
-			flush_tlb_range(vma, addr, end);
+		if (mm_tlb_flush_nested(vma->vm_mm))
+			pfn_range_changed(closure, addr, end);
+		if (closure->changed_end > closure->changed_start) {
+			flush_tlb_range(vma, closure->changed_start,
+					closure->changed_end);
 			closure->flushed = true;
 		}
 		mmu_notifier_invalidate_range_end(&range);
