@@ -81,8 +81,13 @@ struct bench_harvest {
 static void bench_report(struct mapping_dirty_pass *base, pgoff_t pgoff,
 			 pgoff_t nr)
 {
-	bitmap_set(container_of(base, struct bench_harvest, base)->bitmap,
-		   pgoff, nr);
+	unsigned long *bitmap =
+		container_of(base, struct bench_harvest, base)->bitmap;
+
+	if (nr == 1)
+		__set_bit(pgoff, bitmap);
+	else
+		bitmap_set(bitmap, pgoff, nr);
 }
 
 static void bench_pass(struct address_space *mapping, struct bench_pass *pass,

@@ -104,6 +104,11 @@ static __always_inline bool dirty_may_want(pte_t pte, unsigned int flags)
 	       ((flags & MAPPING_DIRTY_WRPROTECT) && pte_write(pte));
 }
 
+static __always_inline bool dirty_wants(pte_t pte, unsigned int flags)
+{
+	return dirty_may_want(pte, flags) && pte_present(pte);
+}
+
 static __always_inline bool dirty_four_may_want(pte_t *pte, unsigned int flags)
 {
 	return dirty_may_want(ptep_get(pte), flags) |
@@ -112,70 +117,61 @@ static __always_inline bool dirty_four_may_want(pte_t *pte, unsigned int flags)
 	       dirty_may_want(ptep_get(pte + 3), flags);
 }
 
-static __always_inline bool dirty_wants(pte_t pte, unsigned int flags)
-{
-	return dirty_may_want(pte, flags) && pte_present(pte);
-}
-
-static __always_inline unsigned long __dirty_next(pte_t *pte, unsigned long i,
+/*
+ * Pass over entries that are clean, from @i on, in steps of eight. That is what
+ * a pass spends its time with: out of line, with all registers to itself.
+ */
+static __always_inline unsigned long __dirty_skip(pte_t *pte, unsigned long i,
 						  unsigned long nr,
 						  unsigned int flags)
 {
-	while (i < nr) {
-		/* What a pass spends its time with: most are clean. */
-		if (i + 4 <= nr && likely(!dirty_four_may_want(pte + i, flags)))
-			i += 4;
-		else if (dirty_wants(ptep_get(pte + i), flags))
-			break;
-		else
-			i++;
-	}
+	while (i + 8 <= nr && !(dirty_four_may_want(pte + i, flags) |
+				dirty_four_may_want(pte + i + 4, flags)))
+		i += 8;
 
 	return i;
 }
 
-static __always_inline unsigned long __dirty_last(pte_t *pte, unsigned long nr,
-						  unsigned int flags)
+static noinline unsigned long dirty_skip_clean(pte_t *pte, unsigned long i,
+					       unsigned long nr)
 {
-	while (nr) {
-		if (nr >= 4 &&
-		    likely(!dirty_four_may_want(pte + nr - 4, flags)))
-			nr -= 4;
-		else if (dirty_wants(ptep_get(pte + nr - 1), flags))
+	return __dirty_skip(pte, i, nr, MAPPING_DIRTY_CLEAN);
+}
+
+static noinline unsigned long dirty_skip_readonly(pte_t *pte, unsigned long i,
+						  unsigned long nr)
+{
+	return __dirty_skip(pte, i, nr, MAPPING_DIRTY_WRPROTECT);
+}
+
+static noinline unsigned long dirty_skip_both(pte_t *pte, unsigned long i,
+					      unsigned long nr)
+{
+	return __dirty_skip(pte, i, nr, MAPPING_DIRTY_WRPROTECT |
+			    MAPPING_DIRTY_CLEAN);
+}
+
+/* The first entry from @i on with something to change, or @nr. */
+static __always_inline unsigned long dirty_next(pte_t *pte, unsigned long i,
+						unsigned long nr,
+						unsigned int flags)
+{
+	for (; i < nr; i++) {
+		if (!(i % 8)) {
+			if (flags == MAPPING_DIRTY_CLEAN)
+				i = dirty_skip_clean(pte, i, nr);
+			else if (flags == MAPPING_DIRTY_WRPROTECT)
+				i = dirty_skip_readonly(pte, i, nr);
+			else
+				i = dirty_skip_both(pte, i, nr);
+			if (i == nr)
+				break;
+		}
+		if (dirty_wants(ptep_get(pte + i), flags))
 			break;
-		else
-			nr--;
 	}
 
-	return nr;
-}
-
-/* The next entry from @i on with something to change, or @nr. */
-static unsigned long dirty_next(pte_t *pte, unsigned long i, unsigned long nr,
-				unsigned int flags)
-{
-	flags &= MAPPING_DIRTY_WRPROTECT | MAPPING_DIRTY_CLEAN;
-	if (flags == MAPPING_DIRTY_CLEAN)
-		return __dirty_next(pte, i, nr, MAPPING_DIRTY_CLEAN);
-	if (flags == MAPPING_DIRTY_WRPROTECT)
-		return __dirty_next(pte, i, nr, MAPPING_DIRTY_WRPROTECT);
-
-	return __dirty_next(pte, i, nr, MAPPING_DIRTY_WRPROTECT |
-			    MAPPING_DIRTY_CLEAN);
-}
-
-/* How many entries there are up to the last one with something to change. */
-static unsigned long dirty_last(pte_t *pte, unsigned long nr,
-				unsigned int flags)
-{
-	flags &= MAPPING_DIRTY_WRPROTECT | MAPPING_DIRTY_CLEAN;
-	if (flags == MAPPING_DIRTY_CLEAN)
-		return __dirty_last(pte, nr, MAPPING_DIRTY_CLEAN);
-	if (flags == MAPPING_DIRTY_WRPROTECT)
-		return __dirty_last(pte, nr, MAPPING_DIRTY_WRPROTECT);
-
-	return __dirty_last(pte, nr, MAPPING_DIRTY_WRPROTECT |
-			    MAPPING_DIRTY_CLEAN);
+	return i;
 }
 
 /* Takes in what is to be changed, from @start up to and without @end. */
@@ -196,16 +192,27 @@ static int dirty_look_ptes(struct pfn_range_apply *closure,
 			   unsigned long addr, unsigned long nr)
 {
 	struct dirty_walk *dw = container_of(closure, struct dirty_walk, look);
-	unsigned int flags = dw->pass->flags;
-	unsigned long first, last;
+	unsigned int flags = dw->pass->flags & (MAPPING_DIRTY_WRPROTECT |
+						MAPPING_DIRTY_CLEAN);
+	unsigned long first, end;
 
-	first = dirty_next(pte, 0, nr, flags);
+	/* Each has a loop of its own. */
+	if (flags == MAPPING_DIRTY_CLEAN)
+		first = dirty_next(pte, 0, nr, MAPPING_DIRTY_CLEAN);
+	else if (flags == MAPPING_DIRTY_WRPROTECT)
+		first = dirty_next(pte, 0, nr, MAPPING_DIRTY_WRPROTECT);
+	else
+		first = dirty_next(pte, 0, nr, MAPPING_DIRTY_WRPROTECT |
+				   MAPPING_DIRTY_CLEAN);
+
 	if (first < nr) {
-		last = dirty_last(pte, nr, flags);
+		end = nr;
+		while (!dirty_wants(ptep_get(pte + end - 1), flags))
+			end--;
 		__set_bit((addr >> PMD_SHIFT) - dw->origin, dw->tables);
 		dirty_look_found(dw, addr + (first << PAGE_SHIFT),
-				 addr + (last << PAGE_SHIFT));
-		nr = first + 1 + nr - last;
+				 addr + (end << PAGE_SHIFT));
+		nr = first + 1 + nr - end;
 	}
 	dw->pass->scanned += nr;
 	dw->work += nr;
@@ -226,65 +233,84 @@ static void dirty_look_leaf(struct dirty_walk *dw, unsigned long addr,
 		dirty_look_found(dw, addr, addr + size);
 }
 
-static int dirty_change_ptes(struct pfn_range_apply *closure,
-			     struct vm_area_struct *vma, pte_t *pte,
-			     unsigned long addr, unsigned long nr)
+static __always_inline void dirty_change_run(struct dirty_walk *dw,
+					     struct vm_area_struct *vma,
+					     pte_t *pte, unsigned long addr,
+					     unsigned long nr,
+					     unsigned int flags)
 {
-	struct dirty_walk *dw = container_of(closure, struct dirty_walk, change);
-	unsigned long table = (addr >> PMD_SHIFT) - dw->origin;
 	struct mapping_dirty_pass *pass = dw->pass;
 	pgoff_t first = linear_page_index(vma, addr);
-	unsigned long i, run_start = 0, run_nr = 0;
-	unsigned int flags = pass->flags;
-	unsigned long last = 0;
+	unsigned long i, run_start = 0, run_end = 0;
+	unsigned long changed_start = nr, changed_end = 0;
+	unsigned long changed = 0;
 
-	if (dw->looked && (table >= PIECE_TABLES ||
-			   !test_bit(table, dw->tables)))
-		return 0;
-	if (dw->work >= HOLD_WORK && dw->divisible)
-		return -EAGAIN;
-
-	pass->scanned += nr;
-	dw->work += nr;
 	for (i = dirty_next(pte, 0, nr, flags); i < nr;
 	     i = dirty_next(pte, i + 1, nr, flags)) {
+		unsigned long entry_addr = addr + (i << PAGE_SHIFT);
 		pte_t old, new;
 
 		/* From here on the hardware can't set the dirty bit. */
-		old = ptep_modify_prot_start(vma, addr + (i << PAGE_SHIFT),
-					     pte + i);
+		old = ptep_modify_prot_start(vma, entry_addr, pte + i);
 		new = old;
 		if (flags & MAPPING_DIRTY_WRPROTECT)
 			new = pte_wrprotect(new);
 		if (flags & MAPPING_DIRTY_CLEAN)
 			new = pte_mkclean(new);
-		ptep_modify_prot_commit(vma, addr + (i << PAGE_SHIFT), pte + i,
-					old, new);
-		if (!last)
-			pfn_range_changed(closure, addr + (i << PAGE_SHIFT), 0);
-		last = i + 1;
-		dw->work += WORK_CHANGE;
+		ptep_modify_prot_commit(vma, entry_addr, pte + i, old, new);
 
+		changed_start = min(changed_start, i);
+		changed_end = i + 1;
+		changed++;
 		if ((flags & MAPPING_DIRTY_WRPROTECT) && pte_write(old))
 			pass->wrprotected++;
-		if (!(flags & MAPPING_DIRTY_CLEAN) || !pte_dirty(old))
-			continue;
-
-		pass->cleaned++;
-		if (run_nr && i == run_start + run_nr) {
-			run_nr++;
-			continue;
+		if ((flags & MAPPING_DIRTY_CLEAN) && pte_dirty(old)) {
+			pass->cleaned++;
+			if (run_end != i) {
+				if (run_end)
+					pass->report(pass, first + run_start,
+						     run_end - run_start);
+				run_start = i;
+			}
+			run_end = i + 1;
 		}
-		if (run_nr)
-			pass->report(pass, first + run_start, run_nr);
-		run_start = i;
-		run_nr = 1;
 	}
-	if (run_nr)
-		pass->report(pass, first + run_start, run_nr);
-	if (last)
-		pfn_range_changed(closure, ULONG_MAX,
-				  addr + (last << PAGE_SHIFT));
+	if (run_end)
+		pass->report(pass, first + run_start, run_end - run_start);
+
+	pass->scanned += nr;
+	dw->work += nr + changed * WORK_CHANGE;
+	if (changed)
+		pfn_range_changed(&dw->change,
+				  addr + (changed_start << PAGE_SHIFT),
+				  addr + (changed_end << PAGE_SHIFT));
+}
+
+static int dirty_change_ptes(struct pfn_range_apply *closure,
+			     struct vm_area_struct *vma, pte_t *pte,
+			     unsigned long addr, unsigned long nr)
+{
+	struct dirty_walk *dw = container_of(closure, struct dirty_walk, change);
+	unsigned int flags = dw->pass->flags & (MAPPING_DIRTY_WRPROTECT |
+						MAPPING_DIRTY_CLEAN);
+
+	if (dw->looked) {
+		unsigned long table = (addr >> PMD_SHIFT) - dw->origin;
+
+		if (table >= PIECE_TABLES || !test_bit(table, dw->tables))
+			return 0;
+	}
+	if (dw->work >= HOLD_WORK && dw->divisible)
+		return -EAGAIN;
+
+	if (flags == MAPPING_DIRTY_CLEAN)
+		dirty_change_run(dw, vma, pte, addr, nr, MAPPING_DIRTY_CLEAN);
+	else if (flags == MAPPING_DIRTY_WRPROTECT)
+		dirty_change_run(dw, vma, pte, addr, nr,
+				 MAPPING_DIRTY_WRPROTECT);
+	else
+		dirty_change_run(dw, vma, pte, addr, nr,
+				 MAPPING_DIRTY_WRPROTECT | MAPPING_DIRTY_CLEAN);
 
 	return 0;
 }
@@ -524,29 +550,26 @@ static const struct mm_walk_ops dirty_harvest_ops = {
 int mapping_dirty_harvest(struct address_space *mapping, pgoff_t first,
 			  pgoff_t nr, struct mapping_dirty_pass *pass)
 {
-	struct dirty_walk dw = {
-		.look = {
-			.flags = PFN_RANGE_I_MMAP | PFN_RANGE_WIDEN,
-			.ptes = dirty_look_ptes,
-			.pmd_leaf = dirty_look_pmd_leaf,
-			.pud_leaf = dirty_look_pud_leaf,
-		},
-		.change = {
-			.flags = PFN_RANGE_I_MMAP,
-			.ptes = dirty_change_ptes,
-			.pmd_leaf = dirty_change_pmd_leaf,
-			.pud_leaf = dirty_change_pud_leaf,
-		},
-		.pass = pass,
-		.first = first,
-		.nr = nr,
-	};
 	pgoff_t piece = PIECE_MAX;
+	struct dirty_walk dw;
 
 	might_sleep();
 
+	/* Not all of it: most passes are short, and this is part of each. */
+	dw.look.flags = PFN_RANGE_I_MMAP | PFN_RANGE_WIDEN;
+	dw.look.ptes = dirty_look_ptes;
+	dw.look.pmd_leaf = dirty_look_pmd_leaf;
+	dw.look.pud_leaf = dirty_look_pud_leaf;
+	dw.change.flags = PFN_RANGE_I_MMAP;
 	if (pass->flags & MAPPING_DIRTY_SPLIT)
 		dw.change.flags |= PFN_RANGE_SPLIT;
+	dw.change.ptes = dirty_change_ptes;
+	dw.change.pmd_leaf = dirty_change_pmd_leaf;
+	dw.change.pud_leaf = dirty_change_pud_leaf;
+	dw.pass = pass;
+	dw.first = first;
+	dw.nr = nr;
+	dw.err = 0;
 
 	while (nr) {
 		pgoff_t now = min(nr, piece);

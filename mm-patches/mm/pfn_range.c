@@ -84,7 +84,7 @@ static int pfn_range_call(struct pfn_range_apply *closure,
 	unsigned long i;
 	int err;
 
-	if (!closure->before)
+	if (!IS_ENABLED(CONFIG_DEBUG_VM) || !closure->before)
 		return closure->ptes(closure, vma, pte, addr, nr);
 
 	for (i = 0; i < nr; i++)
@@ -139,6 +139,25 @@ static int pfn_range_pmd(pmd_t *pmd, unsigned long addr, unsigned long end,
 	return err;
 }
 
+static const struct mm_walk_ops pfn_range_ops = {
+	.pud_entry = pfn_range_pud,
+	.pmd_entry = pfn_range_pmd,
+	.walk_lock = PGWALK_RDLOCK,
+};
+
+static const struct mm_walk_ops pfn_range_alloc_ops = {
+	.pud_entry = pfn_range_pud,
+	.pmd_entry = pfn_range_pmd,
+	.walk_lock = PGWALK_RDLOCK,
+	.fill_tables = true,
+};
+
+static const struct mm_walk_ops pfn_range_i_mmap_ops = {
+	.pud_entry = pfn_range_pud,
+	.pmd_entry = pfn_range_pmd,
+	.walk_lock = PGWALK_I_MMAP,
+};
+
 /**
  * apply_to_pfn_range - Call a function for the entries of a part of a VMA
  * @vma: A shared mmap of device memory
@@ -158,13 +177,7 @@ static int pfn_range_pmd(pmd_t *pmd, unsigned long addr, unsigned long end,
 int apply_to_pfn_range(struct vm_area_struct *vma, unsigned long addr,
 		       unsigned long size, struct pfn_range_apply *closure)
 {
-	const struct mm_walk_ops ops = {
-		.pud_entry = pfn_range_pud,
-		.pmd_entry = pfn_range_pmd,
-		.walk_lock = closure->flags & PFN_RANGE_I_MMAP ?
-			PGWALK_I_MMAP : PGWALK_RDLOCK,
-		.fill_tables = closure->flags & PFN_RANGE_ALLOC,
-	};
+	const struct mm_walk_ops *ops = &pfn_range_ops;
 	bool notify = !(closure->flags & PFN_RANGE_WIDEN);
 	struct mmu_notifier_range range;
 	unsigned long end = addr + size;
@@ -179,11 +192,18 @@ int apply_to_pfn_range(struct vm_area_struct *vma, unsigned long addr,
 		return -EINVAL;
 	}
 
-	/* Allocating could need i_mmap_rwsem, to reclaim memory. */
 	if (addr < vma->vm_start || end > vma->vm_end || addr >= end ||
-	    !PAGE_ALIGNED(addr | end) ||
-	    (ops.fill_tables && ops.walk_lock == PGWALK_I_MMAP))
+	    !PAGE_ALIGNED(addr | end))
 		return -EINVAL;
+
+	if (closure->flags & PFN_RANGE_I_MMAP)
+		ops = &pfn_range_i_mmap_ops;
+	if (closure->flags & PFN_RANGE_ALLOC) {
+		/* To reclaim memory for tables could need i_mmap_rwsem. */
+		if (closure->flags & PFN_RANGE_I_MMAP)
+			return -EINVAL;
+		ops = &pfn_range_alloc_ops;
+	}
 
 	closure->changed_start = ULONG_MAX;
 	closure->changed_end = 0;
@@ -205,7 +225,7 @@ int apply_to_pfn_range(struct vm_area_struct *vma, unsigned long addr,
 						GFP_NOWAIT | __GFP_NOWARN);
 	}
 
-	err = walk_page_range_vma(vma, addr, end, &ops, closure);
+	err = walk_page_range_vma(vma, addr, end, ops, closure);
 
 	if (notify) {
 		/*
