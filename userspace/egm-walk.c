@@ -4,6 +4,7 @@
  * functions, in turn, on the same mappings of /dev/mapping_dirty. For each
  * size and pattern of dirty pages: a line in a table, in JSON, and a plot.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 #include <cairo.h>
 #include <cairo-svg.h>
@@ -376,6 +378,64 @@ static void write_plots(void)
 	cairo_surface_destroy(surface);
 }
 
+/* What munmap() takes, of a mapping of each kind of memory. */
+static void measure_zaps(void)
+{
+	static const struct {
+		const char *name;
+		bool device, anonymous, dirty;
+	} kinds[] = {
+		{ "anonymous", .anonymous = true, .dirty = true },
+		{ "file", .dirty = true },
+		{ "device, clean", .device = true },
+		{ "device, dirty", .device = true, .dirty = true },
+	};
+	const uint64_t size = 64ul << 20;
+
+	printf("munmap() of 64 MiB, ns a page, median of %u\n\n", repeat);
+	for (unsigned int i = 0; i < COUNT(kinds); i++) {
+		int flags = kinds[i].anonymous ? MAP_PRIVATE | MAP_ANONYMOUS :
+			MAP_SHARED;
+		double times[MAX_REPEAT];
+		int fd = -1;
+
+		if (kinds[i].device)
+			fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+		else if (!kinds[i].anonymous)
+			fd = memfd_create("egm-walk", MFD_CLOEXEC);
+		if (fd < 0 && !kinds[i].anonymous) {
+			printf("%-14s  %s\n", kinds[i].name, strerror(errno));
+			continue;
+		}
+		if (fd >= 0 && !kinds[i].device && ftruncate(fd, size))
+			die("ftruncate: %s", strerror(errno));
+		for (unsigned int j = 0; j < repeat; j++) {
+			struct timespec begun, ended;
+			volatile uint8_t *map = mmap(NULL, size,
+						     PROT_READ | PROT_WRITE,
+						     flags, fd, 0);
+
+			if (map == MAP_FAILED)
+				die("mmap: %s", strerror(errno));
+			for (uint64_t at = 0; at < size; at += PAGE) {
+				if (kinds[i].dirty)
+					map[at] = 1;
+				else
+					(void)map[at];
+			}
+			clock_gettime(CLOCK_MONOTONIC, &begun);
+			munmap((void *)map, size);
+			clock_gettime(CLOCK_MONOTONIC, &ended);
+			times[j] = (ended.tv_sec - begun.tv_sec) * 1e9 +
+				ended.tv_nsec - begun.tv_nsec;
+		}
+		printf("%-14s  %.2f\n", kinds[i].name,
+		       median(times, repeat) / (size / PAGE));
+		if (fd >= 0)
+			close(fd);
+	}
+}
+
 static const char usage[] =
 "Usage: egm-walk [options]\n"
 "\n"
@@ -385,6 +445,7 @@ static const char usage[] =
 "  --out DIR     also write walk.json, walk.png and walk.svg there\n"
 "  --repeat N    measure each cell N times (9)\n"
 "  --seed N      for the random pages (1)\n"
+"  --zap         measure munmap() instead, by kind of memory\n"
 "  --help        this text\n"
 "\n"
 "Exit status: 0, or 2 if it cannot be measured or the two find different\n"
@@ -406,9 +467,11 @@ int main(int argc, char **argv)
 		{ "out", required_argument, NULL, 'o' },
 		{ "repeat", required_argument, NULL, 'r' },
 		{ "seed", required_argument, NULL, 's' },
+		{ "zap", no_argument, NULL, 'z' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 }
 	};
+	bool zap = false;
 	int fd, option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -422,6 +485,9 @@ int main(int argc, char **argv)
 		case 's':
 			seed = number(optarg, ~0ul);
 			break;
+		case 'z':
+			zap = true;
+			break;
 		case 'h':
 			fputs(usage, stdout);
 			return 0;
@@ -432,6 +498,11 @@ int main(int argc, char **argv)
 	}
 	if (optind < argc)
 		die("%s is no option: see --help", argv[optind]);
+
+	if (zap) {
+		measure_zaps();
+		return 0;
+	}
 
 	fd = open(DEVICE, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
