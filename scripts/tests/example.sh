@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The usage example in the tracker's documentation is the code that its KUnit
-# test runs.
+# The usage examples in the documentation are code that is compiled, and run
+# by tests: the tracker's by its KUnit test, TTM's by vmob.
 
 set -uo pipefail
 
@@ -13,19 +13,24 @@ drm=$here/../../drivers/gpu/drm
 
 documented()
 {
-	sed -n 's/^ \*\t//p' "$drm/drm_gem_dirty.c"
+	sed -n 's/^ \*\t//p' "$1"
 }
 
+# compiled FILE DOCUMENTED: between the comments that mark it
 compiled()
 {
-	sed -n '/The usage example of drm_gem_dirty.c, from here/,/\.\.\. to here/p' \
-		"$drm/tests/drm_gem_dirty_test.c" | grep -v '^$' | sed '/^\/\?\( \)\?\*/d'
+	sed -n "/The usage example [io][nf] ${2##*/}, from here/,/\.\.\. to here/p" "$1" |
+		grep -v '^$' | sed '/^\/\?\( \)\?\*/d'
 }
 
 same()
 {
-	[ "$(documented | wc -l)" -ge 25 ] && diff <(documented) <(compiled)
+	[ "$(documented "$1" | wc -l)" -ge 25 ] &&
+		diff <(documented "$1") <(compiled "$2" "$1")
 }
 
-plan 1
-check "the documented example is the compiled one" same
+plan 2
+check "the tracker's documented example is the compiled one" \
+	same "$drm/drm_gem_dirty.c" "$drm/tests/drm_gem_dirty_test.c"
+check "TTM's documented example is the compiled one" \
+	same "$drm/ttm/ttm_bo_dirty.c" "$drm/vmob/vmob_coherent.c"

@@ -5,7 +5,6 @@
 struct drm_gem_dirty;
 struct drm_gem_dirty_device;
 struct ttm_buffer_object;
-struct vm_operations_struct;
 
 int ttm_bo_dirty_attach(struct ttm_buffer_object *bo,
 			struct drm_gem_dirty_device *ddev);

@@ -23,7 +23,8 @@
  * CPU stores to the buffer object. What vmwgfx has in private, on top of
  * drm_gem_dirty, see there.
  *
- * The driver uses &ttm_bo_dirty_vm_ops for its objects, tracked or not, and
+ * The driver has ttm_bo_dirty_vm_ops as &drm_gem_object_funcs.vm_ops of its
+ * objects, which is as good as TTM's own for those that are not tracked, and
  * calls ttm_bo_dirty_attach() for one that is to be tracked, at any time. It
  * gives it a &drm_gem_dirty_consumer for each copy. Ahead of each use of the
  * copy, under the dma_resv and when the buffer object has been validated, it
@@ -99,7 +100,7 @@ struct ttm_bo_dirty {
 /**
  * ttm_bo_dirty_attach - Track the CPU writes to a buffer object
  * @bo: The buffer object, of type ttm_bo_type_device, whose mmaps have
- * &ttm_bo_dirty_vm_ops
+ * ttm_bo_dirty_vm_ops
  * @ddev: The device's accounts
  *
  * Can be called again for the same buffer object, each time is undone by a
@@ -375,11 +376,9 @@ static void bo_dirty_vm_close(struct vm_area_struct *vma)
 	ttm_bo_vm_close(vma);
 }
 
-/**
- * ttm_bo_dirty_vm_ops - Operations of the mmaps of a driver that tracks some
- *
- * To be used as &drm_gem_object_funcs.vm_ops of all objects that can be
- * tracked some day. For those that are not it does the same as TTM's own.
+/*
+ * The operations of mmaps: &drm_gem_object_funcs.vm_ops of all objects that
+ * can be tracked some day. For those that are not they do what TTM's own do.
  */
 const struct vm_operations_struct ttm_bo_dirty_vm_ops = {
 	.open = ttm_bo_vm_open,

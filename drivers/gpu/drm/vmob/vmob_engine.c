@@ -15,7 +15,7 @@
 
 struct vmob_fence {
 	struct dma_fence base;
-	spinlock_t lock;
+	spinlock_t lock;	/* for dma_fence_init() */
 };
 
 static const char *vmob_fence_driver_name(struct dma_fence *fence)
