@@ -71,12 +71,12 @@ struct egm_dev *coh_open_again(const struct egm_dev *dev)
 
 int coh_open_node(const char *driver, int flags)
 {
-	struct egm_node nodes[MAX_DEVS];
+	struct egm_node nodes[MAX_DEVS], node;
 	int i, n = egm_nodes(nodes, MAX_DEVS), fd = -ENODEV;
 
 	for (i = 0; i < n && fd < 0; i++)
 		if (!strcmp(nodes[i].driver, driver))
-			fd = egm_node_open(&nodes[i], nodes[i].path, flags);
+			fd = egm_node_open(&node, nodes[i].path, flags);
 
 	igt_require_f(fd >= 0, "no %s render node below /dev/dri\n", driver);
 	return fd;
