@@ -35,29 +35,36 @@ void coh_close(struct egm_dev *dev)
 	egm_close(dev);
 }
 
-static struct egm_dev *open_first(bool coherent)
+static struct egm_dev *open_driver(const struct egm_driver *drv, bool coherent)
 {
-	struct egm_dev *dev;
+	struct egm_node nodes[MAX_DEVS];
+	struct egm_dev *dev = NULL;
 	char err[EGM_ERR];
-	int i;
+	int i, n;
 
 	for (i = 0; i < MAX_DEVS; i++)
 		if (coh_devs[i])
 			coh_close(coh_devs[i]);
 
-	if (egm_open(&dev, NULL, coherent, err))
+	snprintf(err, sizeof(err), "no %s render node below /dev/dri", drv->name);
+	n = egm_nodes(nodes, MAX_DEVS);
+	for (i = 0; i < n && !dev; i++)
+		if (!strcmp(nodes[i].driver, drv->name) &&
+		    egm_open(&dev, nodes[i].path, coherent, err))
+			dev = NULL;
+	if (!dev)
 		igt_skip("%s\n", err);
 	return dev_add(dev);
 }
 
-struct egm_dev *coh_open(void)
+struct egm_dev *coh_open(const struct egm_driver *drv)
 {
-	return open_first(true);
+	return open_driver(drv, true);
 }
 
-struct egm_dev *coh_open_plain(void)
+struct egm_dev *coh_open_plain(const struct egm_driver *drv)
 {
-	return open_first(false);
+	return open_driver(drv, false);
 }
 
 struct egm_dev *coh_open_again(const struct egm_dev *dev)
@@ -214,13 +221,33 @@ void coh_drop_uploads(const struct egm_dev *dev, unsigned int n)
 
 void coh_subtests(const struct coh_subtest *tests, size_t n)
 {
-	/* survives the jump out of a failing subtest */
+	/* survive the jump out of a failing subtest */
+	static size_t i, d;
+
+	for (i = 0; i < n; i++) {
+		igt_describe(tests[i].description);
+		igt_subtest_with_dynamic(tests[i].name) {
+			for (d = 0; egm_drivers[d]; d++) {
+				igt_dynamic(egm_drivers[d]->name) {
+					struct egm_dev *dev = coh_open(egm_drivers[d]);
+
+					tests[i].run(dev);
+					coh_close(dev);
+				}
+			}
+		}
+	}
+}
+
+void coh_subtests_of(const struct egm_driver *drv,
+		     const struct coh_subtest *tests, size_t n)
+{
 	static size_t i;
 
 	for (i = 0; i < n; i++) {
 		igt_describe(tests[i].description);
 		igt_subtest(tests[i].name) {
-			struct egm_dev *dev = coh_open();
+			struct egm_dev *dev = coh_open(drv);
 
 			tests[i].run(dev);
 			coh_close(dev);

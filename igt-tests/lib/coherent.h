@@ -24,12 +24,13 @@
 #endif
 
 /*
- * Opens a device with coherent buffers, or skips the subtest naming what is
- * missing. Whatever an earlier, failed subtest left open is closed first.
+ * Opens a device of the driver with coherent buffers, or skips the subtest
+ * naming what is missing. Whatever an earlier, failed subtest left open is
+ * closed first.
  */
-struct egm_dev *coh_open(void);
+struct egm_dev *coh_open(const struct egm_driver *drv);
 /* The same for tests that need no coherent buffers. */
-struct egm_dev *coh_open_plain(void);
+struct egm_dev *coh_open_plain(const struct egm_driver *drv);
 /* One more file, with a context of its own, on the same device. */
 struct egm_dev *coh_open_again(const struct egm_dev *dev);
 /* A device of this driver, coherent buffers or not, or a skip. */
@@ -74,8 +75,14 @@ struct coh_subtest {
 	void (*run)(struct egm_dev *dev);
 };
 
-/* Runs an array of subtests, each on a device opened for it. */
+/*
+ * Runs an array of subtests, each on every driver there is in libegm's table,
+ * as a dynamic subtest with the driver's name and a device opened for it.
+ */
 void coh_subtests(const struct coh_subtest *tests, size_t n);
+/* The same with what only one driver has. */
+void coh_subtests_of(const struct egm_driver *drv,
+		     const struct coh_subtest *tests, size_t n);
 
 /* Free memory in bytes, for tests that depend on it; "name:" of meminfo. */
 uint64_t coh_meminfo(const char *name);

@@ -40,7 +40,7 @@ static void restore(int sig)
 static struct egm_dev *open_on(void)
 {
 	param_write("Y");
-	return coh_open();
+	return coh_open(&egm_virtio_gpu);
 }
 
 static int getparam(int fd, uint64_t param)
@@ -140,7 +140,7 @@ static void on_again(void)
 		assert_off(fd);
 		param_write("Y");
 		coh_close(dev);
-		dev = coh_open();
+		dev = coh_open(&egm_virtio_gpu);
 		assert_on(dev->fd);
 		assert_coherent(coh_create(dev, SIZE));
 		/* not what it is now, but what it was when it was opened */

@@ -20,7 +20,8 @@
 
 IGT_TEST_DESCRIPTION("Coherent buffers: writers against submitters");
 
-#define SECONDS 10
+/* for each driver */
+#define SECONDS 5
 #define WRITERS 4
 #define SLOTS 64
 /* Few: each is an upload, and many submissions find more than large ones. */
@@ -51,6 +52,15 @@ struct writer {
 	struct race *r;
 	int id;
 	int error;
+};
+
+/* Has the driver evict, move and swap out buffers all the time. */
+struct disturber {
+	pthread_t thread;
+	struct race *r;
+	const struct egm_dev *dev;
+	uint64_t count;
+	char error[EGM_ERR];
 };
 
 struct submitter {
@@ -223,6 +233,44 @@ static void *submitter_thread(void *arg)
 	return NULL;
 }
 
+static void *disturber_thread(void *arg)
+{
+	struct disturber *d = arg;
+	unsigned int n = egm_disturbances(&d->dev->node);
+
+	while (!atomic_load(&d->r->stop) &&
+	       !egm_disturb(&d->dev->node, d->count % n, d->error))
+		d->count++;
+	return NULL;
+}
+
+static void disturber_start(struct disturber *d, const struct egm_dev *dev,
+			    struct race *r)
+{
+	d->dev = dev;
+	d->r = r;
+	igt_assert(!pthread_create(&d->thread, NULL, disturber_thread, d));
+}
+
+static void disturber_join(struct disturber *d)
+{
+	pthread_join(d->thread, NULL);
+	igt_assert_f(!d->error[0], "%s\n", d->error);
+	igt_info("%" PRIu64 " evictions, moves and swap-outs\n", d->count);
+	igt_assert(d->count);
+}
+
+/* What can be forced on this kernel, or a skip */
+static void require_disturbances(const struct egm_dev *dev)
+{
+	char err[EGM_ERR];
+
+	igt_require_f(egm_disturbances(&dev->node),
+		      "%s has nothing in debugfs that evicts or moves buffers\n",
+		      dev->drv->name);
+	igt_require_f(!egm_disturb(&dev->node, 0, err), "%s\n", err);
+}
+
 /* No writer is left: all there is to see must be seen now. */
 static void final_check(struct submitter *s)
 {
@@ -242,9 +290,11 @@ static void final_check(struct submitter *s)
 		 atomic_load(&s->r->stores), s->submissions);
 }
 
-static void threads(struct egm_dev *dev, enum style style, int n_pages)
+static void threads(struct egm_dev *dev, enum style style, int n_pages,
+		    bool disturb)
 {
 	struct writer writers[WRITERS] = {};
+	struct disturber d = {};
 	struct submitter s = {
 		.bo = coh_create(dev, SIZE),
 		.snap = coh_create_plain(dev, SIZE),
@@ -260,11 +310,15 @@ static void threads(struct egm_dev *dev, enum style style, int n_pages)
 		igt_assert(!pthread_create(&writers[i].thread, NULL,
 					   writer_thread, &writers[i]));
 	}
+	if (disturb)
+		disturber_start(&d, dev, s.r);
 	while (now_ms() < end && !s.error[0])
 		submit_once(&s);
 	atomic_store(&s.r->stop, true);
 	for (i = 0; i < WRITERS; i++)
 		pthread_join(writers[i].thread, NULL);
+	if (disturb)
+		disturber_join(&d);
 	for (i = 0; i < WRITERS; i++)
 		igt_assert_eq(writers[i].error, 0);
 	final_check(&s);
@@ -273,22 +327,71 @@ static void threads(struct egm_dev *dev, enum style style, int n_pages)
 
 static void writers(struct egm_dev *dev)
 {
-	threads(dev, KEEP, PAGES);
+	threads(dev, KEEP, PAGES, false);
 }
 
 static void hot_page(struct egm_dev *dev)
 {
-	threads(dev, KEEP, 1);
+	threads(dev, KEEP, 1, false);
 }
 
 static void protect(struct egm_dev *dev)
 {
-	threads(dev, PROTECT, PAGES);
+	threads(dev, PROTECT, PAGES, false);
 }
 
 static void remap(struct egm_dev *dev)
 {
-	threads(dev, REMAP, PAGES);
+	threads(dev, REMAP, PAGES, false);
+}
+
+static void disturbed(struct egm_dev *dev)
+{
+	require_disturbances(dev);
+	threads(dev, KEEP, PAGES, true);
+}
+
+static void disturbed_hot_page(struct egm_dev *dev)
+{
+	require_disturbances(dev);
+	threads(dev, KEEP, 1, true);
+}
+
+static void disturbed_remap(struct egm_dev *dev)
+{
+	require_disturbances(dev);
+	threads(dev, REMAP, PAGES, true);
+}
+
+/* The device whose uploads are delayed */
+static struct egm_node slow;
+
+static int set_delay(const struct egm_node *node, unsigned int us)
+{
+	FILE *f = egm_debugfs_open(node, "delay_upload_us", true);
+
+	if (!f)
+		return -errno;
+	fprintf(f, "%u\n", us);
+	return fclose(f) ? -errno : 0;
+}
+
+/* However the program ends: later tests are not to be slow. */
+static void end_delay(int sig)
+{
+	if (slow.driver[0])
+		set_delay(&slow, 0);
+	(void)sig;
+}
+
+/* Stores go on between the harvest and the moment the page is copied. */
+static void delayed(struct egm_dev *dev)
+{
+	igt_require_f(!set_delay(&dev->node, 500),
+		      "no delay_upload_us of %s in debugfs\n", dev->drv->name);
+	slow = dev->node;
+	threads(dev, KEEP, PAGES, egm_disturbances(&dev->node));
+	igt_assert(!set_delay(&slow, 0));
 }
 
 static void processes(struct egm_dev *dev)
@@ -343,8 +446,9 @@ static void short_lives(struct egm_dev *dev)
 }
 
 /* Each context's submissions must see all, whoever harvested it. */
-static void two_submitters(struct egm_dev *dev)
+static void submitters(struct egm_dev *dev, bool disturb)
 {
+	struct disturber d = {};
 	struct egm_dev *other = coh_open_again(dev);
 	struct writer writers[WRITERS] = {};
 	struct submitter s[2] = {};
@@ -368,8 +472,12 @@ static void two_submitters(struct egm_dev *dev)
 	for (i = 0; i < 2; i++)
 		igt_assert(!pthread_create(&s[i].thread, NULL,
 					   submitter_thread, &s[i]));
+	if (disturb)
+		disturber_start(&d, dev, s[0].r);
 	sleep(SECONDS);
 	atomic_store(&s[0].r->stop, true);
+	if (disturb)
+		disturber_join(&d);
 	for (i = 0; i < WRITERS; i++)
 		pthread_join(writers[i].thread, NULL);
 	for (i = 0; i < 2; i++)
@@ -377,6 +485,17 @@ static void two_submitters(struct egm_dev *dev)
 	final_check(&s[0]);
 	final_check(&s[1]);
 	munmap(s[0].r, sizeof(*s[0].r));
+}
+
+static void two_submitters(struct egm_dev *dev)
+{
+	submitters(dev, false);
+}
+
+static void disturbed_submitters(struct egm_dev *dev)
+{
+	require_disturbances(dev);
+	submitters(dev, true);
 }
 
 /* Handle and mapping are gone while the device is still to copy. */
@@ -452,14 +571,28 @@ static const struct coh_subtest subtests[] = {
 	{ "two-submitters",
 	  "C1: two contexts submit the same buffer, both see all (defect 6)",
 	  two_submitters },
+	{ "disturbed",
+	  "C1, C3: four writers while buffers are evicted, moved and swapped out",
+	  disturbed },
+	{ "disturbed-hot-page", "C1, C3: the same with one page (defect 1)",
+	  disturbed_hot_page },
+	{ "disturbed-remap",
+	  "C1, C3: the same with writers that unmap after each burst (defect V2)",
+	  disturbed_remap },
+	{ "disturbed-submitters", "C1, C3: the same with two contexts (defect 6)",
+	  disturbed_submitters },
 	{ "close-busy",
 	  "C3: handle and mapping closed while the device works on it",
 	  close_busy },
 	{ "exit-busy", "C3: the submitter exits while the device works",
 	  exit_busy },
+	{ "delayed", "C1: the device takes its time for each upload", delayed },
 };
 
 igt_main
 {
+	igt_fixture
+		igt_install_exit_handler(end_delay);
+
 	coh_subtests(subtests, ARRAY_SIZE(subtests));
 }

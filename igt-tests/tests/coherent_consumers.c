@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Several device copies of one buffer, as two surfaces in a memory object: each
+ * gets every store, whichever is submitted first and however often (defect 6).
+ */
+#include <xf86drm.h>
+#include <drm/vmob_drm.h>
+
+#include "coherent.h"
+#include "igt_core.h"
+
+IGT_TEST_DESCRIPTION("Coherent buffers: several device copies of one buffer");
+
+#define SIZE MiB(2)
+#define VIEWS 3
+
+/* The buffer and views of parts of it that overlap, each with a snapshot. */
+struct views {
+	struct egm_dev *dev;
+	struct egm_bo *bo, *snap;
+	struct pattern *p;
+	struct view {
+		struct egm_bo bo;
+		uint64_t offset;
+	} view[VIEWS];
+};
+
+static void view_create(struct views *v, int i, uint64_t offset, uint64_t size)
+{
+	struct drm_vmob_view_create arg = {
+		.bo_handle = v->bo->handle,
+		.offset = offset,
+		.size = size,
+	};
+
+	igt_assert_eq(drmIoctl(v->dev->fd, DRM_IOCTL_VMOB_VIEW_CREATE, &arg), 0);
+	v->view[i].offset = offset;
+	v->view[i].bo = (struct egm_bo){
+		.dev = v->dev,
+		.handle = arg.handle,
+		.size = size,
+	};
+}
+
+static struct views views_create(struct egm_dev *dev)
+{
+	return (struct views){
+		.dev = dev,
+		.bo = coh_create(dev, SIZE),
+		.snap = coh_create_plain(dev, SIZE),
+		.p = pattern_new(SIZE),
+	};
+}
+
+static void views_destroy(struct views *v)
+{
+	int i;
+
+	for (i = 0; i < VIEWS; i++)
+		egm_bo_close_handle(&v->view[i].bo);
+	egm_bo_destroy(v->bo);
+	egm_bo_destroy(v->snap);
+	pattern_free(v->p);
+}
+
+static void create_all(struct views *v)
+{
+	view_create(v, 0, 0, SIZE);
+	view_create(v, 1, 0, SIZE / 2 + PAGE);
+	view_create(v, 2, SIZE / 2 - PAGE, SIZE / 2 + PAGE);
+}
+
+/* Consumer 0 .. VIEWS - 1 is a view, the last the buffer itself. */
+static void check(struct views *v, int which)
+{
+	const struct egm_bo *bo = which == VIEWS ? v->bo : &v->view[which].bo;
+	uint64_t offset = which == VIEWS ? 0 : v->view[which].offset;
+
+	coh_snapshot(bo, v->snap);
+	pattern_assert(v->p, coh_fetch(v->snap), offset, bo->size);
+}
+
+static void check_all(struct views *v, int first)
+{
+	int i;
+
+	for (i = 0; i <= VIEWS; i++)
+		check(v, (first + i) % (VIEWS + 1));
+}
+
+static void fill_some(struct views *v, struct rng *r)
+{
+	int i;
+
+	for (i = 0; i < 6; i++)
+		pattern_fill(v->p, v->bo->map, rng_below(r, SIZE / PAGE) * PAGE,
+			     PAGE);
+	/* where the parts overlap, and their ends */
+	pattern_fill(v->p, v->bo->map, SIZE / 2 - PAGE, 2 * PAGE);
+	pattern_fill(v->p, v->bo->map, SIZE - PAGE, PAGE);
+	pattern_fill(v->p, v->bo->map, 0, 8);
+}
+
+static void each_first(struct egm_dev *dev)
+{
+	struct views v = views_create(dev);
+	struct rng r = rng_new(1);
+	int i;
+
+	create_all(&v);
+	for (i = 0; i < 24; i++) {
+		fill_some(&v, &r);
+		check_all(&v, i % (VIEWS + 1));
+	}
+	views_destroy(&v);
+}
+
+/* One of them is submitted all the time; what it takes is the others' too. */
+static void one_often(struct egm_dev *dev)
+{
+	struct views v = views_create(dev);
+	struct rng r = rng_new(2);
+	int i, j;
+
+	create_all(&v);
+	for (i = 0; i <= VIEWS; i++) {
+		for (j = 0; j < 30; j++) {
+			pattern_fill(v.p, v.bo->map,
+				     rng_below(&r, SIZE / PAGE) * PAGE, PAGE);
+			check(&v, i);
+		}
+		check_all(&v, i + 1);
+	}
+	views_destroy(&v);
+}
+
+static void together(struct egm_dev *dev)
+{
+	struct views v = views_create(dev);
+	struct egm_bo *all[VIEWS + 1];
+	struct rng r = rng_new(3);
+	int i;
+
+	create_all(&v);
+	for (i = 0; i < VIEWS; i++)
+		all[i] = &v.view[i].bo;
+	all[VIEWS] = v.bo;
+	for (i = 0; i < 10; i++) {
+		fill_some(&v, &r);
+		coh_submit(dev, NULL, 0, all, VIEWS + 1);
+		check_all(&v, i);
+	}
+	views_destroy(&v);
+}
+
+/* A copy that comes later has what was stored, and submitted, before. */
+static void late(struct egm_dev *dev)
+{
+	struct views v = views_create(dev);
+	struct rng r = rng_new(4);
+	int i;
+
+	pattern_fill(v.p, v.bo->map, 0, SIZE);
+	check(&v, VIEWS);
+	for (i = 0; i < 40; i++)
+		coh_touch(v.bo);
+	view_create(&v, 0, 0, SIZE);
+	check(&v, 0);
+	fill_some(&v, &r);
+	view_create(&v, 1, PAGE, SIZE / 2);
+	check(&v, 1);
+	check(&v, VIEWS);
+	view_create(&v, 2, SIZE - PAGE, PAGE);
+	check_all(&v, 0);
+	views_destroy(&v);
+}
+
+/* One that goes takes nothing of the others' with it. */
+static void gone(struct egm_dev *dev)
+{
+	struct views v = views_create(dev);
+	struct rng r = rng_new(5);
+	int i;
+
+	create_all(&v);
+	pattern_fill(v.p, v.bo->map, 0, SIZE);
+	check_all(&v, 0);
+	for (i = 0; i < 9; i++) {
+		int which = i % VIEWS;
+		struct egm_bo *bo = &v.view[which].bo;
+
+		fill_some(&v, &r);
+		coh_touch(bo);
+		egm_bo_close_handle(bo);
+		check(&v, (which + 1) % VIEWS);
+		check(&v, VIEWS);
+		view_create(&v, which, v.view[which].offset, bo->size);
+		check_all(&v, which);
+	}
+	views_destroy(&v);
+}
+
+/* Their memory is moved about, swapped out and brought back in between. */
+static void disturbed(struct egm_dev *dev)
+{
+	struct views v = views_create(dev);
+	unsigned int n = egm_disturbances(&dev->node), i;
+	struct rng r = rng_new(6);
+	char err[EGM_ERR];
+
+	create_all(&v);
+	for (i = 0; i < 30; i++) {
+		fill_some(&v, &r);
+		igt_require_f(!egm_disturb(&dev->node, i % n, err), "%s\n", err);
+		check(&v, i % (VIEWS + 1));
+		fill_some(&v, &r);
+		igt_require_f(!egm_disturb(&dev->node, rng_below(&r, n), err),
+			      "%s\n", err);
+		check_all(&v, i % (VIEWS + 1));
+	}
+	views_destroy(&v);
+}
+
+/* A lost upload is missing in the copy that it was for, and only there. */
+static void sensitivity(struct egm_dev *dev)
+{
+	struct views v = views_create(dev);
+	struct pattern_diff diff;
+
+	create_all(&v);
+	pattern_fill(v.p, v.bo->map, 0, SIZE);
+	check_all(&v, 0);
+	pattern_fill(v.p, v.bo->map, 5 * PAGE, PAGE);
+	coh_drop_uploads(dev, 1);
+	coh_snapshot(&v.view[0].bo, v.snap);
+	igt_assert(!pattern_compare(v.p, coh_fetch(v.snap), 0, SIZE, &diff));
+	igt_assert_eq(diff.n_ranges, 1);
+	igt_assert_eq_u64(diff.range[0].start, 5 * PAGE);
+	igt_assert_eq_u64(diff.range[0].end, 6 * PAGE);
+	check(&v, 1);
+	check(&v, VIEWS);
+	views_destroy(&v);
+}
+
+static const struct coh_subtest subtests[] = {
+	{ "each-first", "C1: whichever is submitted first, all get all (defect 6)",
+	  each_first },
+	{ "one-often",
+	  "C1: one is submitted many times before the others (defect 6)",
+	  one_often },
+	{ "together", "C1: all of them in one submission", together },
+	{ "late", "C1: a copy made after the stores", late },
+	{ "gone", "C3: copies that are destroyed and made anew", gone },
+	{ "disturbed", "C3: the buffer is moved, evicted and swapped out",
+	  disturbed },
+	{ "sensitivity", "C1: an upload lost for one of them is noticed there",
+	  sensitivity },
+};
+
+igt_main
+{
+	/* of the drivers only vmob has them */
+	coh_subtests_of(&egm_vmob, subtests, ARRAY_SIZE(subtests));
+}
