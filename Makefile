@@ -25,6 +25,15 @@ run: release user ## boot the guest, run the main job, show its result
 check: debug user $(if $(filter mm piglit,$(or $(SUITES),mm)),release stock) ## run the tests, SUITES="kunit igt" for some of them
 	@scripts/check $(SUITES)
 
+.PHONY: igt
+igt: debug user ## run the IGT suite, as check does
+	@scripts/check igt
+
+# Without a GPU vmob is the one device there is.
+.PHONY: soak
+soak: release user ## ten minutes of checked stores on vmob, with evictions
+	@scripts/vm --device none --timeout 900 -- build/user/egm verify --disturb --threads 4 --seconds 600
+
 .PHONY: kernel
 kernel: $(KERNEL) ## assemble, configure and build the kernel
 
