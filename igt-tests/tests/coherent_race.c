@@ -32,6 +32,7 @@ enum style {
 	KEEP,		/* one mapping for all the time */
 	PROTECT,	/* made read-only and writable again before each burst */
 	REMAP,		/* mapped anew for each burst */
+	FAST,		/* one mapping, no pause */
 };
 
 /* Shared with writers that are processes. */
@@ -119,7 +120,7 @@ static void store(struct race *r, int writer, volatile uint64_t *map, int slot)
  */
 static void burst(struct race *r, int writer, void *map, struct rng *rng)
 {
-	int kind = rng_below(rng, 6), slot = rng_below(rng, SLOTS);
+	int kind = r->style == FAST ? 6 : rng_below(rng, 6), slot = rng_below(rng, SLOTS);
 	int i, n = 0;
 
 	switch (kind) {
@@ -134,6 +135,10 @@ static void burst(struct race *r, int writer, void *map, struct rng *rng)
 	case 2:
 		for (n = 8, i = 0; i < n; i++)
 			store(r, writer, map, rng_below(rng, SLOTS));
+		break;
+	case 6:
+		for (n = 16 * SLOTS, i = 0; i < n; i++)
+			store(r, writer, map, i % SLOTS);
 		break;
 	default:
 		usleep(rng_below(rng, 8000));
@@ -290,8 +295,9 @@ static void final_check(struct submitter *s)
 		 atomic_load(&s->r->stores), s->submissions);
 }
 
+/* For some seconds, or until there were so many stores */
 static void threads(struct egm_dev *dev, enum style style, int n_pages,
-		    bool disturb)
+		    uint64_t stores, bool disturb)
 {
 	struct writer writers[WRITERS] = {};
 	struct disturber d = {};
@@ -312,7 +318,8 @@ static void threads(struct egm_dev *dev, enum style style, int n_pages,
 	}
 	if (disturb)
 		disturber_start(&d, dev, s.r);
-	while (now_ms() < end && !s.error[0])
+	while (!s.error[0] && (stores ? atomic_load(&s.r->stores) < stores :
+			       now_ms() < end))
 		submit_once(&s);
 	atomic_store(&s.r->stop, true);
 	for (i = 0; i < WRITERS; i++)
@@ -327,40 +334,54 @@ static void threads(struct egm_dev *dev, enum style style, int n_pages,
 
 static void writers(struct egm_dev *dev)
 {
-	threads(dev, KEEP, PAGES, false);
+	threads(dev, KEEP, PAGES, 0, false);
 }
 
 static void hot_page(struct egm_dev *dev)
 {
-	threads(dev, KEEP, 1, false);
+	threads(dev, KEEP, 1, 0, false);
 }
 
 static void protect(struct egm_dev *dev)
 {
-	threads(dev, PROTECT, PAGES, false);
+	threads(dev, PROTECT, PAGES, 0, false);
 }
 
 static void remap(struct egm_dev *dev)
 {
-	threads(dev, REMAP, PAGES, false);
+	threads(dev, REMAP, PAGES, 0, false);
 }
 
 static void disturbed(struct egm_dev *dev)
 {
 	require_disturbances(dev);
-	threads(dev, KEEP, PAGES, true);
+	threads(dev, KEEP, PAGES, 0, true);
 }
 
 static void disturbed_hot_page(struct egm_dev *dev)
 {
 	require_disturbances(dev);
-	threads(dev, KEEP, 1, true);
+	threads(dev, KEEP, 1, 0, true);
 }
 
 static void disturbed_remap(struct egm_dev *dev)
 {
 	require_disturbances(dev);
-	threads(dev, REMAP, PAGES, true);
+	threads(dev, REMAP, PAGES, 0, true);
+}
+
+/* As many as EGM_STORES says: a soak, with the time and the seed in the log */
+static void stress(struct egm_dev *dev)
+{
+	const char *env = getenv("EGM_STORES");
+	uint64_t stores = env ? strtoull(env, NULL, 0) : 1000000;
+	uint64_t start = now_ms();
+
+	require_disturbances(dev);
+	igt_assert_f(stores, "EGM_STORES must be a number and not 0: %s\n", env);
+	threads(dev, FAST, PAGES, stores, true);
+	igt_info("%" PRIu64 " s; EGM_SEED=0x%" PRIx64 "\n",
+		 (now_ms() - start) / 1000, seed_get());
 }
 
 /* The device whose uploads are delayed */
@@ -390,7 +411,7 @@ static void delayed(struct egm_dev *dev)
 	igt_require_f(!set_delay(&dev->node, 500),
 		      "no delay_upload_us of %s in debugfs\n", dev->drv->name);
 	slow = dev->node;
-	threads(dev, KEEP, PAGES, egm_disturbances(&dev->node));
+	threads(dev, KEEP, PAGES, 0, egm_disturbances(&dev->node));
 	igt_assert(!set_delay(&slow, 0));
 }
 
@@ -581,6 +602,9 @@ static const struct coh_subtest subtests[] = {
 	  disturbed_remap },
 	{ "disturbed-submitters", "C1, C3: the same with two contexts (defect 6)",
 	  disturbed_submitters },
+	{ "stress",
+	  "C1, C3: EGM_STORES stores, a million unless set, while buffers are evicted, moved and swapped out",
+	  stress },
 	{ "close-busy",
 	  "C3: handle and mapping closed while the device works on it",
 	  close_busy },
