@@ -376,6 +376,16 @@ static void bo_dirty_vm_close(struct vm_area_struct *vma)
 	ttm_bo_vm_close(vma);
 }
 
+/* A debugger can't write where the program itself could not. */
+static int bo_dirty_vm_access(struct vm_area_struct *vma, unsigned long addr,
+			      void *buf, int len, int write)
+{
+	if (write && !(vma->vm_flags & VM_WRITE))
+		return -EACCES;
+
+	return ttm_bo_vm_access(vma, addr, buf, len, write);
+}
+
 /*
  * The operations of mmaps: &drm_gem_object_funcs.vm_ops of all objects that
  * can be tracked some day. For those that are not they do what TTM's own do.
@@ -386,6 +396,6 @@ const struct vm_operations_struct ttm_bo_dirty_vm_ops = {
 	.fault = bo_dirty_vm_fault,
 	.pfn_mkwrite = bo_dirty_vm_pfn_mkwrite,
 	.pfn_zap_dirty = bo_dirty_vm_zap,
-	.access = ttm_bo_vm_access,
+	.access = bo_dirty_vm_access,
 };
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_vm_ops);
