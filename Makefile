@@ -31,8 +31,8 @@ igt: debug user ## run the IGT suite, as check does
 
 # Without a GPU vmob is the one device there is.
 .PHONY: soak
-soak: release user ## 100 million checked stores on vmob, with evictions
-	@scripts/vm --device none --timeout 7200 -- env EGM_STORES=100000000 build/user/igt/coherent_race --run-subtest stress
+soak: release user ## a billion checked stores on vmob, with evictions
+	@scripts/vm --device none --timeout 7200 -- env EGM_STORES=1000000000 build/user/igt/coherent_race --run-subtest stress
 
 .PHONY: kernel
 kernel: $(KERNEL) ## assemble, configure and build the kernel
