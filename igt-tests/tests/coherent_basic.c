@@ -305,32 +305,40 @@ static void submit_all(struct egm_dev *dev, struct egm_bo **bo, int n)
 		coh_wait(bo[i]);
 }
 
-/* Of 10,000 buffers few are dirty: those are uploaded, and nothing else. */
-static void ten_thousand(struct egm_dev *dev)
+/*
+ * Of 10,000 buffers, or as many as EGM_BUFFERS says, few are dirty: those are
+ * uploaded, and nothing else.
+ */
+static void few_of_many(struct egm_dev *dev)
 {
-	enum { COUNT = 10000, DIRTY = 5, ROUNDS = 3 };
-	static struct egm_bo *bo[COUNT];
+	enum { MOST = 10000, DIRTY = 5, ROUNDS = 3 };
+	static struct egm_bo *bo[MOST];
+	const char *env = getenv("EGM_BUFFERS");
+	int count = env ? atoi(env) : MOST;
 	struct egm_bo *snap = coh_create_plain(dev, PAGE);
-	struct pattern *p = pattern_new(COUNT * PAGE);
+	struct pattern *p = pattern_new((uint64_t)MOST * PAGE);
 	struct egm_counters before, after;
 	struct rng r = rng_new(9);
 	int i, j;
 
-	for (i = 0; i < COUNT; i++)
+	igt_assert_f(count >= DIRTY && count <= MOST,
+		     "EGM_BUFFERS must be a number from %d to %d: %s\n",
+		     DIRTY, MOST, env);
+	for (i = 0; i < count; i++)
 		bo[i] = coh_create(dev, PAGE);
 	for (i = 0; i < 3; i++)
-		submit_all(dev, bo, COUNT);
+		submit_all(dev, bo, count);
 	for (i = 0; i < ROUNDS; i++) {
 		int dirty[DIRTY];
 
 		coh_counters(dev, &before);
 		for (j = 0; j < DIRTY; j++) {
 			/* no two the same */
-			dirty[j] = j + DIRTY * rng_below(&r, COUNT / DIRTY);
+			dirty[j] = j + DIRTY * rng_below(&r, count / DIRTY);
 			pattern_fill(p, (char *)bo[dirty[j]]->map -
 				     dirty[j] * PAGE, dirty[j] * PAGE, PAGE);
 		}
-		submit_all(dev, bo, COUNT);
+		submit_all(dev, bo, count);
 		coh_counters(dev, &after);
 		igt_assert_eq_u64(coh_delta(&before, &after, "upload_bytes"),
 				  DIRTY * PAGE);
@@ -340,7 +348,7 @@ static void ten_thousand(struct egm_dev *dev)
 		}
 	}
 	/* newest first: that is how they are found in their list */
-	for (i = COUNT; i--; )
+	for (i = count; i--; )
 		egm_bo_destroy(bo[i]);
 	egm_bo_destroy(snap);
 	pattern_free(p);
@@ -606,9 +614,9 @@ static const struct coh_subtest subtests[] = {
 	{ "many-buffers",
 	  "C1: 500 buffers in each submission, of which few are dirty",
 	  many_buffers },
-	{ "ten-thousand-buffers",
+	{ "few-of-many",
 	  "C1, C5: of 10,000 buffers few are dirty, and only those are uploaded",
-	  ten_thousand },
+	  few_of_many },
 	{ "idle-cost",
 	  "C5: submissions with 256 MiB nobody writes to scan, flush and upload nothing",
 	  idle_cost },
