@@ -204,7 +204,10 @@ struct drm_vmob_ctx_destroy {
 #define DRM_VMOB_CMD_FILL	0
 /* size bytes from src, src_offset to dst, dst_offset, as by memmove(). */
 #define DRM_VMOB_CMD_COPY	1
-/* As COPY in 32 bit words, which are added to those of dst, modulo 2^32. */
+/*
+ * size bytes of 32 bit words from src, src_offset are added to those of dst,
+ * dst_offset, modulo 2^32, one after the other. All multiples of 4.
+ */
 #define DRM_VMOB_CMD_ADD	2
 /*
  * The checksum of src_offset, size in src is stored as a little endian 64 bit

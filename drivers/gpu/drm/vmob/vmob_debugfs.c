@@ -81,17 +81,29 @@ static int vmob_evict_set(void *data, u64 value)
 }
 DEFINE_DEBUGFS_ATTRIBUTE(vmob_evict_fops, NULL, vmob_evict_set, "%llu\n");
 
-/* Any write: everything that can be swapped out, but what is locked. */
+/*
+ * Any write: everything that can be swapped out, but what is locked. As many
+ * as there are buffers now, because those that are in use come back.
+ */
 static int vmob_swapout_set(void *data, u64 value)
 {
 	struct ttm_operation_ctx ctx = { };
 	struct vmob_device *vmob = data;
-	int ret;
+	size_t count;
+	int ret = 0;
 
-	do {
+	mutex_lock(&vmob->bos_lock);
+	count = list_count_nodes(&vmob->bos);
+	mutex_unlock(&vmob->bos_lock);
+
+	for (; count; count--) {
 		ret = ttm_device_swapout(&vmob->ttm, &ctx, GFP_KERNEL);
+		if (ret <= 0)
+			break;
 		cond_resched();
-	} while (ret > 0);
+	}
+	if (ret > 0)
+		ret = 0;
 
 	return ret == -EBUSY ? 0 : ret;
 }

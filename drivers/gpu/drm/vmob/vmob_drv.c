@@ -175,10 +175,21 @@ static int vmob_engine_init(struct vmob_device *vmob)
 	if (!vmob->engine)
 		return -ENOMEM;
 
+	ret = -ENOMEM;
+	vmob->cleanup = alloc_workqueue("vmob-cleanup", WQ_UNBOUND, 0);
+	if (!vmob->cleanup)
+		goto err_engine;
+
 	ret = drm_sched_init(&vmob->sched, &args);
 	if (ret)
-		destroy_workqueue(vmob->engine);
+		goto err_cleanup;
 
+	return 0;
+
+err_cleanup:
+	destroy_workqueue(vmob->cleanup);
+err_engine:
+	destroy_workqueue(vmob->engine);
 	return ret;
 }
 
@@ -187,6 +198,7 @@ static void vmob_engine_fini(struct vmob_device *vmob)
 {
 	wait_var_event(&vmob->jobs, !atomic_read(&vmob->jobs));
 	drm_sched_fini(&vmob->sched);
+	destroy_workqueue(vmob->cleanup);
 	destroy_workqueue(vmob->engine);
 }
 

@@ -55,8 +55,10 @@ struct vmob_device {
 	u64 engine_context;
 	/** @engine_seqno: Last number given to a job, by @sched only */
 	u64 engine_seqno;
-	/** @jobs: Jobs that have not been freed */
+	/** @jobs: Jobs that the scheduler has and that have not been freed */
 	atomic_t jobs;
+	/** @cleanup: Frees jobs */
+	struct workqueue_struct *cleanup;
 	/**
 	 * @validate: Held for reading while a submission holds buffers, for
 	 * writing by one that has found no room and wants no other to hold any
@@ -192,6 +194,8 @@ struct vmob_upload {
 struct vmob_job {
 	/** @base: Base */
 	struct drm_sched_job base;
+	/** @ref: References, of the ioctl and of the scheduler */
+	struct kref ref;
 	/** @vmob: The device */
 	struct vmob_device *vmob;
 	/** @ctx: The context */

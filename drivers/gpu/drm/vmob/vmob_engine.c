@@ -142,10 +142,44 @@ static void vmob_execute_uploads(struct vmob_job *job)
 	}
 }
 
+/* A whole buffer at once would take too long. */
+#define VMOB_PIECE	SZ_64K
+
+static void vmob_fill(void *dst, u32 value, u64 size)
+{
+	while (size) {
+		size_t len = min_t(u64, size, VMOB_PIECE);
+
+		memset32(dst, (__force u32)cpu_to_le32(value),
+			 len / sizeof(u32));
+		dst += len;
+		size -= len;
+		cond_resched();
+	}
+}
+
+/* From the end or the start, so that nothing is overwritten ahead of its turn. */
+static void vmob_memmove(void *dst, const void *src, u64 size)
+{
+	while (size) {
+		size_t len = min_t(u64, size, VMOB_PIECE);
+
+		size -= len;
+		if (dst > src) {
+			memmove(dst + size, src + size, len);
+		} else {
+			memmove(dst, src, len);
+			dst += len;
+			src += len;
+		}
+		cond_resched();
+	}
+}
+
 /* Every now and then in a loop over words. */
 static void vmob_relax(u64 i)
 {
-	if (!(i % SZ_64K))
+	if (!(i % VMOB_PIECE))
 		cond_resched();
 }
 
@@ -201,11 +235,10 @@ static void vmob_execute_cmd(struct vmob_job *job,
 
 	switch (cmd->op) {
 	case DRM_VMOB_CMD_FILL:
-		memset32(dst, (__force u32)cpu_to_le32(cmd->value),
-			 cmd->size / sizeof(u32));
+		vmob_fill(dst, cmd->value, cmd->size);
 		break;
 	case DRM_VMOB_CMD_COPY:
-		memmove(dst, src, cmd->size);
+		vmob_memmove(dst, src, cmd->size);
 		break;
 	case DRM_VMOB_CMD_ADD:
 		vmob_add(dst, src, cmd->size);

@@ -144,8 +144,9 @@ int vmob_ctx_destroy_ioctl(struct drm_device *drm, void *data,
 	return 0;
 }
 
-static void vmob_job_free(struct vmob_job *job)
+static void vmob_job_release(struct kref *ref)
 {
+	struct vmob_job *job = container_of(ref, struct vmob_job, ref);
 	u32 i;
 
 	if (job->objs)
@@ -164,12 +165,17 @@ static void vmob_job_free(struct vmob_job *job)
 	kfree(job);
 }
 
-static void vmob_job_free_work(struct work_struct *work)
+static void vmob_job_put(struct vmob_job *job)
+{
+	kref_put(&job->ref, vmob_job_release);
+}
+
+static void vmob_job_put_work(struct work_struct *work)
 {
 	struct vmob_job *job = container_of(work, struct vmob_job, work);
 	struct vmob_device *vmob = job->vmob;
 
-	vmob_job_free(job);
+	vmob_job_put(job);
 	if (atomic_dec_and_test(&vmob->jobs))
 		wake_up_var(&vmob->jobs);
 }
@@ -188,8 +194,8 @@ static void vmob_sched_free(struct drm_sched_job *base)
 	struct vmob_job *job = container_of(base, struct vmob_job, base);
 
 	drm_sched_job_cleanup(base);
-	INIT_WORK(&job->work, vmob_job_free_work);
-	queue_work(system_unbound_wq, &job->work);
+	INIT_WORK(&job->work, vmob_job_put_work);
+	queue_work(job->vmob->cleanup, &job->work);
 }
 
 const struct drm_sched_backend_ops vmob_sched_ops = {
@@ -241,8 +247,6 @@ static const char *vmob_verify_cmd(struct vmob_job *job,
 	case DRM_VMOB_CMD_SCATTER:
 		if (cmd->value > U32_MAX)
 			return "value";
-		if (cmd->src == cmd->dst)
-			return "source and destination are one";
 		dst_size = cmd->value * sizeof(u32);
 		break;
 	case DRM_VMOB_CMD_DELAY:
@@ -256,6 +260,11 @@ static const char *vmob_verify_cmd(struct vmob_job *job,
 		return "destination range";
 	if (op->src && !vmob_in_copy(job, cmd->src, cmd->src_offset, cmd->size))
 		return "source range";
+
+	/* Also if it is there twice */
+	if (cmd->op == DRM_VMOB_CMD_SCATTER &&
+	    job->bos[cmd->src].copy == job->bos[cmd->dst].copy)
+		return "source and destination are one";
 
 	if (op->dst)
 		job->bos[cmd->dst].write = true;
@@ -281,6 +290,26 @@ static int vmob_verify_cmds(struct vmob_job *job)
 	return 0;
 }
 
+static int vmob_job_get_cmds(struct vmob_job *job, u64 array, u32 count)
+{
+	struct drm_vmob_cmd *cmds;
+
+	if (!count)
+		return 0;
+
+	cmds = kvmalloc_array(count, sizeof(*cmds), GFP_KERNEL_ACCOUNT);
+	if (!cmds)
+		return -ENOMEM;
+
+	job->cmds = cmds;
+	if (copy_from_user(cmds, u64_to_user_ptr(array), count * sizeof(*cmds)))
+		return -EFAULT;
+
+	job->nr_cmds = count;
+
+	return 0;
+}
+
 static int vmob_job_get_bos(struct vmob_job *job, struct drm_file *file,
 			    u64 handles, u32 count)
 {
@@ -291,7 +320,7 @@ static int vmob_job_get_bos(struct vmob_job *job, struct drm_file *file,
 	if (!count)
 		return 0;
 
-	job->bos = kvcalloc(count, sizeof(*job->bos), GFP_KERNEL);
+	job->bos = kvcalloc(count, sizeof(*job->bos), GFP_KERNEL_ACCOUNT);
 	if (!job->bos)
 		return -ENOMEM;
 
@@ -319,52 +348,47 @@ static struct vmob_job *vmob_job_create(struct vmob_device *vmob,
 	struct vmob_job *job;
 	int ret;
 
-	job = kzalloc(sizeof(*job), GFP_KERNEL);
+	job = kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT);
 	if (!job)
 		return ERR_PTR(-ENOMEM);
 
+	kref_init(&job->ref);
 	job->vmob = vmob;
 	INIT_WORK(&job->work, vmob_engine_execute);
 
 	ret = -ENOENT;
 	job->ctx = vmob_ctx_lookup(file->driver_priv, args->ctx_id);
-	if (!job->ctx)
-		goto err_free;
+	if (!job->ctx) {
+		drm_dbg(&vmob->drm, "no context %u\n", args->ctx_id);
+		goto err_put;
+	}
 
 	ret = -ENOMEM;
 	job->fence = vmob_engine_fence_create();
 	if (!job->fence)
-		goto err_free;
+		goto err_put;
 
-	if (args->cmd_count) {
-		struct drm_vmob_cmd *cmds;
-
-		cmds = vmemdup_array_user(u64_to_user_ptr(args->cmds),
-					  args->cmd_count, sizeof(*cmds));
-		if (IS_ERR(cmds)) {
-			ret = PTR_ERR(cmds);
-			goto err_free;
-		}
-		job->cmds = cmds;
-		job->nr_cmds = args->cmd_count;
-	}
+	ret = vmob_job_get_cmds(job, args->cmds, args->cmd_count);
+	if (ret)
+		goto err_put;
 
 	ret = vmob_job_get_bos(job, file, args->bo_handles, args->bo_count);
 	if (ret)
-		goto err_free;
+		goto err_put;
 
 	ret = vmob_verify_cmds(job);
 	if (ret)
-		goto err_free;
+		goto err_put;
 
 	return job;
 
-err_free:
-	vmob_job_free(job);
+err_put:
+	vmob_job_put(job);
 	return ERR_PTR(ret);
 }
 
-static struct drm_vmob_sync *vmob_copy_syncs(u64 array, u32 count)
+static struct drm_vmob_sync *vmob_copy_syncs(struct drm_device *drm, u64 array,
+					     u32 count)
 {
 	struct drm_vmob_sync *syncs;
 	u32 i;
@@ -376,6 +400,7 @@ static struct drm_vmob_sync *vmob_copy_syncs(u64 array, u32 count)
 
 	for (i = 0; i < count; i++) {
 		if (syncs[i].flags) {
+			drm_dbg(drm, "syncobj %u refused: flags\n", i);
 			kvfree(syncs);
 			return ERR_PTR(-EINVAL);
 		}
@@ -394,7 +419,7 @@ static int vmob_job_add_in_syncs(struct vmob_job *job, struct drm_file *file,
 	if (!count)
 		return 0;
 
-	syncs = vmob_copy_syncs(array, count);
+	syncs = vmob_copy_syncs(&job->vmob->drm, array, count);
 	if (IS_ERR(syncs))
 		return PTR_ERR(syncs);
 
@@ -423,7 +448,8 @@ static void vmob_put_out_syncs(struct vmob_out_sync *outs, u32 count)
 	kvfree(outs);
 }
 
-static struct vmob_out_sync *vmob_get_out_syncs(struct drm_file *file,
+static struct vmob_out_sync *vmob_get_out_syncs(struct drm_device *drm,
+						struct drm_file *file,
 						u64 array, u32 count)
 {
 	struct drm_vmob_sync *syncs;
@@ -434,7 +460,7 @@ static struct vmob_out_sync *vmob_get_out_syncs(struct drm_file *file,
 	if (!count)
 		return NULL;
 
-	syncs = vmob_copy_syncs(array, count);
+	syncs = vmob_copy_syncs(drm, array, count);
 	if (IS_ERR(syncs))
 		return ERR_CAST(syncs);
 
@@ -500,7 +526,7 @@ void vmob_job_upload(struct vmob_job *job, u32 index, pgoff_t first, pgoff_t nr)
 
 		if (!vmob_fail_alloc(bytes))
 			uploads = kvrealloc(job->uploads, bytes,
-					    GFP_KERNEL | __GFP_NOWARN);
+					    GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 		if (!uploads) {
 			job->bos[index].upload_all = true;
 			return;
@@ -572,6 +598,11 @@ static void vmob_job_commit(struct vmob_job *job, struct vmob_out_sync *outs,
 	for (i = 0; i < job->nr_bos; i++)
 		job->bos[i].write |= job->bos[i].upload_all;
 
+	/*
+	 * The scheduler's. It can have executed the job any time from now on,
+	 * while the caller holds the locks that are in the buffers.
+	 */
+	kref_get(&job->ref);
 	atomic_inc(&job->vmob->jobs);
 
 	mutex_lock(&ctx->lock);
@@ -681,17 +712,16 @@ int vmob_submit_ioctl(struct drm_device *drm, void *data,
 
 	ret = drm_sched_job_init(&job->base, &job->ctx->entity, 1, vmob,
 				 file->client_id);
-	if (ret) {
-		vmob_job_free(job);
-		return ret;
-	}
+	if (ret)
+		goto out_put;
 
 	ret = vmob_job_add_in_syncs(job, file, args->in_syncs,
 				    args->in_sync_count);
 	if (ret)
 		goto err_job;
 
-	outs = vmob_get_out_syncs(file, args->out_syncs, args->out_sync_count);
+	outs = vmob_get_out_syncs(drm, file, args->out_syncs,
+				  args->out_sync_count);
 	if (IS_ERR(outs)) {
 		ret = PTR_ERR(outs);
 		goto err_job;
@@ -706,10 +736,11 @@ int vmob_submit_ioctl(struct drm_device *drm, void *data,
 	if (ret)
 		goto err_job;
 
-	return 0;
+out_put:
+	vmob_job_put(job);
+	return ret;
 
 err_job:
 	drm_sched_job_cleanup(&job->base);
-	vmob_job_free(job);
-	return ret;
+	goto out_put;
 }
