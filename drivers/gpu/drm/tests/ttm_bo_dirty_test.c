@@ -578,6 +578,19 @@ static void ttm_bo_dirty_test_unseen(struct kunit *test)
 	dma_resv_unlock(tbo->base.resv);
 	KUNIT_EXPECT_EQ(test, NR_PAGES, submit(test));
 	KUNIT_EXPECT_EQ(test, 0, submit(test));
+
+	/* Begun before the tracking */
+	test_untrack(priv->bo);
+	dma_resv_lock(tbo->base.resv, NULL);
+	ttm_bo_dirty_blind_begin(tbo);
+	dma_resv_unlock(tbo->base.resv);
+	track(test);
+	KUNIT_EXPECT_EQ(test, NR_PAGES, submit(test));
+	dma_resv_lock(tbo->base.resv, NULL);
+	ttm_bo_dirty_blind_end(tbo);
+	dma_resv_unlock(tbo->base.resv);
+	KUNIT_EXPECT_EQ(test, NR_PAGES, submit(test));
+	KUNIT_EXPECT_EQ(test, 0, submit(test));
 }
 
 static struct kunit_case ttm_bo_dirty_tests[] = {

@@ -93,8 +93,6 @@ struct ttm_bo_dirty {
 	struct drm_gem_dirty *tracker;
 	/** @users: Calls of ttm_bo_dirty_attach() */
 	unsigned int users;
-	/** @blind: Calls of ttm_bo_dirty_blind_begin() */
-	unsigned int blind;
 };
 
 /**
@@ -203,25 +201,25 @@ static void bo_dirty_mark_all(struct drm_gem_dirty *tracker)
  * ttm_bo_dirty_pass - Find out what has been written to a buffer object
  * @bo: The buffer object, which is tracked
  *
- * drm_gem_dirty_pass(). In addition all pages count as dirty between
+ * drm_gem_dirty_pass(). In addition all pages are dirty between
  * ttm_bo_dirty_blind_begin() and ttm_bo_dirty_blind_end().
  *
  * Context: As drm_gem_dirty_pass().
  */
 void ttm_bo_dirty_pass(struct ttm_buffer_object *bo)
 {
-	struct ttm_bo_dirty *dirty = bo->dirty;
+	struct drm_gem_dirty *tracker = bo->dirty->tracker;
 
-	drm_gem_dirty_pass(dirty->tracker);
+	drm_gem_dirty_pass(tracker);
 
-	if (dirty->blind)
-		bo_dirty_mark_all(dirty->tracker);
+	if (bo->dirty_blind)
+		bo_dirty_mark_all(tracker);
 }
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_pass);
 
 /**
  * ttm_bo_dirty_blind_begin - There can be writes that are not seen
- * @bo: The buffer object, nothing is done if it is not tracked
+ * @bo: The buffer object, tracked or not: tracking can begin and end meanwhile
  *
  * For a kernel mapping, or another device that has been given its pages.
  *
@@ -231,16 +229,15 @@ void ttm_bo_dirty_blind_begin(struct ttm_buffer_object *bo)
 {
 	dma_resv_assert_held(bo->base.resv);
 
-	if (bo->dirty)
-		bo->dirty->blind++;
+	bo->dirty_blind++;
 }
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_blind_begin);
 
 /**
  * ttm_bo_dirty_blind_end - End what ttm_bo_dirty_blind_begin() has begun
- * @bo: The buffer object, tracked or not as it was then
+ * @bo: The buffer object
  *
- * All pages are dirty.
+ * All pages are dirty once more.
  *
  * Context: Called with the dma_resv held.
  */
@@ -248,10 +245,9 @@ void ttm_bo_dirty_blind_end(struct ttm_buffer_object *bo)
 {
 	dma_resv_assert_held(bo->base.resv);
 
-	if (bo->dirty) {
-		bo->dirty->blind--;
+	bo->dirty_blind--;
+	if (bo->dirty)
 		bo_dirty_mark_all(bo->dirty->tracker);
-	}
 }
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_blind_end);
 
@@ -344,13 +340,14 @@ static vm_fault_t bo_dirty_vm_pfn_mkwrite(struct vm_fault *vmf)
 
 	/* The core would do the latter when tracking may have begun. */
 	if (bo->dirty)
-		drm_gem_dirty_vm_pfn_mkwrite(bo->dirty->tracker, vmf);
+		ret = drm_gem_dirty_vm_pfn_mkwrite(bo->dirty->tracker, vmf);
 	else
-		vma_make_writable(vma, addr, addr + PAGE_SIZE);
+		ret = vma_make_writable(vma, addr, addr + PAGE_SIZE) < 0 ?
+			VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
 
 	dma_resv_unlock(bo->base.resv);
 
-	return VM_FAULT_NOPAGE;
+	return ret;
 }
 
 /* Without the dma_resv: see ttm_bo_dirty_detach(). */
