@@ -24,6 +24,9 @@ extern "C" {
  * Both start as zeroes. What the device writes is never put into the guest
  * memory without a READBACK.
  *
+ * Buffers can be exported as dma-bufs. Of dma-bufs only those of vmob's own
+ * buffers can be imported, others get -EINVAL.
+ *
  * All structures are the same for 32 and 64 bit processes. Pointers are in
  * __u64, offsets and sizes in bytes. Unknown flags, and padding that is not 0,
  * get -EINVAL.
