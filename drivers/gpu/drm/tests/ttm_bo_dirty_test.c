@@ -351,6 +351,17 @@ static void store(struct kunit *test, unsigned long map, unsigned long page)
 	priv->expect[page * PAGE_SIZE / sizeof(u32)] = priv->value;
 }
 
+static void load(struct kunit *test, unsigned long map, unsigned long page)
+{
+	struct test_priv *priv = test->priv;
+	u32 value;
+
+	KUNIT_ASSERT_EQ(test, 0,
+			get_user(value, (u32 __user *)(map + page * PAGE_SIZE)));
+	KUNIT_EXPECT_EQ(test, value,
+			priv->expect[page * PAGE_SIZE / sizeof(u32)]);
+}
+
 static void upload(struct test_bo *bo, unsigned long page)
 {
 	void *dst = bo->copy + page * PAGE_SIZE;
@@ -403,7 +414,7 @@ static struct drm_gem_dirty *tracker(struct kunit *test)
 	return ttm_bo_dirty_tracker(&priv->bo->tbo);
 }
 
-/* C1 C5: nothing is done to the buffer object, and no page is too many. */
+/* C1 C5: nothing is done to the buffer object; no page or fault is too many. */
 static void ttm_bo_dirty_test_store(struct kunit *test)
 {
 	unsigned long map;
@@ -414,10 +425,19 @@ static void ttm_bo_dirty_test_store(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, 0, submit(test));
 	store_some(test, map);
+	KUNIT_EXPECT_EQ(test, 2, tracker(test)->stats.faults);
 	KUNIT_EXPECT_EQ(test, 3, submit(test));
 	KUNIT_EXPECT_EQ(test, 0, submit(test));
 	store(test, map, 5);
+	KUNIT_EXPECT_EQ(test, 2, tracker(test)->stats.faults);
 	KUNIT_EXPECT_EQ(test, 1, submit(test));
+
+	/* Mapped by a load, which must not let stores go by unseen. */
+	load(test, map, DRM_GEM_DIRTY_CHUNK_PAGES);
+	store(test, map, DRM_GEM_DIRTY_CHUNK_PAGES);
+	store(test, map, DRM_GEM_DIRTY_CHUNK_PAGES + 1);
+	KUNIT_EXPECT_EQ(test, 3, tracker(test)->stats.faults);
+	KUNIT_EXPECT_EQ(test, 2, submit(test));
 }
 
 /* C3: moved between the store and the submission, there and back. */
