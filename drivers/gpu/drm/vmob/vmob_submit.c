@@ -576,7 +576,6 @@ static int vmob_job_validate(struct vmob_job *job)
 static void vmob_job_commit(struct vmob_job *job, struct vmob_out_sync *outs,
 			    u32 out_count)
 {
-	struct vmob_ctx *ctx = job->ctx;
 	struct dma_fence *fence;
 	u32 i;
 
@@ -605,7 +604,7 @@ static void vmob_job_commit(struct vmob_job *job, struct vmob_out_sync *outs,
 	kref_get(&job->ref);
 	atomic_inc(&job->vmob->jobs);
 
-	mutex_lock(&ctx->lock);
+	mutex_lock(&job->ctx->lock);
 	drm_sched_job_arm(&job->base);
 	fence = dma_fence_get(&job->base.s_fence->finished);
 	for (i = 0; i < job->nr_bos; i++) {
@@ -614,9 +613,8 @@ static void vmob_job_commit(struct vmob_job *job, struct vmob_out_sync *outs,
 				   DMA_RESV_USAGE_READ);
 		ttm_bo_move_to_lru_tail_unlocked(&job->bos[i].copy->bo->tbo);
 	}
-	/* From here on the job can be gone. */
 	drm_sched_entity_push_job(&job->base);
-	mutex_unlock(&ctx->lock);
+	mutex_unlock(&job->ctx->lock);
 
 	vmob_signal_out_syncs(outs, out_count, fence);
 	dma_fence_put(fence);
@@ -694,7 +692,6 @@ int vmob_submit_ioctl(struct drm_device *drm, void *data,
 	struct vmob_device *vmob = to_vmob(drm);
 	const struct drm_vmob_submit *args = data;
 	struct vmob_out_sync *outs;
-	struct vmob_ctx *ctx;
 	struct vmob_job *job;
 	int ret;
 
@@ -727,11 +724,7 @@ int vmob_submit_ioctl(struct drm_device *drm, void *data,
 		goto err_job;
 	}
 
-	/* The job's own reference can be gone as soon as it is pushed. */
-	ctx = job->ctx;
-	kref_get(&ctx->ref);
 	ret = vmob_job_submit(job, outs, args->out_sync_count);
-	vmob_ctx_put(ctx);
 	vmob_put_out_syncs(outs, args->out_sync_count);
 	if (ret)
 		goto err_job;
