@@ -96,17 +96,10 @@ static uint64_t write_pattern(const struct pattern_kind *kind, struct egm_bo *bo
 	return n;
 }
 
-static int compare_double(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 struct result {
 	uint64_t pages;
 	struct counted before, after;
-	double median[NUM_STEPS], p99[NUM_STEPS], mean[NUM_STEPS];	/* µs */
+	struct spread us[NUM_STEPS];
 };
 
 static int once(const struct pattern_kind *kind, struct egm_bo *bo, uint32_t turn,
@@ -159,11 +152,7 @@ static int measure(struct egm_dev *dev, const struct pattern_kind *kind, uint64_
 	}
 	count(&dev->node, &r->after);
 	for (k = 0; k < NUM_STEPS; k++) {
-		for (i = 0; i < submissions; i++)
-			r->mean[k] += us[k][i] / submissions;
-		qsort(us[k], submissions, sizeof(**us), compare_double);
-		r->median[k] = (us[k][(submissions - 1) / 2] + us[k][submissions / 2]) / 2;
-		r->p99[k] = us[k][((uint64_t)submissions * 99 + 99) / 100 - 1];
+		r->us[k] = spread_of(us[k], submissions);
 		free(us[k]);
 	}
 	egm_bo_destroy(bo);
@@ -182,8 +171,8 @@ static json_t *result_json(const struct egm_dev *dev, const struct pattern_kind 
 
 	for (int k = 0; k < NUM_STEPS; k++)
 		json_object_set_new(json, step_name[k],
-				    json_pack("{s:f, s:f, s:f}", "median", r->median[k],
-					      "mean", r->mean[k], "p99", r->p99[k]));
+				    json_pack("{s:f, s:f, s:f}", "median", r->us[k].median,
+					      "mean", r->us[k].mean, "p99", r->us[k].p99));
 	return json;
 }
 
@@ -198,24 +187,24 @@ static const struct {
 
 static void title(void)
 {
-	printf("%-7s %9s %10s %10s %10s %10s", "pattern", "pages", "write us", "submit us",
-	       "p99", "wait us");
+	printf("%-7s %7s %8s %9s %8s %8s", "pattern", "pages", "write us", "submit us", "p99",
+	       "wait us");
 	for (int i = 0; i < LENGTH(shown); i++)
-		printf(" %9s", shown[i].title);
+		printf(" %8s", shown[i].title);
 	putchar('\n');
 }
 
 static void row(const struct pattern_kind *kind, uint32_t submissions, const struct result *r)
 {
-	printf("%-7s %9.1f %10.1f %10.1f %10.1f %10.1f", kind->name,
-	       (double)r->pages / submissions, r->median[WRITE], r->median[SUBMIT],
-	       r->p99[SUBMIT], r->median[WAIT]);
+	printf("%-7s %7.1f %8.1f %9.1f %8.1f %8.1f", kind->name,
+	       (double)r->pages / submissions, r->us[WRITE].median, r->us[SUBMIT].median,
+	       r->us[SUBMIT].p99, r->us[WAIT].median);
 	for (int i = 0; i < LENGTH(shown); i++) {
 		if (r->before.known && r->after.known)
-			printf(" %9.1f", counted_since(&r->before, &r->after, shown[i].counter) /
+			printf(" %8.1f", counted_since(&r->before.c, &r->after.c, shown[i].counter) /
 			       shown[i].unit / submissions);
 		else
-			printf(" %9s", "-");
+			printf(" %8s", "-");
 	}
 	putchar('\n');
 	fflush(stdout);
@@ -224,29 +213,22 @@ static void row(const struct pattern_kind *kind, uint32_t submissions, const str
 static int run_bench(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "device", required_argument, NULL, 'd' },
+		DEVICE_OPTION,
 		{ "pattern", required_argument, NULL, 'p' },
 		{ "size", required_argument, NULL, 'z' },
 		{ "submissions", required_argument, NULL, 'n' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 }
+		JSON_OPTION, HELP_OPTION, { 0 }
 	};
 	uint64_t bytes = 64 << 20;
 	uint32_t submissions = 100;
-	const char *path = NULL;
 	unsigned int wanted = 0;
 	struct egm_dev *dev;
-	bool json = false;
 	json_t *all = json_array();
 	struct result r;
 	int c, i, ret = 0;
 
-	while ((c = next_option(argc, argv, longs)) != -1) {
+	while ((c = next(argc, argv, longs)) != -1) {
 		switch (c) {
-		case 'd':
-			path = optarg;
-			break;
 		case 'p':
 			for (i = 0; i < LENGTH(kinds) && strcmp(optarg, kinds[i].name); i++)
 				;
@@ -260,15 +242,12 @@ static int run_bench(int argc, char **argv)
 		case 'n':
 			submissions = number("--submissions", optarg, 1, 1000000);
 			break;
-		case 'j':
-			json = true;
-			break;
 		}
 	}
 	no_arguments(argc, argv);
 
-	dev = open_device(path);
-	if (!json) {
+	dev = open_device();
+	if (!common.json) {
 		printf("%s (%s), a buffer of %.2f MiB, %u submissions each\n", dev->node.path,
 		       dev->drv->name, bytes / MIB, submissions);
 		title();
@@ -279,17 +258,17 @@ static int run_bench(int argc, char **argv)
 		ret = measure(dev, &kinds[i], bytes, submissions, &r);
 		if (ret)
 			fprintf(stderr, "egm bench: submission: %s\n", strerror(-ret));
-		else if (json)
+		else if (common.json)
 			json_array_append_new(all, result_json(dev, &kinds[i], bytes,
 							       submissions, &r));
 		else
 			row(&kinds[i], submissions, &r);
 	}
-	if (json)
+	if (common.json)
 		print_json(all, false);
 	else
 		json_decref(all);
-	if (!json && !ret && !r.before.known)
+	if (!common.json && !ret && !r.before.known)
 		printf("no counts: %s\n", r.before.why);
 	egm_close(dev);
 	return ret ? EXIT_FAILED : 0;

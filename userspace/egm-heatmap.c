@@ -8,6 +8,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <libgen.h>
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
@@ -177,6 +178,9 @@ static pid_t start_command(char **argv)
 	if (pid < 0)
 		cannot("no process for %s: %s", argv[0], strerror(errno));
 	if (!pid) {
+		/* standard output is for one JSON document */
+		if (common.json)
+			dup2(STDERR_FILENO, STDOUT_FILENO);
 		execvp(argv[0], argv);
 		fprintf(stderr, "egm heatmap: %s: %s\n", argv[0], strerror(errno));
 		_exit(127);
@@ -192,11 +196,11 @@ static int record(const struct egm_node *node, char **argv, double limit)
 	int status = 0;
 	pid_t pid = 0;
 
+	catch_stop();
 	start_instance(node);
 	tep = tracefs_local_events_system(NULL, systems);
 	if (!tep)
 		cannot("the format of %s is not to be had", EVENT);
-	catch_stop();
 	heat.start = now();
 	if (argv)
 		pid = start_command(argv);
@@ -217,9 +221,9 @@ static int record(const struct egm_node *node, char **argv, double limit)
 		/* time is up: the command is ours, so it ends with us */
 		kill(pid, SIGTERM);
 		waitpid(pid, &status, 0);
-		status = 0;
 	}
-	return status;
+	/* nor is it wrong that Ctrl-C was meant for both */
+	return pid || stopped ? 0 : status;
 }
 
 /* ---- the picture ------------------------------------------------------- */
@@ -365,36 +369,35 @@ static void report_json(const struct egm_node *node)
 			     "ranges", ranges), true);
 }
 
+static bool can_create(const char *path)
+{
+	char dir[4096];
+
+	snprintf(dir, sizeof(dir), "%s", path);
+	return !access(dirname(dir), W_OK);
+}
+
 static int run_heatmap(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "device", required_argument, NULL, 'd' },
+		DEVICE_OPTION,
 		{ "seconds", required_argument, NULL, 's' },
 		{ "output", required_argument, NULL, 'o' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 }
+		JSON_OPTION, HELP_OPTION, { 0 }
 	};
-	const char *path = NULL, *output = "heatmap.png";
+	const char *output = "heatmap.png";
 	double limit = -1;
 	struct egm_node node;
-	bool json = false;
 	char **child;
 	int c, status, ret = 0;
 
-	while ((c = next_option(argc, argv, longs)) != -1) {
+	while ((c = next(argc, argv, longs)) != -1) {
 		switch (c) {
-		case 'd':
-			path = optarg;
-			break;
 		case 's':
 			limit = seconds("--seconds", optarg, 0.1, 86400);
 			break;
 		case 'o':
 			output = optarg;
-			break;
-		case 'j':
-			json = true;
 			break;
 		}
 	}
@@ -404,7 +407,10 @@ static int run_heatmap(int argc, char **argv)
 	if (limit < 0)
 		limit = child ? 0 : 10;
 
-	find_node(path, &node);
+	node = find_node();
+	/* better now than when all is recorded */
+	if (access(output, W_OK) && (errno != ENOENT || !can_create(output)))
+		cannot("cannot write %s: %s", output, strerror(errno));
 	status = record(&node, child, limit);
 	if (status) {
 		fprintf(stderr, "egm heatmap: %s ended with %s %d\n", child[0],
@@ -412,17 +418,17 @@ static int run_heatmap(int argc, char **argv)
 			WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 		ret = EXIT_FAILED;
 	}
+	if (common.json)
+		report_json(&node);
 	if (!heat.n_ranges) {
 		fprintf(stderr, "egm heatmap: nothing was dirty\n");
 		ret = EXIT_FAILED;
 	} else if (picture(output, &node, child ? child[0] : NULL)) {
-		cannot("cannot write %s", output);
-	} else if (!json) {
+		cannot("cannot write %s: %s", output, strerror(errno));
+	} else if (!common.json) {
 		printf("%s: %zu buffers, %zu ranges in %.1f s\n", output, heat.n_buffers,
 		       heat.n_ranges, heat.end - heat.start);
 	}
-	if (json)
-		report_json(&node);
 	free(heat.range);
 	free(heat.buffer);
 	return ret;

@@ -11,7 +11,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -25,16 +24,11 @@
 #include <sys/wait.h>
 #include <jansson.h>
 
+#include "cli.h"
 #include "gl-context.h"
 #include "gpu-device.h"
 #include "picture.h"
 #include "scene.h"
-
-#define EXIT_FAILED 1
-#define EXIT_USAGE 2
-#define EXIT_CANNOT 77
-
-#define MIB 1048576.0
 
 /* Chunks that were written close in the first, nothing may happen in the second. */
 #define SETTLE_SUBMISSIONS 32
@@ -85,7 +79,7 @@ static struct result {
 	struct gpu_counters setup_count, stream_count, idle_count, wake_count;
 	long minor_faults;
 
-	double mean, median, p99;	/* seconds a frame */
+	struct spread frame;		/* seconds */
 	double idle_seconds;		/* a submission */
 	bool wake_ok;
 	uint32_t shown;			/* the frame in frame.png */
@@ -147,33 +141,10 @@ static void cannot_run(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
-	if (opt.output == OUTPUT_KTAP)
-		printf("KTAP version 1\n1..0 # SKIP %s\n", line);
-	else
-		fprintf(stderr, "egm-stream: %s\n", line);
+	if (opt.output != OUTPUT_KTAP)
+		cannot("%s", line);
+	printf("KTAP version 1\n1..0 # SKIP %s\n", line);
 	exit(EXIT_CANNOT);
-}
-
-/* For what cannot be a matter of the machine. */
-__attribute__((format(printf, 1, 2), noreturn))
-static void die(const char *format, ...)
-{
-	va_list args;
-
-	fputs("egm-stream: ", stderr);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fputc('\n', stderr);
-	exit(EXIT_FAILED);
-}
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec * 1e-9;
 }
 
 /* ---- GL with the feature off and on ------------------------------------ */
@@ -370,29 +341,16 @@ static void look_at(struct scene *s, uint32_t frame, uint32_t *shown)
 	}
 }
 
-static int compare_double(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 static void frame_times(const struct frame_cost *cost)
 {
-	double *sorted = malloc(opt.frames * sizeof(*sorted));
-	double sum = 0;
+	double *times = malloc(opt.frames * sizeof(*times));
 
-	if (!sorted)
+	if (!times)
 		abort();
-	for (uint32_t i = 0; i < opt.frames; i++) {
-		sorted[i] = cost[i + 1].seconds;
-		sum += sorted[i];
-	}
-	qsort(sorted, opt.frames, sizeof(*sorted), compare_double);
-	r.mean = sum / opt.frames;
-	r.median = (sorted[(opt.frames - 1) / 2] + sorted[opt.frames / 2]) / 2;
-	r.p99 = sorted[(opt.frames * 99 + 99) / 100 - 1];
-	free(sorted);
+	for (uint32_t i = 0; i < opt.frames; i++)
+		times[i] = cost[i + 1].seconds;
+	r.frame = spread_of(times, opt.frames);
+	free(times);
 }
 
 static void stream(struct scene *s, struct frame_cost *cost, uint32_t *shown)
@@ -594,7 +552,7 @@ static void report_run(const struct scene *s)
 	else
 		say("faults          %ld minor faults of the process", r.minor_faults);
 	say("time a frame    mean %.2f ms, median %.2f ms, 99%% below %.2f ms",
-	    r.mean * 1e3, r.median * 1e3, r.p99 * 1e3);
+	    r.frame.mean * 1e3, r.frame.median * 1e3, r.frame.p99 * 1e3);
 	say("idle submission %.3f ms, with a %zu MiB buffer nobody wrote to",
 	    r.idle_seconds * 1e3, s->buffer[SCENE_IDLE].size >> 20);
 	if (r.have_counters) {
@@ -734,7 +692,8 @@ static json_t *result_json(const struct scene *s, const struct frame_cost *cost)
 			json_real((double)uploaded / r.stream_dirty) : json_null(),
 		"bytes_whole_buffers", (json_int_t)(r.mapped * opt.frames),
 		"minor_faults", (json_int_t)r.minor_faults,
-		"frame_ms", "mean", r.mean * 1e3, "median", r.median * 1e3, "p99", r.p99 * 1e3,
+		"frame_ms", "mean", r.frame.mean * 1e3, "median", r.frame.median * 1e3,
+			"p99", r.frame.p99 * 1e3,
 		"idle_submissions", IDLE_SUBMISSIONS, "idle_submission_ms", r.idle_seconds * 1e3,
 		"setup_counters", counters_json(&r.setup_count),
 		"stream_counters", counters_json(&r.stream_count),
@@ -765,7 +724,7 @@ static void pictures(const struct scene *s, const struct frame_cost *cost,
 		 (double)r.mapped / s->page_size, r.on.gl.renderer);
 	if (picture_frame(in_out("frame.png"), shown, opt.width, opt.height) ||
 	    picture_dirty(in_out("dirty.png"), s, opt.frames, cost, r.have_counters, subtitle))
-		die("cannot write the pictures to %s", opt.out);
+		failed("cannot write the pictures to %s", opt.out);
 }
 
 static void write_json(const struct scene *s, const struct frame_cost *cost)
@@ -774,7 +733,7 @@ static void write_json(const struct scene *s, const struct frame_cost *cost)
 	const size_t flags = JSON_INDENT(2) | JSON_REAL_PRECISION(6);
 
 	if (json_dump_file(json, in_out("result.json"), flags))
-		die("cannot write %s", in_out("result.json"));
+		failed("cannot write %s", in_out("result.json"));
 	if (opt.output == OUTPUT_JSON) {
 		json_dumpf(json, stdout, flags);
 		putchar('\n');
@@ -824,31 +783,6 @@ static void help(FILE *f)
 "77 cannot run here.\n",
 		opt.frames, opt.width, opt.height, SCENE_MIN_WIDTH, SCENE_MIN_HEIGHT,
 		SCENE_MAX_SIZE, SCENE_MAX_SIZE, opt.seed);
-}
-
-__attribute__((format(printf, 1, 2), noreturn))
-static void usage(const char *format, ...)
-{
-	va_list args;
-
-	fputs("egm-stream: ", stderr);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fputs(" (see --help)\n", stderr);
-	exit(EXIT_USAGE);
-}
-
-static uint32_t number(const char *name, const char *string, uint32_t min, uint32_t max)
-{
-	unsigned long value;
-	char *end;
-
-	errno = 0;
-	value = strtoul(string, &end, 10);
-	if (end == string || *end || *string == '-' || errno || value < min || value > max)
-		usage("%s: \"%s\" is no number from %u to %u", name, string, min, max);
-	return value;
 }
 
 static void parse_size(char *string)
@@ -950,6 +884,7 @@ int main(int argc, char **argv)
 	char err[256];
 	int ret, fd;
 
+	program = "egm-stream";
 	parse(argc, argv);
 	if (opt.probe) {
 		if (gpu_device_find(&r.device, opt.device, err))

@@ -414,10 +414,10 @@ static void report(const struct result *r, const struct egm_node *node)
 	if (r->before.known && r->after.known)
 		printf("kernel        %" PRIu64 " faults, %" PRIu64 " chunks opened, %" PRIu64
 		       " closed, %.2f MiB uploaded\n",
-		       counted_since(&r->before, &r->after, "faults"),
-		       counted_since(&r->before, &r->after, "chunks_opened"),
-		       counted_since(&r->before, &r->after, "chunks_closed"),
-		       counted_since(&r->before, &r->after, "upload_bytes") / MIB);
+		       counted_since(&r->before.c, &r->after.c, "faults"),
+		       counted_since(&r->before.c, &r->after.c, "chunks_opened"),
+		       counted_since(&r->before.c, &r->after.c, "chunks_closed"),
+		       counted_since(&r->before.c, &r->after.c, "upload_bytes") / MIB);
 	else
 		printf("kernel        no counters: %s\n", r->before.known ? r->after.why :
 		       r->before.why);
@@ -464,7 +464,7 @@ static void report_json(const struct result *r, const struct egm_dev *dev)
 static int run_verify(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "device", required_argument, NULL, 'd' },
+		DEVICE_OPTION,
 		{ "seconds", required_argument, NULL, 's' },
 		{ "rounds", required_argument, NULL, 'r' },
 		{ "seed", required_argument, NULL, 'e' },
@@ -473,29 +473,23 @@ static int run_verify(int argc, char **argv)
 		{ "threads", required_argument, NULL, 't' },
 		{ "disturb", no_argument, NULL, 'i' },
 		{ "lose", required_argument, NULL, 'l' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 }
+		JSON_OPTION, HELP_OPTION, { 0 }
 	};
 	struct result r = { .passed = true, .wrong = json_array() };
 	uint64_t rounds = UINT64_MAX;
 	double limit = 10, start;
 	unsigned int lose = 0;
-	const char *path = NULL;
 	struct egm_dev *dev;
 	char err[EGM_ERR];
-	bool json = false, disturbing = false;
+	bool disturbing = false;
 	struct rng rng;
 	int c;
 
 	soak.n_buffers = 4;
 	soak.size = 4 << 20;
 	soak.n_threads = 2;
-	while ((c = next_option(argc, argv, longs)) != -1) {
+	while ((c = next(argc, argv, longs)) != -1) {
 		switch (c) {
-		case 'd':
-			path = optarg;
-			break;
 		case 's':
 			limit = seconds("--seconds", optarg, 0, 1e9);
 			break;
@@ -520,9 +514,6 @@ static int run_verify(int argc, char **argv)
 		case 'l':
 			lose = number("--lose", optarg, 1, INT32_MAX);
 			break;
-		case 'j':
-			json = true;
-			break;
 		}
 	}
 	no_arguments(argc, argv);
@@ -533,7 +524,7 @@ static int run_verify(int argc, char **argv)
 	if (!r.seed)
 		r.seed = seed_new();
 
-	dev = open_device(path);
+	dev = open_device();
 	if (lose && egm_lose_uploads(&dev->node, 0, err))
 		cannot("--lose: %s", err);
 	if (disturbing && !egm_disturbances(&dev->node))
@@ -543,7 +534,7 @@ static int run_verify(int argc, char **argv)
 	soak.disturbed = disturbing ? &dev->node : NULL;
 	count(&dev->node, &r.before);
 	create_buffers(dev, r.seed);
-	if (!json) {
+	if (!common.json) {
 		printf("device        %s (%s)\n", dev->node.path, dev->drv->name);
 		printf("seed          0x%" PRIx64 "\n", r.seed);
 		printf("buffers       %u of %.2f MiB, %u writers\n", soak.n_buffers,
@@ -582,7 +573,7 @@ static int run_verify(int argc, char **argv)
 	r.seconds = now() - start;
 	end_threads();
 	count(&dev->node, &r.after);
-	if (json)
+	if (common.json)
 		report_json(&r, dev);
 	else
 		report(&r, &dev->node);

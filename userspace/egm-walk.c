@@ -7,9 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,16 +15,16 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
-#include <cairo.h>
 #include <cairo-svg.h>
+#include <jansson.h>
 
+#include "cli.h"
+#include "draw.h"
 #include "../mm-patches/compare/bench.h"
 
 #define DEVICE "/dev/mapping_dirty"
 #define PAGE 4096ul
-#define COUNT(a) (sizeof(a) / sizeof(*(a)))
 #define MAX_REPEAT 99
 
 static const uint64_t sizes[] = {
@@ -46,26 +44,14 @@ struct cell {
 	bool wrprotect;
 	uint64_t dirty, scanned, ranges, flushes;
 	double stock, ours;		/* median, in seconds */
-	double ratio, low, high;	/* of each pair: median, least, most */
+	struct spread ratio;		/* of each pair */
 };
 
-static struct cell cells[COUNT(sizes) * PATTERNS * 2];
+static struct cell cells[LENGTH(sizes) * PATTERNS * 2];
 static unsigned int n_cells;
 static unsigned int repeat = 9;
 static uint64_t seed = 1;
 static const char *out_dir;
-
-static void die(const char *format, ...)
-{
-	va_list args;
-
-	fputs("egm-walk: ", stderr);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fputc('\n', stderr);
-	exit(2);
-}
 
 /* xorshift64*: the pages of a cell are the same for both. */
 static uint64_t next_random(uint64_t *state)
@@ -120,21 +106,8 @@ static struct bench_pass pass(int fd, uint64_t pages, unsigned int which,
 	};
 
 	if (ioctl(fd, BENCH_IOCTL_PASS, &p))
-		die("the pass fails: %s", strerror(errno));
+		failed("the pass fails: %s", strerror(errno));
 	return p;
-}
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static double median(double *values, unsigned int n)
-{
-	qsort(values, n, sizeof(*values), compare);
-	return values[n / 2];
 }
 
 static void measure(int fd, volatile uint8_t *map, uint64_t size,
@@ -163,10 +136,10 @@ static void measure(int fd, volatile uint8_t *map, uint64_t size,
 			p[which] = pass(fd, pages, which, wrprotect);
 		}
 		if (p[0].dirty != p[1].dirty)
-			die("%s, %llu KiB: mainline finds %llu dirty pages, ours %llu",
-			    pattern_name[pattern], (unsigned long long)size >> 10,
-			    (unsigned long long)p[0].dirty,
-			    (unsigned long long)p[1].dirty);
+			failed("%s, %llu KiB: mainline finds %llu dirty pages, ours %llu",
+			       pattern_name[pattern], (unsigned long long)size >> 10,
+			       (unsigned long long)p[0].dirty,
+			       (unsigned long long)p[1].dirty);
 		stock[i] = p[BENCH_STOCK].ns / 1e9;
 		ours[i] = p[BENCH_HARVEST].ns / 1e9;
 		ratio[i] = stock[i] / ours[i];
@@ -175,32 +148,20 @@ static void measure(int fd, volatile uint8_t *map, uint64_t size,
 		cell->ranges = p[BENCH_HARVEST].ranges;
 		cell->flushes = p[BENCH_HARVEST].flushes;
 	}
-	cell->stock = median(stock, repeat);
-	cell->ours = median(ours, repeat);
-	cell->ratio = median(ratio, repeat);
-	cell->low = ratio[0];
-	cell->high = ratio[repeat - 1];
-}
-
-static const char *size_text(uint64_t size)
-{
-	static char text[32];
-
-	if (size >= 1ul << 30)
-		snprintf(text, sizeof(text), "%llu GiB", (unsigned long long)size >> 30);
-	else if (size >= 1ul << 20)
-		snprintf(text, sizeof(text), "%llu MiB", (unsigned long long)size >> 20);
-	else
-		snprintf(text, sizeof(text), "%llu KiB", (unsigned long long)size >> 10);
-	return text;
+	cell->stock = spread_of(stock, repeat).median;
+	cell->ours = spread_of(ours, repeat).median;
+	cell->ratio = spread_of(ratio, repeat);
 }
 
 static void print_cell(const struct cell *c)
 {
+	char size[32];
+
+	draw_size(size, sizeof(size), c->size);
 	printf("%8s  %-12s  %8llu  %10.1f  %10.1f  %6.2f  %5.2f..%-6.2f  %8llu  %3llu  %3llu\n",
-	       size_text(c->size), pattern_name[c->pattern],
+	       size, pattern_name[c->pattern],
 	       (unsigned long long)c->dirty, c->stock * 1e6, c->ours * 1e6,
-	       c->ratio, c->low, c->high, (unsigned long long)c->scanned,
+	       c->ratio.median, c->ratio.least, c->ratio.most, (unsigned long long)c->scanned,
 	       (unsigned long long)c->ranges, (unsigned long long)c->flushes);
 	fflush(stdout);
 }
@@ -216,33 +177,28 @@ static void print_head(bool wrprotect)
 
 static void write_json(void)
 {
+	json_t *all = json_array(), *json;
 	char path[4096];
-	FILE *f;
 
-	snprintf(path, sizeof(path), "%s/walk.json", out_dir);
-	f = fopen(path, "w");
-	if (!f)
-		die("cannot write %s: %s", path, strerror(errno));
-	fprintf(f, "{\n\t\"seed\": %llu,\n\t\"repeat\": %u,\n\t\"cells\": [\n",
-		(unsigned long long)seed, repeat);
 	for (unsigned int i = 0; i < n_cells; i++) {
 		const struct cell *c = &cells[i];
 
-		fprintf(f, "\t\t{ \"size\": %llu, \"pattern\": \"%s\", \"wrprotect\": %s, "
-			"\"dirty\": %llu, \"mainline_seconds\": %.9f, \"ours_seconds\": %.9f, "
-			"\"ratio\": %.4f, \"ratio_least\": %.4f, \"ratio_most\": %.4f, "
-			"\"entries\": %llu, \"notifier_ranges\": %llu, \"flushes\": %llu }%s\n",
-			(unsigned long long)c->size, pattern_name[c->pattern],
-			c->wrprotect ? "true" : "false",
-			(unsigned long long)c->dirty, c->stock, c->ours, c->ratio,
-			c->low, c->high, (unsigned long long)c->scanned,
-			(unsigned long long)c->ranges,
-			(unsigned long long)c->flushes,
-			i + 1 < n_cells ? "," : "");
+		json_array_append_new(all, json_pack(
+			"{s:I, s:s, s:b, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I}",
+			"size", (json_int_t)c->size, "pattern", pattern_name[c->pattern],
+			"wrprotect", c->wrprotect, "dirty", (json_int_t)c->dirty,
+			"mainline_seconds", c->stock, "ours_seconds", c->ours,
+			"ratio", c->ratio.median, "ratio_least", c->ratio.least,
+			"ratio_most", c->ratio.most, "entries", (json_int_t)c->scanned,
+			"notifier_ranges", (json_int_t)c->ranges,
+			"flushes", (json_int_t)c->flushes));
 	}
-	fprintf(f, "\t]\n}\n");
-	if (fclose(f))
-		die("cannot write %s: %s", path, strerror(errno));
+	json = json_pack("{s:I, s:i, s:o}", "seed", (json_int_t)seed, "repeat", repeat,
+			 "cells", all);
+	snprintf(path, sizeof(path), "%s/walk.json", out_dir);
+	if (json_dump_file(json, path, JSON_INDENT(2) | JSON_REAL_PRECISION(6)))
+		cannot("cannot write %s", path);
+	json_decref(json);
 }
 
 #define PLOT_WIDTH 1000
@@ -261,14 +217,6 @@ static double plot_y(double ratio)
 					  log(RATIO_MAX / RATIO_MIN));
 }
 
-static void plot_text(cairo_t *c, double x, double y, double size,
-		      const char *text)
-{
-	cairo_set_font_size(c, size);
-	cairo_move_to(c, x, y);
-	cairo_show_text(c, text);
-}
-
 static const double colour[PATTERNS][3] = {
 	{ 0.45, 0.45, 0.45 }, { 0.12, 0.47, 0.71 }, { 0.84, 0.15, 0.16 },
 	{ 1.00, 0.50, 0.05 }, { 0.17, 0.63, 0.17 }, { 0.58, 0.40, 0.74 },
@@ -277,27 +225,32 @@ static const double colour[PATTERNS][3] = {
 
 static void plot_panel(cairo_t *c, double left, bool wrprotect)
 {
-	double step = (double)PANEL_WIDTH / (COUNT(sizes) - 1);
+	double step = (double)PANEL_WIDTH / (LENGTH(sizes) - 1);
 
-	cairo_set_source_rgb(c, 0.2, 0.2, 0.2);
-	plot_text(c, left, PLOT_TOP - 12, 14, wrprotect ?
-		  "write-protect and clean" : "clean");
+	draw_grey(c, 0.2);
+	draw_text(c, left, PLOT_TOP - 12, DRAW_FROM_LEFT, 14, false,
+		  wrprotect ? "write-protect and clean" : "clean");
 	for (double ratio = RATIO_MIN; ratio <= RATIO_MAX; ratio *= 2) {
 		char label[16];
 
 		snprintf(label, sizeof(label), "%g", ratio);
-		cairo_set_source_rgb(c, 0.2, 0.2, 0.2);
-		plot_text(c, left - 30, plot_y(ratio) + 4, 12, label);
+		draw_grey(c, 0.2);
+		draw_text(c, left - 30, plot_y(ratio) + 4, DRAW_FROM_LEFT, 12, false,
+			  label);
 		cairo_set_line_width(c, ratio == 1 ? 2 : 0.5);
-		cairo_set_source_rgb(c, 0.6, 0.6, 0.6);
+		draw_grey(c, 0.6);
 		cairo_move_to(c, left, plot_y(ratio));
 		cairo_line_to(c, left + PANEL_WIDTH, plot_y(ratio));
 		cairo_stroke(c);
 	}
-	cairo_set_source_rgb(c, 0.2, 0.2, 0.2);
-	for (unsigned int i = 0; i < COUNT(sizes); i++)
-		plot_text(c, left + i * step - 20, PLOT_TOP + PANEL_HEIGHT + 20,
-			  12, size_text(sizes[i]));
+	draw_grey(c, 0.2);
+	for (int i = 0; i < LENGTH(sizes); i++) {
+		char label[32];
+
+		draw_size(label, sizeof(label), sizes[i]);
+		draw_text(c, left + i * step - 20, PLOT_TOP + PANEL_HEIGHT + 20,
+			  DRAW_FROM_LEFT, 12, false, label);
+	}
 
 	cairo_set_line_width(c, 2);
 	for (unsigned int pattern = 0; pattern < PATTERNS; pattern++) {
@@ -309,7 +262,7 @@ static void plot_panel(cairo_t *c, double left, bool wrprotect)
 			if (cells[i].pattern != pattern ||
 			    cells[i].wrprotect != wrprotect)
 				continue;
-			cairo_line_to(c, x, plot_y(cells[i].ratio));
+			cairo_line_to(c, x, plot_y(cells[i].ratio.median));
 			x += step;
 		}
 		cairo_stroke(c);
@@ -318,10 +271,10 @@ static void plot_panel(cairo_t *c, double left, bool wrprotect)
 			if (cells[i].pattern != pattern ||
 			    cells[i].wrprotect != wrprotect)
 				continue;
-			cairo_move_to(c, x, plot_y(cells[i].low));
-			cairo_line_to(c, x, plot_y(cells[i].high));
+			cairo_move_to(c, x, plot_y(cells[i].ratio.least));
+			cairo_line_to(c, x, plot_y(cells[i].ratio.most));
 			cairo_stroke(c);
-			cairo_arc(c, x, plot_y(cells[i].ratio), 3.5, 0, 7);
+			cairo_arc(c, x, plot_y(cells[i].ratio.median), 3.5, 0, 7);
 			cairo_fill(c);
 			x += step;
 		}
@@ -332,14 +285,12 @@ static void plot(cairo_surface_t *surface)
 {
 	cairo_t *c = cairo_create(surface);
 
-	cairo_set_source_rgb(c, 1, 1, 1);
+	draw_grey(c, 1);
 	cairo_paint(c);
-	cairo_select_font_face(c, "sans-serif", CAIRO_FONT_SLANT_NORMAL,
-			       CAIRO_FONT_WEIGHT_NORMAL);
-	cairo_set_source_rgb(c, 0.1, 0.1, 0.1);
-	plot_text(c, PLOT_LEFT, 28, 17,
+	draw_grey(c, 0.1);
+	draw_text(c, PLOT_LEFT, 28, DRAW_FROM_LEFT, 17, false,
 		  "Time of a pass: mainline over ours, by size of the mapping");
-	plot_text(c, PLOT_LEFT, 48, 12,
+	draw_text(c, PLOT_LEFT, 48, DRAW_FROM_LEFT, 12, false,
 		  "Above 1 ours is faster. Tables populated, all clean but what the pattern writes; bars from least to most.");
 	plot_panel(c, PLOT_LEFT, false);
 	plot_panel(c, PLOT_LEFT + PANEL_WIDTH + 90, true);
@@ -350,8 +301,9 @@ static void plot(cairo_surface_t *surface)
 				     colour[i][2]);
 		cairo_rectangle(c, x, PLOT_HEIGHT - 30, 12, 12);
 		cairo_fill(c);
-		cairo_set_source_rgb(c, 0.1, 0.1, 0.1);
-		plot_text(c, x + 18, PLOT_HEIGHT - 19, 12, pattern_name[i]);
+		draw_grey(c, 0.1);
+		draw_text(c, x + 18, PLOT_HEIGHT - 19, DRAW_FROM_LEFT, 12, false,
+			  pattern_name[i]);
 	}
 	cairo_destroy(c);
 }
@@ -366,7 +318,7 @@ static void write_plots(void)
 	plot(surface);
 	cairo_surface_finish(surface);
 	if (cairo_surface_status(surface))
-		die("cannot write %s", path);
+		cannot("cannot write %s", path);
 	cairo_surface_destroy(surface);
 
 	surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, PLOT_WIDTH,
@@ -374,7 +326,7 @@ static void write_plots(void)
 	snprintf(path, sizeof(path), "%s/walk.png", out_dir);
 	plot(surface);
 	if (cairo_surface_write_to_png(surface, path))
-		die("cannot write %s", path);
+		cannot("cannot write %s", path);
 	cairo_surface_destroy(surface);
 }
 
@@ -393,7 +345,7 @@ static void measure_zaps(void)
 	const uint64_t size = 64ul << 20;
 
 	printf("munmap() of 64 MiB, ns a page, median of %u\n\n", repeat);
-	for (unsigned int i = 0; i < COUNT(kinds); i++) {
+	for (unsigned int i = 0; i < LENGTH(kinds); i++) {
 		int flags = kinds[i].anonymous ? MAP_PRIVATE | MAP_ANONYMOUS :
 			MAP_SHARED;
 		double times[MAX_REPEAT];
@@ -408,36 +360,34 @@ static void measure_zaps(void)
 			continue;
 		}
 		if (fd >= 0 && !kinds[i].device && ftruncate(fd, size))
-			die("ftruncate: %s", strerror(errno));
+			cannot("ftruncate: %s", strerror(errno));
 		for (unsigned int j = 0; j < repeat; j++) {
-			struct timespec begun, ended;
+			double begun;
 			volatile uint8_t *map = mmap(NULL, size,
 						     PROT_READ | PROT_WRITE,
 						     flags, fd, 0);
 
 			if (map == MAP_FAILED)
-				die("mmap: %s", strerror(errno));
+				cannot("mmap: %s", strerror(errno));
 			for (uint64_t at = 0; at < size; at += PAGE) {
 				if (kinds[i].dirty)
 					map[at] = 1;
 				else
 					(void)map[at];
 			}
-			clock_gettime(CLOCK_MONOTONIC, &begun);
+			begun = now();
 			munmap((void *)map, size);
-			clock_gettime(CLOCK_MONOTONIC, &ended);
-			times[j] = (ended.tv_sec - begun.tv_sec) * 1e9 +
-				ended.tv_nsec - begun.tv_nsec;
+			times[j] = (now() - begun) * 1e9;
 		}
 		printf("%-14s  %.2f\n", kinds[i].name,
-		       median(times, repeat) / (size / PAGE));
+		       spread_of(times, repeat).median / (size / PAGE));
 		if (fd >= 0)
 			close(fd);
 	}
 }
 
-static const char usage[] =
-"Usage: egm-walk [options]\n"
+static const char help[] =
+"usage: egm-walk [options]\n"
 "\n"
 "Times passes over page tables on " DEVICE ", mainline's functions and\n"
 "mapping_dirty_harvest() in turn, for sizes from 64 KiB to 1 GiB.\n"
@@ -448,18 +398,8 @@ static const char usage[] =
 "  --zap         measure munmap() instead, by kind of memory\n"
 "  --help        this text\n"
 "\n"
-"Exit status: 0, or 2 if it cannot be measured or the two find different\n"
-"pages dirty.\n";
-
-static unsigned long number(const char *text, unsigned long most)
-{
-	char *end;
-	unsigned long value = strtoul(text, &end, 10);
-
-	if (*end || !*text || !value || value > most)
-		die("%s is no number from 1 to %lu", text, most);
-	return value;
-}
+"Exit status: 0 done, 1 the two find different pages dirty, 2 wrong usage, 77\n"
+"cannot be measured here.\n";
 
 int main(int argc, char **argv)
 {
@@ -474,52 +414,46 @@ int main(int argc, char **argv)
 	bool zap = false;
 	int fd, option;
 
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	program = "egm-walk";
+	while ((option = next_option(argc, argv, options, help)) != -1) {
 		switch (option) {
 		case 'o':
 			out_dir = optarg;
 			break;
 		case 'r':
-			repeat = number(optarg, MAX_REPEAT);
+			repeat = number("--repeat", optarg, 1, MAX_REPEAT);
 			break;
 		case 's':
-			seed = number(optarg, ~0ul);
+			seed = number("--seed", optarg, 1, INT64_MAX);
 			break;
 		case 'z':
 			zap = true;
 			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		default:
-			fputs("egm-walk: see --help\n", stderr);
-			return 2;
 		}
 	}
-	if (optind < argc)
-		die("%s is no option: see --help", argv[optind]);
+	no_arguments(argc, argv);
 
 	if (zap) {
 		measure_zaps();
-		return 0;
+		return finish(0);
 	}
 
 	fd = open(DEVICE, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
-		die("%s: %s (a kernel with CONFIG_MAPPING_DIRTY_COMPARE has it)",
-		    DEVICE, strerror(errno));
+		cannot("%s: %s (a kernel with CONFIG_MAPPING_DIRTY_COMPARE has it)",
+		       DEVICE, strerror(errno));
 
 	printf("seed %llu, each %u times\n", (unsigned long long)seed, repeat);
 	for (unsigned int wrprotect = 0; wrprotect < 2; wrprotect++) {
 		print_head(wrprotect);
-		for (unsigned int i = 0; i < COUNT(sizes); i++) {
+		for (unsigned int i = 0; i < LENGTH(sizes); i++) {
 			uint8_t *map = mmap(NULL, sizes[i],
 					    PROT_READ | PROT_WRITE, MAP_SHARED,
 					    fd, 0);
 
 			if (map == MAP_FAILED)
-				die("mmap of %s: %s", size_text(sizes[i]),
-				    strerror(errno));
+				cannot("mmap of %llu KiB: %s", (unsigned long long)sizes[i] >> 10,
+				       strerror(errno));
 			for (unsigned int p = 0; p < PATTERNS; p++) {
 				measure(fd, map, sizes[i], p, wrprotect);
 				print_cell(&cells[n_cells - 1]);
@@ -531,5 +465,5 @@ int main(int argc, char **argv)
 		write_json();
 		write_plots();
 	}
-	return 0;
+	return finish(0);
 }

@@ -174,10 +174,7 @@ static int busier(const void *a, const void *b)
 
 static uint64_t total_since(const struct look *old, const struct look *new, const char *name)
 {
-	const uint64_t *before = egm_counter(&old->total, name);
-	const uint64_t *after = egm_counter(&new->total, name);
-
-	return before && after ? *after - *before : 0;
+	return counted_since(&old->total, &new->total, name);
 }
 
 static void show_users(json_t *list, int room)
@@ -212,7 +209,8 @@ static void show(const struct egm_node *node, const struct look *old, const stru
 	if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) && w.ws_row && w.ws_col) {
 		height = w.ws_row;
 		width = w.ws_col;
-		fputs("\033[H\033[J", stdout);
+		/* from the top, and lines that are too long are cut off */
+		fputs("\033[H\033[J\033[?7l", stdout);
 	}
 	for (int i = 0; i < n; i++) {
 		lines[i] = line_of(&old->table, &new->table, i);
@@ -246,6 +244,8 @@ static void show(const struct egm_node *node, const struct look *old, const stru
 		putchar('\n');
 		json_decref(list);
 	}
+	if (height < INT16_MAX)
+		fputs("\033[?7h", stdout);
 	fflush(stdout);
 	free(lines);
 }
@@ -278,43 +278,33 @@ static void show_json(const struct egm_node *node, const struct look *old,
 static int run_watch(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "device", required_argument, NULL, 'd' },
+		DEVICE_OPTION,
 		{ "interval", required_argument, NULL, 'i' },
 		{ "count", required_argument, NULL, 'n' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 }
+		JSON_OPTION, HELP_OPTION, { 0 }
 	};
 	uint64_t n = 0, max = UINT64_MAX;
-	const char *path = NULL;
 	double interval = 1;
 	struct egm_node node;
 	struct look old, new;
-	bool json = false;
 	int c;
 
-	while ((c = next_option(argc, argv, longs)) != -1) {
+	while ((c = next(argc, argv, longs)) != -1) {
 		switch (c) {
-		case 'd':
-			path = optarg;
-			break;
 		case 'i':
 			interval = seconds("--interval", optarg, 0.05, 86400);
 			break;
 		case 'n':
 			max = number("--count", optarg, 1, INT64_MAX);
 			break;
-		case 'j':
-			json = true;
-			break;
 		}
 	}
 	no_arguments(argc, argv);
 
-	find_node(path, &node);
+	node = find_node();
 	catch_stop();
 	look(&node, &old);
-	while (n < max && !stopped) {
+	while (n < max && !stopped && !ferror(stdout)) {
 		struct mappings all;
 
 		poll(NULL, 0, interval * 1000);
@@ -322,7 +312,7 @@ static int run_watch(int argc, char **argv)
 			break;
 		look(&node, &new);
 		all = find_mappings(&node);
-		if (json)
+		if (common.json)
 			show_json(&node, &old, &new, &all);
 		else
 			show(&node, &old, &new, &all);

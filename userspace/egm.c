@@ -6,12 +6,9 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -20,120 +17,24 @@ static const struct command *const commands[] = {
 	&command_list, &command_verify, &command_bench, &command_watch, &command_heatmap,
 };
 
-const struct command *command;
+struct common common;
 volatile bool stopped;
 
-/* ---- messages ---------------------------------------------------------- */
+/* ---- options and signals ----------------------------------------------- */
 
-static void say(const char *format, va_list args)
+int next(int argc, char **argv, const struct option *longs)
 {
-	fprintf(stderr, "egm%s%s: ", command ? " " : "", command ? command->name : "");
-	vfprintf(stderr, format, args);
-}
+	int c;
 
-void usage(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	say(format, args);
-	va_end(args);
-	fprintf(stderr, " (see egm %s%s--help)\n", command ? command->name : "",
-		command ? " " : "");
-	exit(EXIT_USAGE);
-}
-
-void cannot(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	say(format, args);
-	va_end(args);
-	fputc('\n', stderr);
-	exit(EXIT_CANNOT);
-}
-
-/* ---- options ----------------------------------------------------------- */
-
-int next_option(int argc, char **argv, const struct option *longs)
-{
-	/* Up to the first argument: what follows may be another program's */
-	int c = getopt_long(argc, argv, "+:", longs, NULL);
-
-	switch (c) {
-	case 'h':
-		fputs(command->help, stdout);
-		exit(0);
-	case ':':
-		usage("%s needs a value", argv[optind - 1]);
-	case '?':
-		usage("unknown option %s", argv[optind - 1]);
-	default:
-		return c;
+	while ((c = next_option(argc, argv, longs, common.help)) != -1) {
+		if (c == 'd')
+			common.device = optarg;
+		else if (c == 'j')
+			common.json = true;
+		else
+			break;
 	}
-}
-
-void no_arguments(int argc, char **argv)
-{
-	if (optind < argc)
-		usage("unexpected argument \"%s\"", argv[optind]);
-}
-
-uint64_t number(const char *option, const char *string, uint64_t min, uint64_t max)
-{
-	unsigned long long value;
-	char *end;
-
-	errno = 0;
-	value = strtoull(string, &end, 0);
-	if (end == string || *end || *string == '-' || errno || value < min || value > max)
-		usage("%s: \"%s\" is no number from %llu to %llu", option, string,
-		      (unsigned long long)min, (unsigned long long)max);
-	return value;
-}
-
-uint64_t size(const char *option, const char *string, uint64_t min, uint64_t max)
-{
-	const char *unit = "KMG", *found = NULL;
-	unsigned long long value;
-	unsigned int shift = 0;
-	char *end;
-
-	errno = 0;
-	value = strtoull(string, &end, 0);
-	if (*end)
-		found = strchr(unit, *end);
-	if (found) {
-		shift = 10 * (found - unit + 1);
-		end++;
-	}
-	if (end == string || *end || *string == '-' || errno || value > max >> shift ||
-	    value << shift < min)
-		usage("%s: \"%s\" is no size from %lluK to %lluM", option, string,
-		      (unsigned long long)min >> 10, (unsigned long long)max >> 20);
-	return value << shift;
-}
-
-double seconds(const char *option, const char *string, double min, double max)
-{
-	double value;
-	char *end;
-
-	value = strtod(string, &end);
-	if (end == string || *end || !(value >= min && value <= max))
-		usage("%s: \"%s\" is no time from %g to %g seconds", option, string, min, max);
-	return value;
-}
-
-/* ---- time -------------------------------------------------------------- */
-
-double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec * 1e-9;
+	return c;
 }
 
 static void stop(int sig)
@@ -148,42 +49,28 @@ void catch_stop(void)
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
 }
 
 /* ---- devices and counters ---------------------------------------------- */
 
-struct egm_dev *open_device(const char *path)
+struct egm_dev *open_device(void)
 {
 	struct egm_dev *dev;
 	char err[EGM_ERR];
 
-	if (egm_open(&dev, path, true, err))
+	if (egm_open(&dev, common.device, true, err))
 		cannot("%s", err);
 	return dev;
 }
 
-void find_node(const char *path, struct egm_node *node)
+struct egm_node find_node(void)
 {
-	struct egm_node nodes[64];
-	int i, fd, n;
+	struct egm_dev *dev = open_device();
+	struct egm_node node = dev->node;
 
-	if (path) {
-		fd = egm_node_open(node, path, O_RDWR);
-		if (fd < 0)
-			cannot("%s: %s", path,
-			       fd == -ENOTTY ? "not a DRM node" : strerror(-fd));
-		close(fd);
-		return;
-	}
-	n = egm_nodes(nodes, LENGTH(nodes));
-	for (i = 0; i < n && !egm_driver_find(nodes[i].driver); i++)
-		;
-	if (i == n && n && nodes[0].error)
-		cannot("%s: %s", nodes[0].path, strerror(-nodes[0].error));
-	if (i == n)
-		cannot(n ? "no device with coherent buffers, see egm list" :
-		       "no DRM render node below /dev/dri");
-	*node = nodes[i];
+	egm_close(dev);
+	return node;
 }
 
 void process_name(int pid, char *name, size_t size)
@@ -208,11 +95,11 @@ void count(const struct egm_node *node, struct counted *counted)
 	counted->known = !egm_counters_read(node, &counted->c, counted->why);
 }
 
-uint64_t counted_since(const struct counted *from, const struct counted *to,
+uint64_t counted_since(const struct egm_counters *from, const struct egm_counters *to,
 		       const char *name)
 {
-	const uint64_t *before = egm_counter(&from->c, name);
-	const uint64_t *after = egm_counter(&to->c, name);
+	const uint64_t *before = egm_counter(from, name);
+	const uint64_t *after = egm_counter(to, name);
 
 	return before && after ? *after - *before : 0;
 }
@@ -228,7 +115,7 @@ json_t *counted_json(const struct counted *from, const struct counted *to)
 	for (i = 0; i < to->c.n; i++) {
 		const char *name = to->c.c[i].name;
 
-		json_object_set_new(json, name, json_integer(counted_since(from, to, name)));
+		json_object_set_new(json, name, json_integer(counted_since(&from->c, &to->c, name)));
 	}
 	return json;
 }
@@ -294,17 +181,15 @@ static bool can_lose(const struct egm_node *node)
 static int run_list(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 }
+		JSON_OPTION, HELP_OPTION, { 0 }
 	};
 	struct egm_node nodes[64];
 	json_t *all = json_array();
-	bool json = false, any = false;
+	bool any = false;
 	int i, n;
 
-	while (next_option(argc, argv, longs) != -1)
-		json = true;
+	while (next(argc, argv, longs) != -1)
+		;
 	no_arguments(argc, argv);
 
 	n = egm_nodes(nodes, LENGTH(nodes));
@@ -323,7 +208,7 @@ static int run_list(int argc, char **argv)
 			"coherent", !wants, "needs", wants,
 			"buffers", tracked ? json_integer(table.n_rows) : json_null(),
 			"no_counters", tracked ? NULL : err, "can_lose", lose));
-		if (!json) {
+		if (!common.json) {
 			printf("%s  %s  %s\n", node->path,
 			       node->driver[0] ? node->driver : "?", node->device);
 			printf("    coherent buffers  %s%s\n", !wants ? "yes" : node->error ?
@@ -340,7 +225,7 @@ static int run_list(int argc, char **argv)
 		if (tracked)
 			egm_table_free(&table);
 	}
-	if (json)
+	if (common.json)
 		print_json(all, false);
 	else
 		json_decref(all);
@@ -372,17 +257,22 @@ static void help(void)
 
 int main(int argc, char **argv)
 {
+	char name[32];
+
+	program = "egm";
 	if (argc < 2)
 		usage("which command?");
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")) {
 		help();
-		return 0;
+		return finish(0);
 	}
 	for (int i = 0; i < LENGTH(commands); i++) {
 		if (strcmp(argv[1], commands[i]->name))
 			continue;
-		command = commands[i];
-		return command->run(argc - 1, argv + 1);
+		snprintf(name, sizeof(name), "egm %s", commands[i]->name);
+		program = name;
+		common.help = commands[i]->help;
+		return finish(commands[i]->run(argc - 1, argv + 1));
 	}
 	usage("there is no command \"%s\"", argv[1]);
 }

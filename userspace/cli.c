@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli.h"
+
+const char *program;
+
+/* ---- messages ---------------------------------------------------------- */
+
+static void say(const char *format, va_list args)
+{
+	fprintf(stderr, "%s: ", program);
+	vfprintf(stderr, format, args);
+}
+
+void usage(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(format, args);
+	va_end(args);
+	fprintf(stderr, " (see %s --help)\n", program);
+	exit(EXIT_USAGE);
+}
+
+void failed(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	exit(EXIT_FAILED);
+}
+
+void cannot(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	exit(EXIT_CANNOT);
+}
+
+int finish(int status)
+{
+	bool lost = ferror(stdout);
+
+	if (!fclose(stdout) && !lost)
+		return status;
+	fprintf(stderr, "%s: writing the output: %s\n", program, strerror(errno));
+	return status ? status : EXIT_CANNOT;
+}
+
+/* ---- arguments --------------------------------------------------------- */
+
+int next_option(int argc, char **argv, const struct option *longs, const char *help)
+{
+	/* Up to the first argument: what follows may be another program's */
+	int c = getopt_long(argc, argv, "+:", longs, NULL);
+	const char *last = argv[optind - 1];
+
+	switch (c) {
+	case 'h':
+		fputs(help, stdout);
+		exit(finish(0));
+	case ':':
+		usage("%s needs a value", last);
+	case '?':
+		/* of -xyz it is still in the middle */
+		if (optopt && !strchr(last, '='))
+			usage("unknown option -%c", optopt);
+		usage("unknown option %s", last);
+	default:
+		return c;
+	}
+}
+
+void no_arguments(int argc, char **argv)
+{
+	if (optind < argc)
+		usage("unexpected argument \"%s\"", argv[optind]);
+}
+
+uint64_t number(const char *option, const char *string, uint64_t min, uint64_t max)
+{
+	unsigned long long value;
+	char *end;
+
+	errno = 0;
+	value = strtoull(string, &end, 0);
+	if (end == string || *end || *string == '-' || errno || value < min || value > max)
+		usage("%s: \"%s\" is no number from %llu to %llu", option, string,
+		      (unsigned long long)min, (unsigned long long)max);
+	return value;
+}
+
+uint64_t size(const char *option, const char *string, uint64_t min, uint64_t max)
+{
+	const char *unit = "KMG", *found = NULL;
+	unsigned long long value;
+	unsigned int shift = 0;
+	char *end;
+
+	errno = 0;
+	value = strtoull(string, &end, 0);
+	if (*end)
+		found = strchr(unit, *end);
+	if (found) {
+		shift = 10 * (found - unit + 1);
+		end++;
+	}
+	if (end == string || *end || *string == '-' || errno || value > max >> shift ||
+	    value << shift < min)
+		usage("%s: \"%s\" is no size from %lluK to %lluM", option, string,
+		      (unsigned long long)min >> 10, (unsigned long long)max >> 20);
+	return value << shift;
+}
+
+double seconds(const char *option, const char *string, double min, double max)
+{
+	double value;
+	char *end;
+
+	value = strtod(string, &end);
+	if (end == string || *end || !(value >= min && value <= max))
+		usage("%s: \"%s\" is no time from %g to %g seconds", option, string, min, max);
+	return value;
+}
+
+/* ---- times ------------------------------------------------------------- */
+
+double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec * 1e-9;
+}
+
+static int compare_double(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+struct spread spread_of(double *values, size_t n)
+{
+	double sum = 0;
+
+	qsort(values, n, sizeof(*values), compare_double);
+	for (size_t i = 0; i < n; i++)
+		sum += values[i];
+	return (struct spread){
+		.mean = sum / n,
+		.median = (values[(n - 1) / 2] + values[n / 2]) / 2,
+		.p99 = values[(n * 99 + 99) / 100 - 1],
+		.least = values[0],
+		.most = values[n - 1],
+	};
+}
