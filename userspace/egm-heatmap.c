@@ -38,7 +38,7 @@ static const char help_heatmap[] =
 "  --seconds S      how long at most (default 10; with a command: until it ends)\n"
 "  --output FILE    the picture (default heatmap.png)\n"
 "  --json           print all that was recorded: ranges as [seconds, buffer, first page,\n"
-"                   number of pages]\n"
+"                   number of pages]; COMMAND's output goes to standard error\n"
 "  --help           this text\n"
 "\n"
 "Each band is a buffer, its first page on top, from left to right in time; a page is\n"
@@ -286,6 +286,12 @@ static void draw_buffer(cairo_t *c, uint32_t index, double top)
 	snprintf(note, sizeof(note), "%s, process %d", b->command, b->pid);
 	draw_band(c, &band, top);
 	free(count);
+	if (height < 80)
+		return;
+	draw_grey(c, 0.4);
+	draw_text(c, DRAW_LEFT - 12, top + 10, DRAW_FROM_RIGHT, 11, false, "page 0");
+	snprintf(note, sizeof(note), "%llu", (unsigned long long)b->pages - 1);
+	draw_text(c, DRAW_LEFT - 12, top + height - 1, DRAW_FROM_RIGHT, 11, false, note);
 }
 
 static void draw_rate(cairo_t *c, double top)

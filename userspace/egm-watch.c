@@ -177,77 +177,92 @@ static uint64_t total_since(const struct look *old, const struct look *new, cons
 	return counted_since(&old->total, &new->total, name);
 }
 
-static void show_users(json_t *list, int room)
+static void write_users(FILE *f, json_t *list)
 {
 	json_t *user;
 	size_t i;
 
-	json_array_foreach(list, i, user) {
-		char text[64];
-		int n = snprintf(text, sizeof(text), "%s%lld %s", i ? ", " : "",
-				 json_integer_value(json_object_get(user, "pid")),
-				 json_string_value(json_object_get(user, "command")));
-
-		if (n > room)
-			break;
-		fputs(text, stdout);
-		room -= n;
-	}
+	json_array_foreach(list, i, user)
+		fprintf(f, "%s%lld %s", i ? ", " : "",
+			json_integer_value(json_object_get(user, "pid")),
+			json_string_value(json_object_get(user, "command")));
+	json_decref(list);
 }
 
-static void show(const struct egm_node *node, const struct look *old, const struct look *new,
-		 const struct mappings *all)
+static void write_table(FILE *f, const struct egm_node *node, const struct look *old,
+			const struct look *new, const struct mappings *all)
 {
 	double t = new->time - old->time;
-	int n = new->table.n_rows, height = INT16_MAX, width = 100;
+	int n = new->table.n_rows;
 	struct line *lines = calloc(n + 1, sizeof(*lines));
 	uint64_t pages = 0;
-	struct winsize w;
 
 	if (!lines)
 		cannot("%s", strerror(ENOMEM));
-	if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) && w.ws_row && w.ws_col) {
-		height = w.ws_row;
-		width = w.ws_col;
-		/* from the top, and lines that are too long are cut off */
-		fputs("\033[H\033[J\033[?7l", stdout);
-	}
 	for (int i = 0; i < n; i++) {
 		lines[i] = line_of(&old->table, &new->table, i);
 		pages += egm_table_get(&new->table, i, "pages");
 	}
 	qsort(lines, n, sizeof(*lines), busier);
 
-	printf("%s (%s)  %d buffers, %.2f MiB  uploads %.0f/s, %.2f MiB/s in %.0f ranges\n",
-	       node->path, node->driver, n, pages * PAGE / MIB,
-	       total_since(old, new, "uploads") / t, total_since(old, new, "upload_bytes") / MIB / t,
-	       total_since(old, new, "upload_ranges") / t);
-	printf("passes %.0f/s, idle %.0f  faults %.0f/s  scanned %.0f/s  notifier %.0f/s  "
-	       "flushes %.0f/s\n\n",
-	       total_since(old, new, "passes") / t, total_since(old, new, "passes_idle") / t,
-	       total_since(old, new, "faults") / t, total_since(old, new, "ptes_scanned") / t,
-	       total_since(old, new, "notifier_ranges") / t,
-	       total_since(old, new, "tlb_flushes") / t);
-	printf("%7s %10s %6s %9s %5s %9s %9s %10s  %s\n", "buffer", "KiB", "open", "passes/s",
-	       "idle", "faults/s", "dirty/s", "scanned/s", "mapped by");
-	for (int i = 0; i < n && i < height - 5; i++) {
+	fprintf(f, "%s (%s)  %d buffers, %.2f MiB  uploads %.0f/s, %.2f MiB/s in %.0f ranges\n",
+		node->path, node->driver, n, pages * PAGE / MIB,
+		total_since(old, new, "uploads") / t,
+		total_since(old, new, "upload_bytes") / MIB / t,
+		total_since(old, new, "upload_ranges") / t);
+	fprintf(f, "passes %.0f/s, idle %.0f  faults %.0f/s  scanned %.0f/s  notifier %.0f/s  "
+		"flushes %.0f/s\n\n",
+		total_since(old, new, "passes") / t, total_since(old, new, "passes_idle") / t,
+		total_since(old, new, "faults") / t, total_since(old, new, "ptes_scanned") / t,
+		total_since(old, new, "notifier_ranges") / t,
+		total_since(old, new, "tlb_flushes") / t);
+	fprintf(f, "%7s %10s %6s %9s %5s %9s %9s %10s  %s\n", "buffer", "KiB", "open", "passes/s",
+		"idle", "faults/s", "dirty/s", "scanned/s", "mapped by");
+	for (int i = 0; i < n; i++) {
 		const struct line *l = &lines[i];
 		uint64_t bytes = PAGE * egm_table_get(&new->table, l->row, "pages");
-		json_t *list = users(all, egm_table_get(&new->table, l->row, "offset"), bytes);
 
-		printf("%7" PRIu64 " %10" PRIu64 " %6" PRIu64 " %9.1f %4.0f%% %9.1f %9.1f %10.1f  ",
-		       egm_table_get(&new->table, l->row, "buffer"), bytes >> 10,
-		       egm_table_get(&new->table, l->row, "open"), l->passes / t,
-		       l->passes ? 100.0 * l->idle / l->passes : 0, l->faults / t, l->dirty / t,
-		       l->scanned / t);
-		show_users(list, width - 74);
-		putchar('\n');
-		json_decref(list);
+		fprintf(f, "%7" PRIu64 " %10" PRIu64 " %6" PRIu64
+			" %9.1f %4.0f%% %9.1f %9.1f %10.1f  ",
+			egm_table_get(&new->table, l->row, "buffer"), bytes >> 10,
+			egm_table_get(&new->table, l->row, "open"), l->passes / t,
+			l->passes ? 100.0 * l->idle / l->passes : 0, l->faults / t,
+			l->dirty / t, l->scanned / t);
+		write_users(f, users(all, egm_table_get(&new->table, l->row, "offset"), bytes));
+		fputc('\n', f);
 	}
-	if (height < INT16_MAX)
-		fputs("\033[?7h", stdout);
-	fflush(stdout);
 	free(lines);
+}
+
+/* On a terminal what has room, in place of the table before */
+static void show(const struct egm_node *node, const struct look *old, const struct look *new,
+		 const struct mappings *all)
+{
+	struct winsize w = { 0 };
+	char *text = NULL, *next_line;
+	size_t size;
+	FILE *f;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) || !w.ws_row || !w.ws_col) {
+		write_table(stdout, node, old, new, all);
+		fflush(stdout);
+		return;
+	}
+	f = open_memstream(&text, &size);
+	if (!f)
+		cannot("%s", strerror(errno));
+	write_table(f, node, old, new, all);
+	if (fclose(f))
+		cannot("%s", strerror(errno));
+	fputs("\033[H\033[J", stdout);
+	for (char *line = text; *line && --w.ws_row; line = next_line) {
+		int length = strcspn(line, "\n");
+
+		next_line = line + length + 1;
+		printf("%.*s\n", length < w.ws_col ? length : w.ws_col, line);
+	}
+	fflush(stdout);
+	free(text);
 }
 
 static void show_json(const struct egm_node *node, const struct look *old,
