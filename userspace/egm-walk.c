@@ -256,6 +256,7 @@ static void plot_panel(cairo_t *c, double left, bool wrprotect)
 	for (unsigned int pattern = 0; pattern < PATTERNS; pattern++) {
 		double x = left;
 
+		cairo_new_path(c);	/* not from where a text ended */
 		cairo_set_source_rgb(c, colour[pattern][0], colour[pattern][1],
 				     colour[pattern][2]);
 		for (unsigned int i = 0; i < n_cells; i++) {
