@@ -14,114 +14,134 @@ egm=$top/build/user/egm
 tmp=$(mktemp -d)
 trap 'rm -r "$tmp"' EXIT
 
-# json EXPRESSION: of the JSON document on stdin, called j, it is true
+# json FILTER: of the JSON document on stdin, it is true
 json()
 {
-	python3 -c '
-import json, sys
-text = sys.stdin.read()
-j = json.loads(text)
-if not eval(sys.argv[1]):
-    sys.exit(f"not so: {sys.argv[1]}\n{text}")' "$1"
+	tee "$tmp/json" | jq -e "$1" > /dev/null && return
+	echo "not so: $1"
+	cat "$tmp/json"
+	return 1
 }
 
 # The devices as DRIVER=NODE
 devices()
 {
-	"$egm" list --json | python3 -c '
-import json, sys
-for d in json.load(sys.stdin):
-    if d["coherent"]:
-        print(d["driver"], d["node"], sep="=")'
+	"$egm" list --json | jq -r '.[] | select(.coherent) | "\(.driver)=\(.node)"'
 }
 
 listed()
 {
-	"$egm" list --json | json "all(d['coherent'] and d['buffers'] == 0 for d in j) and \
-		{d['driver'] for d in j} == set('$*'.split())" &&
-		"$egm" list | grep -q '^    coherent buffers  yes$'
+	"$egm" list --json | json "all(.coherent and .buffers == 0 and .can_lose) and
+		([.[].driver] | sort | join(\" \")) == \"$*\"" &&
+		[ "$("$egm" list | grep -c '^    coherent buffers  yes$')" = $# ]
 }
 
 # ---- on a device: $node
 
 verified()
 {
-	"$egm" verify --device "$node" --rounds 12 --size 2M --threads 3 --json | tee "$tmp/out" |
-		json "j['passed'] and j['rounds'] == 12 and j['stores'] > 10000 and \
-		j['bytes_compared'] == 12 * 4 * 2**21 and not j['wrong'] and \
-		j['counters']['faults'] > 0 and j['counters']['upload_bytes'] > 0" &&
-		[ "${PIPESTATUS[0]}" = 0 ]
+	"$egm" verify --device "$node" --rounds 4 --size 512K --threads 3 --json > "$tmp/out" &&
+		json '.passed and .rounds == 4 and .stores > 1000 and .wrong == [] and
+			.bytes_compared == 4 * 4 * 524288 and
+			.counters.faults > 0 and .counters.upload_bytes > 0' < "$tmp/out"
 }
 
-# Stores are counted, and what they are is in the words: the same total twice
+# Of a failed run the last line says how to have it again. The stores are counted, and
+# what they are is in the words: the same number twice, and another with another seed.
 replayed()
 {
-	local stores seeds
+	local again stores
 
+	again=$("$egm" verify --device "$node" --rounds 2 --size 64K --threads 3 --lose 1 |
+		sed -n 's/^again with *egm //p')
 	stores=$(for _ in 1 2; do
-		"$egm" verify --device "$node" --rounds 4 --size 512K --seed 0x5eed --json |
-			sed -n 's/.*"stores": //p'
-	done | sort -u)
-	seeds=$("$egm" verify --device "$node" --rounds 4 --size 512K --json |
-		sed -n 's/.*"stores": //p')
-	echo "stores: $stores with the seed, $seeds with another one"
-	[ "$(wc -w <<< "$stores")" = 1 ] && [ "$stores" != "$seeds" ]
+		"$egm" $again | sed -n 's/^ok *\([0-9]*\) stores checked$/\1/p'
+	done)
+	stores+=" $("$egm" $(sed 's/--seed [^ ]*/--seed 7/' <<< "$again") |
+		sed -n 's/^ok *\([0-9]*\) stores checked$/\1/p')"
+	echo "$again: stores" $stores
+	set -- $stores
+	[ "$1" = "$2" ] && [ "$1" != "$3" ] && [ "$3" -gt 0 ]
 }
 
-# The lost upload is of pages, so whole ranges of at most a page are wrong
+# What is wrong is pages, at least one, and with that it ends; then it is off again
 loss_noticed()
 {
-	expect 1 "NOT OK" "$egm" verify --device "$node" --rounds 4 --size 512K --lose 1 &&
-		! "$egm" verify --device "$node" --rounds 4 --size 512K --lose 1 --json > "$tmp/out" &&
-		json "not j['passed'] and j['rounds'] == 2 and j['wrong_bytes'] > 0 and \
-			j['wrong']" < "$tmp/out" &&
-		"$egm" verify --device "$node" --rounds 4 --size 512K > "$tmp/out"
+	! "$egm" verify --device "$node" --rounds 4 --size 256K --lose 1 --json > "$tmp/out" &&
+		json '(.passed | not) and .rounds == 2 and .wrong_bytes > 0 and
+			(.wrong[0].text | test("page [0-9]+\\): found .*, expected "))' < "$tmp/out" &&
+		expect 0 "stores checked" "$egm" verify --device "$node" --rounds 2 --size 64K
+}
+
+# Where the driver cannot be asked to move buffers it says so
+disturbed()
+{
+	if [ "$driver" != vmob ]; then
+		expect 77 "cannot be asked to move buffers" "$egm" verify --device "$node" --disturb
+		return
+	fi
+	"$egm" verify --device "$node" --rounds 6 --size 256K --disturb --json > "$tmp/out" &&
+		json '.passed and .disturbances > 0 and .rounds == 6' < "$tmp/out"
 }
 
 benched()
 {
-	"$egm" bench --device "$node" --size 4M --submissions 16 --json > "$tmp/out" &&
-		json "[p['pattern'] for p in j] == 'idle page sparse tenth ring dense'.split()" \
+	"$egm" bench --device "$node" --size 1M --submissions 16 --json > "$tmp/out" &&
+		json '[.[].pattern] == ["idle", "page", "sparse", "tenth", "ring", "dense"] and
+			all(.counters.passes == 16 and
+				.counters.upload_bytes == 4096 * .pages_written) and
+			[.[].pages_written] == [0, 16, 16, 400, 256, 4096] and
+			.[0].counters.passes_idle == 16 and .[0].counters.ptes_scanned == 0' \
 			< "$tmp/out" &&
-		json "all(p['counters']['passes'] == 16 for p in j)" < "$tmp/out" &&
-		json "[j[0]['counters'][c] for c in ('passes_idle', 'ptes_scanned', 'upload_bytes')] \
-			== [16, 0, 0]" < "$tmp/out" &&
-		json "all(p['counters']['upload_bytes'] == 4096 * p['pages_written'] for p in j)" \
-			< "$tmp/out" &&
-		"$egm" bench --device "$node" --size 4M --submissions 4 --pattern page |
+		"$egm" bench --device "$node" --size 256K --submissions 4 --pattern page |
 		grep -q '^page  *1\.0 '
 }
 
-# Another process's buffers, with their counters and who it is
+# Another process's buffers, with their counters and who it is; and Ctrl-C ends both well
 watched()
 {
-	local pid status
+	local verify watch status
 
-	"$egm" verify --device "$node" --seconds 0 --size 1M --buffers 2 > "$tmp/verify" &
-	pid=$!
-	while [ "$("$egm" list --json | json "sum(d['buffers'] for d in j) >= 2" 2>&1)" ]; do
-		kill -0 $pid || return
+	"$egm" verify --device "$node" --seconds 0 --size 256K --buffers 2 > "$tmp/verify" &
+	verify=$!
+	until "$egm" list --json | grep -q '"buffers": 2'; do
+		kill -0 $verify || return
 		sleep 0.2
 	done
 	"$egm" watch --device "$node" --interval 2 --count 1 --json > "$tmp/out"
 	"$egm" watch --device "$node" --interval 2 --count 1 > "$tmp/table"
-	kill $pid
-	wait $pid
+	setsid "$egm" watch --device "$node" --interval 0.2 > "$tmp/endless" &
+	watch=$!
+	until grep -q 'mapped by' "$tmp/endless"; do
+		kill -0 $watch || return
+		sleep 0.2
+	done
+	kill -TERM $watch
+	wait $watch
 	status=$?
+	kill -TERM $verify
+	wait $verify
+	status+=$?
 	cat "$tmp/verify" "$tmp/table"
-	[ $status = 0 ] &&
-		json "sum(b['pages'] == 256 and {'pid': $pid, 'command': 'egm'} in b['mapped_by'] \
-			and b['passes'] > 0 for b in j['buffers']) == 2" < "$tmp/out" &&
-		[ "$(grep -c "$pid egm" "$tmp/table")" = 2 ]
+	[ $status = 00 ] && grep -q '^ok  *[0-9]* stores checked$' "$tmp/verify" &&
+		json "[.buffers[] | select(.pages == 64 and .passes > 0 and
+			(.mapped_by | index({pid: $verify, command: \"egm\"})))] | length == 2" \
+			< "$tmp/out" &&
+		[ "$(grep -c "$verify egm" "$tmp/table")" = 2 ]
 }
 
-# What the trace says is what the driver counted
+# What the trace says is what the driver counted, page for page
 heatmap()
 {
 	"$egm" heatmap --device "$node" --output "$tmp/map.png" --json -- \
-		"$egm" bench --device "$node" --pattern ring --size 4M --submissions 8 > "$tmp/out" &&
-		tail -n 1 "$tmp/out" | json "len(j['buffers']) == 1 and j['lost_events'] == 0 and \
-			j['buffers'][0]['dirty'] == 1024 + 15 * 64 == sum(r[3] for r in j['ranges'])" &&
+		"$egm" bench --device "$node" --pattern ring --size 1M --submissions 8 \
+		> "$tmp/out" 2> "$tmp/bench" &&
+		grep -q '^ring ' "$tmp/bench" &&
+		json '(.buffers | length) == 1 and .lost_events == 0 and
+			.buffers[0].dirty == 256 + 15 * 16 and
+			([.ranges[][3]] | add) == .buffers[0].dirty and
+			([.ranges[] | select(.[2] == 0 and .[3] == 256)] | length) == 1 and
+			.buffers[0].pages == 256 and .buffers[0].command == "egm"' < "$tmp/out" &&
 		[ "$(head -c 8 "$tmp/map.png" | od -An -tx1 | tr -d ' ')" = 89504e470d0a1a0a ] &&
 		[ -z "$(ls /sys/kernel/tracing/instances)" ] || return
 	[ ! -d /results ] || cp "$tmp/map.png" "/results/heatmap-$driver.png"
@@ -131,6 +151,43 @@ nothing_dirty()
 {
 	expect 1 "nothing was dirty" "$egm" heatmap --device "$node" --output "$tmp/none.png" \
 		--seconds 0.2 && [ ! -e "$tmp/none.png" ]
+}
+
+# ---- terminals and signals
+
+# The table keeps its place, and no line is longer than there is room
+on_terminal()
+{
+	local top=$'\033[H\033[J' out
+
+	out=$(script -qec "stty rows 4 cols 60; '$egm' watch --interval 0.1 --count 2" /dev/null) &&
+		[[ "$out" == "$top/dev/dri/"*" buffers, "*"$top/dev/dri/"* ]] &&
+		[ "$(wc -l <<< "$out")" = 6 ] &&
+		[ "$(tr -d '\r' <<< "${out//"$top"/}" | wc -L)" = 60 ] || return
+	out=$(script -qec "'$egm' verify --seconds 2 --size 64K" /dev/null) &&
+		[[ "$out" == *$'\r'*" rounds, "*" stores checked"*$'\r\033[K'*"ok  "* ]] && return
+	printf '%q\n' "$out"
+	return 1
+}
+
+# Ctrl-C goes to the command as well; the picture is of what there was until then
+interrupted()
+{
+	local pid status
+
+	setsid "$egm" heatmap --output "$tmp/int.png" -- "$egm" verify --seconds 0 --size 64K \
+		> "$tmp/out" &
+	pid=$!
+	until [ -n "$(ls /sys/kernel/tracing/instances)" ] && grep -q seed "$tmp/out"; do
+		kill -0 $pid || return
+		sleep 0.2
+	done
+	sleep 2
+	kill -TERM -$pid
+	wait $pid
+	status=$?
+	cat "$tmp/out"
+	[ $status = 0 ] && [ -s "$tmp/int.png" ] && [ -z "$(ls /sys/kernel/tracing/instances)" ]
 }
 
 # ---- what is missing
@@ -156,6 +213,21 @@ no_device()
 		expect 77 "No such file" "$egm" heatmap --device /dev/dri/renderD191
 }
 
+# The driver has them turned off: for all commands the next device is the first
+turned_off()
+{
+	local parameter=/sys/module/virtio_gpu/parameters/coherent status
+
+	echo 0 > $parameter
+	"$egm" list --json | json "(.[] | select(.driver == \"virtio_gpu\") |
+		.coherent == false and (.needs | test(\"virtio_gpu.coherent=1\")))" &&
+		"$egm" watch --count 1 --interval 0.1 --json | json '.driver == "vmob"' &&
+		"$egm" verify --rounds 1 --size 64K --json | json '.driver == "vmob"'
+	status=$?
+	echo 1 > $parameter
+	return $status
+}
+
 no_root()
 {
 	chmod 600 /dev/dri/*
@@ -167,7 +239,7 @@ no_root()
 			--submissions 2 &&
 		expect 77 "only root may read debugfs" as_nobody "$egm" watch &&
 		expect 77 "only root may read debugfs" as_nobody "$egm" verify --lose 1 &&
-		expect 77 "only root may use tracefs" as_nobody "$egm" heatmap
+		expect 77 "only root may use tracefs" as_nobody "$egm" heatmap --output "$tmp/no.png"
 }
 
 no_debugfs()
@@ -178,7 +250,26 @@ no_debugfs()
 		expect 77 "debugfs is not mounted" without "$hide" "$egm" verify --lose 1 &&
 		expect 0 "debugfs is not mounted" without "$hide" "$egm" verify --rounds 1 --size 64K &&
 		expect 77 "tracefs is not mounted" without "$hide /sys/kernel/tracing" "$egm" \
-			heatmap
+			heatmap --output "$tmp/no.png"
+}
+
+full()
+{
+	sh -c '"$@" > /dev/full' sh "$@"
+}
+
+# A result nobody gets is not a good one, and a bad one stays bad
+no_space()
+{
+	mkdir "$tmp/small"
+	mount -t tmpfs -o size=4k none "$tmp/small"
+	expect 77 "No space left" full "$egm" list &&
+		expect 77 "No space left" full "$egm" verify --rounds 1 --size 64K --json &&
+		expect 1 "No space left" full "$egm" verify --rounds 2 --size 64K --lose 1 --json &&
+		expect 77 "No such file" "$egm" heatmap --output "$tmp/none/map.png" &&
+		expect 77 "No space left" "$egm" heatmap --output "$tmp/small/map.png" -- \
+			"$egm" bench --size 64K --submissions 2 --pattern ring &&
+		umount "$tmp/small"
 }
 
 # ---- arguments
@@ -188,6 +279,7 @@ wrong_arguments()
 	expect 2 "which command" "$egm" &&
 		expect 2 'no command "soak"' "$egm" soak &&
 		expect 2 "unknown option --fast" "$egm" verify --fast &&
+		expect 2 "unknown option -x" "$egm" verify --json -xyz &&
 		expect 2 "--seed needs a value" "$egm" verify --seed &&
 		expect 2 "is no number" "$egm" verify --threads 0 &&
 		expect 2 "is no number" "$egm" verify --buffers 65 &&
@@ -228,23 +320,26 @@ completed()
 }
 
 mapfile -t devices < <(devices)
-plan $((7 + 7 * ${#devices[@]}))
+plan $((11 + 8 * ${#devices[@]}))
 
 # What has to be there is in the kernel's configuration, not in what was found
-drivers=virtio_gpu
-[ ! -d /sys/module/vmob ] || drivers+=" vmob"
-check "list: $drivers" listed $drivers
+check "list: virtio_gpu vmob" listed virtio_gpu vmob
 for device in "${devices[@]}"; do
 	driver=${device%=*}
 	node=${device#*=}
 	check "$driver: verify (C1 C3)" verified
-	check "$driver: verify --seed does the same again" replayed
+	check "$driver: verify while buffers are moved (C3)" disturbed
 	check "$driver: verify notices a lost upload (C1)" loss_noticed
+	check "$driver: verify does the same again" replayed
 	check "$driver: bench, its counters are exact (C5)" benched
 	check "$driver: watch shows another process's buffers" watched
 	check "$driver: heatmap shows what was uploaded (C1)" heatmap
 	check "$driver: heatmap of nothing" nothing_dirty
 done
+check "on a terminal" on_terminal
+check "Ctrl-C during a heatmap" interrupted
+check "no coherent buffers with virtio_gpu.coherent=0" turned_off
+check "no space for the result" no_space
 check "no device" no_device
 check "no root" no_root
 check "no debugfs, no tracefs" no_debugfs
