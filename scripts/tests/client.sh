@@ -14,10 +14,10 @@ egm=$top/build/user/egm
 tmp=$(mktemp -d)
 trap 'rm -r "$tmp"' EXIT
 
-# json FILTER: of the JSON document on stdin, it is true
+# json FILTER: there is one JSON document on stdin, of which it is true
 json()
 {
-	tee "$tmp/json" | jq -e "$1" > /dev/null && return
+	[ "$(tee "$tmp/json" | jq "$1")" = true ] && return
 	echo "not so: $1"
 	cat "$tmp/json"
 	return 1
@@ -54,6 +54,7 @@ replayed()
 
 	again=$("$egm" verify --device "$node" --rounds 2 --size 64K --threads 3 --lose 1 |
 		sed -n 's/^again with *egm //p')
+	[ -n "$again" ] || return
 	stores=$(for _ in 1 2; do
 		"$egm" $again | sed -n 's/^ok *\([0-9]*\) stores checked$/\1/p'
 	done)
@@ -67,7 +68,8 @@ replayed()
 # What is wrong is pages, at least one, and with that it ends; then it is off again
 loss_noticed()
 {
-	! "$egm" verify --device "$node" --rounds 4 --size 256K --lose 1 --json > "$tmp/out" &&
+	"$egm" verify --device "$node" --rounds 4 --size 256K --lose 1 --json > "$tmp/out"
+	[ $? = 1 ] &&
 		json '(.passed | not) and .rounds == 2 and .wrong_bytes > 0 and
 			(.wrong[0].text | test("page [0-9]+\\): found .*, expected "))' < "$tmp/out" &&
 		expect 0 "stores checked" "$egm" verify --device "$node" --rounds 2 --size 64K
