@@ -292,7 +292,7 @@ wrong_arguments()
 		expect 2 "none called" "$egm" bench --pattern random &&
 		expect 2 "unexpected argument" "$egm" list all &&
 		expect 2 "a command comes after --" "$egm" heatmap true &&
-		expect 1 "true ended with status 127" sh -c "'$egm' heatmap -- /no/true 2>&1"
+		expect 1 "true ended with status 127" "$egm" heatmap --output "$tmp/none.png" -- /no/true
 }
 
 # Each option is in the man page too, and none is there that is not
