@@ -456,6 +456,7 @@ static void upload_bytes(struct egm_dev *dev)
 		}
 		coh_touch(b.bo);
 	}
+	coh_wait(b.bo);
 	coh_counters(dev, &after);
 	free(seen);
 
