@@ -38,9 +38,10 @@ soak: release user ## a billion checked stores on vmob, with evictions
 kernel: $(KERNEL) ## assemble, configure and build the kernel
 
 .PHONY: user
-user: setup ## build the programs for the guest
+user: tree ## build the programs for the guest, and the device model
 	@$(MAKE) -s -C userspace OUT=$(CURDIR)/build/user
 	@$(MAKE) -s -C igt-tests OUT=$(CURDIR)/build/user/igt
+	@$(MAKE) -s -C igt-tests/svga3 OUT=$(CURDIR)/build/user LINUX=$(CURDIR)/build/linux
 
 .PHONY: shell
 shell: kernel user ## a shell in the guest, its exit or Ctrl-A x ends it
