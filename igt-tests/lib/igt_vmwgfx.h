@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmwgfx's guest-backed surfaces, for tests, and the SVGA3 model below them.
+ * Functions assert, or skip, and are for the main thread only, but for
+ * vmw_submit().
+ */
+#ifndef IGT_VMWGFX_H
+#define IGT_VMWGFX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <xf86drm.h>
+#include <drm/vmwgfx_drm.h>
+#include <svga3d_reg.h>
+
+#include "svga3_ctl.h"
+
+struct vmw {
+	int fd;
+	int config;		/* the device's PCI config space */
+	bool sm4;
+};
+
+struct vmw_surf {
+	struct vmw *vmw;
+	uint32_t handle, bo;
+	bool shared;		/* bo is another's */
+	uint32_t format, width, height, depth, mips, layers;
+	uint64_t size;		/* of its contents */
+	uint64_t map_size;	/* of its buffer */
+	uint64_t map_offset;
+	void *map;
+};
+
+/* What to create; 0 stands for 1 of width and so on, and for no buffer. */
+struct vmw_surf_info {
+	uint32_t format, width, height, depth, mips, array, bo;
+	bool coherent;
+};
+
+struct vmw *vmw_open(void);
+void vmw_close(struct vmw *vmw);
+
+struct vmw_surf *vmw_surf_create(struct vmw *vmw,
+				 const struct vmw_surf_info *info);
+/* A buffer of so many bytes, or an image of 32 bits a pixel */
+struct vmw_surf *vmw_buffer(struct vmw *vmw, uint64_t size, bool coherent);
+struct vmw_surf *vmw_image(struct vmw *vmw, uint32_t width, uint32_t height,
+			   bool coherent);
+void vmw_surf_destroy(struct vmw_surf *surf);
+void *vmw_surf_mmap(const struct vmw_surf *surf, int prot);
+
+/*
+ * A submission. Returns 0 or -errno, and the fence's handle if there is a
+ * pointer for it.
+ */
+int vmw_submit(struct vmw *vmw, const void *cmds, uint32_t size,
+	       uint32_t *fence);
+int vmw_fence_wait(struct vmw *vmw, uint32_t fence, uint64_t us);
+void vmw_fence_unref(struct vmw *vmw, uint32_t fence);
+/* Submit, and wait for it. */
+void vmw_exec(struct vmw *vmw, const void *cmds, uint32_t size);
+
+/*
+ * What the device has: a copy of it by the device into another surface, which
+ * is then read back. Only returns when it is done.
+ */
+void vmw_snapshot(struct vmw_surf *surf, struct vmw_surf *snap);
+/* A surface of the same shape for it */
+struct vmw_surf *vmw_snap_create(struct vmw_surf *surf);
+/* All of its memory into the device's copy, asked for by name */
+void vmw_update(struct vmw_surf *surf);
+/*
+ * Have the kernel look at it, with a command that does nothing; the second does
+ * not wait for the device, and may be called from any thread.
+ */
+void vmw_touch(struct vmw_surf *surf);
+int vmw_touch_nowait(struct vmw_surf *surf);
+/* The device writes all of the surface, from another of the same shape. */
+void vmw_device_write(struct vmw_surf *dst, struct vmw_surf *src);
+
+/* The model's knobs and counters; skips if the device is not the model. */
+uint64_t vmw_ctl_get(struct vmw *vmw, enum svga3_ctl which);
+void vmw_ctl_set(struct vmw *vmw, enum svga3_ctl which, uint32_t val);
+
+#endif /* IGT_VMWGFX_H */
