@@ -137,14 +137,18 @@ struct drm_gem_dirty *drm_gem_dirty_create(struct drm_gem_object *obj,
 					   struct drm_gem_dirty_device *ddev);
 void drm_gem_dirty_destroy(struct drm_gem_dirty *dirty);
 
+int drm_gem_dirty_consumer_init_locked(struct drm_gem_dirty_consumer *consumer,
+				       struct drm_gem_dirty *dirty);
 int drm_gem_dirty_consumer_init(struct drm_gem_dirty_consumer *consumer,
 				struct drm_gem_dirty *dirty);
+void drm_gem_dirty_consumer_fini_locked(struct drm_gem_dirty_consumer *consumer);
 void drm_gem_dirty_consumer_fini(struct drm_gem_dirty_consumer *consumer);
 bool drm_gem_dirty_next(struct drm_gem_dirty_consumer *consumer,
 			pgoff_t *first, pgoff_t *nr);
 
 void drm_gem_dirty_mark(struct drm_gem_dirty *dirty, pgoff_t first, pgoff_t nr);
 void drm_gem_dirty_pass(struct drm_gem_dirty *dirty);
+void drm_gem_dirty_open(struct drm_gem_dirty *dirty);
 void drm_gem_dirty_close(struct drm_gem_dirty *dirty);
 
 void drm_gem_dirty_vm_fault(struct drm_gem_dirty *dirty, struct vm_fault *vmf,

@@ -205,8 +205,8 @@ EXPORT_SYMBOL_GPL(drmm_gem_dirty_device_init);
 
 /**
  * drm_gem_dirty_create - Track the CPU writes to an object
- * @obj: The object. It must have its mmap offset, and must not have been
- * mapped yet.
+ * @obj: The object. It must have its mmap offset. If it has been mapped
+ * already drm_gem_dirty_open() must follow.
  * @ddev: The device's accounts
  *
  * All chunks are closed. Nothing is dirty: a consumer that does not have the
@@ -278,18 +278,20 @@ void drm_gem_dirty_destroy(struct drm_gem_dirty *dirty)
 EXPORT_SYMBOL_GPL(drm_gem_dirty_destroy);
 
 /**
- * drm_gem_dirty_consumer_init - Add a consumer of dirty pages
+ * drm_gem_dirty_consumer_init_locked - Add a consumer of dirty pages
  * @consumer: The consumer
  * @dirty: The tracker
  *
  * The consumer gets the pages that become dirty from now on.
  *
- * Context: Process context, may sleep. Takes the object's dma_resv.
+ * Context: Process context, may sleep. Called with the object's dma_resv held.
  * Return: 0, or -ENOMEM.
  */
-int drm_gem_dirty_consumer_init(struct drm_gem_dirty_consumer *consumer,
-				struct drm_gem_dirty *dirty)
+int drm_gem_dirty_consumer_init_locked(struct drm_gem_dirty_consumer *consumer,
+				       struct drm_gem_dirty *dirty)
 {
+	dma_resv_assert_held(dirty->obj->resv);
+
 	consumer->pages = kvcalloc(BITS_TO_LONGS(dirty->nr_pages),
 				   sizeof(*consumer->pages), GFP_KERNEL);
 	if (!consumer->pages)
@@ -298,18 +300,55 @@ int drm_gem_dirty_consumer_init(struct drm_gem_dirty_consumer *consumer,
 	consumer->dirty = dirty;
 	consumer->first = dirty->nr_pages;
 	consumer->end = 0;
-
-	dma_resv_lock(dirty->obj->resv, NULL);
 	list_add_tail(&consumer->link, &dirty->consumers);
-	dma_resv_unlock(dirty->obj->resv);
 
 	return 0;
+}
+EXPORT_SYMBOL_GPL(drm_gem_dirty_consumer_init_locked);
+
+/**
+ * drm_gem_dirty_consumer_init - Add a consumer of dirty pages
+ * @consumer: The consumer
+ * @dirty: The tracker
+ *
+ * drm_gem_dirty_consumer_init_locked() for a caller without the dma_resv.
+ *
+ * Context: Process context, may sleep. Takes the object's dma_resv.
+ * Return: 0, or -ENOMEM.
+ */
+int drm_gem_dirty_consumer_init(struct drm_gem_dirty_consumer *consumer,
+				struct drm_gem_dirty *dirty)
+{
+	int ret;
+
+	dma_resv_lock(dirty->obj->resv, NULL);
+	ret = drm_gem_dirty_consumer_init_locked(consumer, dirty);
+	dma_resv_unlock(dirty->obj->resv);
+
+	return ret;
 }
 EXPORT_SYMBOL_GPL(drm_gem_dirty_consumer_init);
 
 /**
+ * drm_gem_dirty_consumer_fini_locked - Remove a consumer
+ * @consumer: The consumer
+ *
+ * Context: Process context, may sleep. Called with the object's dma_resv held.
+ */
+void drm_gem_dirty_consumer_fini_locked(struct drm_gem_dirty_consumer *consumer)
+{
+	dma_resv_assert_held(consumer->dirty->obj->resv);
+
+	list_del(&consumer->link);
+	kvfree(consumer->pages);
+}
+EXPORT_SYMBOL_GPL(drm_gem_dirty_consumer_fini_locked);
+
+/**
  * drm_gem_dirty_consumer_fini - Remove a consumer
  * @consumer: The consumer
+ *
+ * drm_gem_dirty_consumer_fini_locked() for a caller without the dma_resv.
  *
  * Context: Process context, may sleep. Takes the object's dma_resv.
  */
@@ -318,10 +357,8 @@ void drm_gem_dirty_consumer_fini(struct drm_gem_dirty_consumer *consumer)
 	struct drm_gem_object *obj = consumer->dirty->obj;
 
 	dma_resv_lock(obj->resv, NULL);
-	list_del(&consumer->link);
+	drm_gem_dirty_consumer_fini_locked(consumer);
 	dma_resv_unlock(obj->resv);
-
-	kvfree(consumer->pages);
 }
 EXPORT_SYMBOL_GPL(drm_gem_dirty_consumer_fini);
 
@@ -536,6 +573,28 @@ void drm_gem_dirty_pass(struct drm_gem_dirty *dirty)
 	gem_dirty_account(&pass);
 }
 EXPORT_SYMBOL_GPL(drm_gem_dirty_pass);
+
+/**
+ * drm_gem_dirty_open - Open all chunks
+ * @dirty: The tracker
+ *
+ * For an object that was mapped before it was tracked: its entries can be
+ * writable and dirty, and the next pass, or drm_gem_dirty_close(), has to look
+ * at them.
+ *
+ * Context: Called with the object's dma_resv held. Does not sleep.
+ */
+void drm_gem_dirty_open(struct drm_gem_dirty *dirty)
+{
+	dma_resv_assert_held(dirty->obj->resv);
+
+	dirty->stats.chunks_opened += dirty->nr_chunks - dirty->nr_open;
+	bitmap_fill(dirty->open, dirty->nr_chunks);
+	memset(dirty->quiet, 0, dirty->nr_chunks);
+	dirty->nr_open = dirty->nr_chunks;
+	trace_drm_gem_dirty_open(dirty, 0, dirty->nr_chunks);
+}
+EXPORT_SYMBOL_GPL(drm_gem_dirty_open);
 
 /**
  * drm_gem_dirty_close - Find out what has been written, and close all chunks
