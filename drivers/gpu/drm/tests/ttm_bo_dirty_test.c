@@ -49,6 +49,8 @@ struct test_bo {
 	struct ttm_buffer_object tbo;
 	struct drm_gem_dirty_consumer consumer;
 	bool tracked;
+	/* Faults that test_vm_fault() has handled. */
+	unsigned int faults;
 	/* The copy, and how many pages were uploaded to it. */
 	void *copy;
 	unsigned long uploaded;
@@ -177,6 +179,43 @@ static const struct drm_gem_object_funcs test_bo_funcs = {
 	.free = test_bo_free,
 	.mmap = drm_gem_ttm_mmap,
 	.vm_ops = &ttm_bo_dirty_vm_ops,
+};
+
+/* Pages 2 to 5 together, each of the others alone. */
+static vm_fault_t test_vm_fault(struct vm_fault *vmf)
+{
+	struct ttm_buffer_object *tbo = vmf->vma->vm_private_data;
+	pgoff_t page = vmf->pgoff - drm_vma_node_start(&tbo->base.vma_node);
+	bool together = page >= 2 && page < 6;
+	vm_fault_t ret;
+
+	ret = ttm_bo_vm_reserve(tbo, vmf);
+	if (ret)
+		return ret;
+
+	to_test_bo(&tbo->base)->faults++;
+	ret = ttm_bo_dirty_vm_fault_reserved(vmf, together ? 2 : page,
+					     together ? 4 : 1);
+	if (ret == VM_FAULT_RETRY && !(vmf->flags & FAULT_FLAG_RETRY_NOWAIT))
+		return ret;
+
+	dma_resv_unlock(tbo->base.resv);
+
+	return ret;
+}
+
+static const struct vm_operations_struct test_vm_ops = {
+	.open = ttm_bo_vm_open,
+	.close = ttm_bo_dirty_vm_close,
+	.fault = test_vm_fault,
+	.pfn_mkwrite = ttm_bo_dirty_vm_pfn_mkwrite,
+	.pfn_zap_dirty = ttm_bo_dirty_vm_zap,
+};
+
+static const struct drm_gem_object_funcs test_bo_funcs_own_fault = {
+	.free = test_bo_free,
+	.mmap = drm_gem_ttm_mmap,
+	.vm_ops = &test_vm_ops,
 };
 
 static int test_file_mmap(struct file *file, struct vm_area_struct *vma)
@@ -544,6 +583,112 @@ static void ttm_bo_dirty_test_attach(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, vm_munmap(map, NR_PAGES * PAGE_SIZE));
 }
 
+static void add(struct kunit *test)
+{
+	struct test_priv *priv = test->priv;
+	struct test_bo *bo = priv->bo;
+
+	dma_resv_lock(bo->tbo.base.resv, NULL);
+	KUNIT_ASSERT_EQ(test, 0, ttm_bo_dirty_add(&bo->tbo, &priv->tdev->dirty,
+						  &bo->consumer));
+	dma_resv_unlock(bo->tbo.base.resv);
+	bo->tracked = true;
+}
+
+/* C3: tracking begins, and what the entries know of earlier stores counts. */
+static void ttm_bo_dirty_test_add(struct kunit *test)
+{
+	struct test_priv *priv = test->priv;
+	struct test_bo *bo = priv->bo;
+	struct drm_gem_dirty_consumer consumer;
+	unsigned long map;
+	pgoff_t first, nr;
+
+	/* A buffer object that is not mapped */
+	add(test);
+	KUNIT_EXPECT_EQ(test, 0, tracker(test)->nr_open);
+	KUNIT_EXPECT_EQ(test, 0, submit(test));
+	test_untrack(bo);
+
+	place(test, TTM_PL_TT);
+	map = map_bo(test);
+	store_some(test, map);
+	add(test);
+	KUNIT_EXPECT_EQ(test, 0, tracker(test)->nr_open);
+	KUNIT_EXPECT_EQ(test, 3, submit(test));
+	KUNIT_EXPECT_EQ(test, 0, submit(test));
+
+	/* Writable no more */
+	store(test, map, 7);
+	KUNIT_EXPECT_EQ(test, 1, tracker(test)->stats.faults);
+	KUNIT_EXPECT_EQ(test, 1, submit(test));
+
+	/* Another consumer gets what becomes dirty from now on. */
+	dma_resv_lock(bo->tbo.base.resv, NULL);
+	KUNIT_ASSERT_EQ(test, 0, ttm_bo_dirty_add(&bo->tbo, &priv->tdev->dirty,
+						  &consumer));
+	dma_resv_unlock(bo->tbo.base.resv);
+	store(test, map, 8);
+	KUNIT_EXPECT_EQ(test, 1, submit(test));
+	dma_resv_lock(bo->tbo.base.resv, NULL);
+	KUNIT_EXPECT_TRUE(test, drm_gem_dirty_next(&consumer, &first, &nr));
+	KUNIT_EXPECT_EQ(test, 8, first);
+	KUNIT_EXPECT_EQ(test, 1, nr);
+	KUNIT_EXPECT_FALSE(test, drm_gem_dirty_next(&consumer, &first, &nr));
+	ttm_bo_dirty_remove(&bo->tbo, &consumer);
+	dma_resv_unlock(bo->tbo.base.resv);
+	store(test, map, 9);
+	KUNIT_EXPECT_EQ(test, 1, submit(test));
+	KUNIT_ASSERT_EQ(test, 0, vm_munmap(map, NR_PAGES * PAGE_SIZE));
+}
+
+/* A driver's own fault handler decides what is mapped. */
+static void ttm_bo_dirty_test_own_fault(struct kunit *test)
+{
+	static const unsigned long pages[] = { 3, 2, 5, 4, 1, 6, 1 };
+	static const unsigned int faults[] = { 1, 1, 1, 1, 2, 3, 3 };
+	struct test_priv *priv = test->priv;
+	struct test_bo *bo = priv->bo;
+	unsigned long map;
+	bool tracked;
+	int i;
+
+	bo->tbo.base.funcs = &test_bo_funcs_own_fault;
+	place(test, TTM_PL_TT);
+
+	for (tracked = false; ; tracked = true) {
+		if (tracked)
+			track(test);
+		map = map_bo(test);
+		bo->faults = 0;
+		for (i = 0; i < ARRAY_SIZE(pages); i++) {
+			/* Without tracking it begins with the fault. */
+			if (!tracked && pages[i] == 2)
+				continue;
+			load(test, map, pages[i]);
+			KUNIT_EXPECT_EQ(test, faults[i], bo->faults);
+		}
+		if (tracked)
+			break;
+		KUNIT_ASSERT_EQ(test, 0, vm_munmap(map, NR_PAGES * PAGE_SIZE));
+	}
+
+	/* Page 8 was not mapped when its chunk was opened. */
+	store(test, map, 4);
+	store(test, map, 5);
+	KUNIT_EXPECT_EQ(test, 3, bo->faults);
+	KUNIT_EXPECT_EQ(test, 1, tracker(test)->stats.faults);
+	store(test, map, 8);
+	KUNIT_EXPECT_EQ(test, 4, bo->faults);
+	KUNIT_EXPECT_EQ(test, 3, submit(test));
+	store(test, map, 8);
+	store(test, map, 2);
+	KUNIT_EXPECT_EQ(test, 2, submit(test));
+	KUNIT_EXPECT_EQ(test, 4, bo->faults);
+	KUNIT_ASSERT_EQ(test, 0, vm_munmap(map, NR_PAGES * PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, 0, submit(test));
+}
+
 /* References: the last detach counts. */
 static void ttm_bo_dirty_test_users(struct kunit *test)
 {
@@ -619,6 +764,8 @@ static struct kunit_case ttm_bo_dirty_tests[] = {
 	KUNIT_CASE(ttm_bo_dirty_test_swapout),
 	KUNIT_CASE(ttm_bo_dirty_test_munmap),
 	KUNIT_CASE(ttm_bo_dirty_test_attach),
+	KUNIT_CASE(ttm_bo_dirty_test_add),
+	KUNIT_CASE(ttm_bo_dirty_test_own_fault),
 	KUNIT_CASE(ttm_bo_dirty_test_users),
 	KUNIT_CASE(ttm_bo_dirty_test_unseen),
 	{ }

@@ -31,6 +31,12 @@
  * calls ttm_bo_dirty_pass() and then drm_gem_dirty_next() until that returns
  * false.
  *
+ * A driver that learns only when a buffer object is in use that it backs a
+ * coherent resource calls ttm_bo_dirty_add() instead, which makes a consumer,
+ * too. One whose device writes to the buffer objects, and that has to read back
+ * before it lets the CPU at them, has a fault handler of its own, which calls
+ * ttm_bo_dirty_vm_fault_reserved(), and the other ttm_bo_dirty_vm functions.
+ *
  * The buffer object may be moved, evicted and swapped out as any other. Its
  * entries are harvested before ttm_bo_unmap_virtual() removes them, and come
  * back by faults, read-only until they are written to. What was dirty stays
@@ -95,6 +101,35 @@ struct ttm_bo_dirty {
 	unsigned int users;
 };
 
+static struct ttm_bo_dirty *bo_dirty_create(struct ttm_buffer_object *bo,
+					    struct drm_gem_dirty_device *ddev)
+{
+	struct ttm_bo_dirty *dirty;
+
+	if (bo->type != ttm_bo_type_device)
+		return ERR_PTR(-EINVAL);
+
+	dirty = kzalloc(sizeof(*dirty), GFP_KERNEL);
+	if (!dirty)
+		return ERR_PTR(-ENOMEM);
+
+	dirty->tracker = drm_gem_dirty_create(&bo->base, ddev);
+	if (IS_ERR(dirty->tracker)) {
+		int ret = PTR_ERR(dirty->tracker);
+
+		kfree(dirty);
+		return ERR_PTR(ret);
+	}
+
+	return dirty;
+}
+
+static void bo_dirty_destroy(struct ttm_bo_dirty *dirty)
+{
+	drm_gem_dirty_destroy(dirty->tracker);
+	kfree(dirty);
+}
+
 /**
  * ttm_bo_dirty_attach - Track the CPU writes to a buffer object
  * @bo: The buffer object, of type ttm_bo_type_device, whose mmaps have
@@ -117,30 +152,16 @@ int ttm_bo_dirty_attach(struct ttm_buffer_object *bo,
 
 	dma_resv_assert_held(bo->base.resv);
 
-	if (dirty) {
-		dirty->users++;
-		return 0;
+	if (!dirty) {
+		dirty = bo_dirty_create(bo, ddev);
+		if (IS_ERR(dirty))
+			return PTR_ERR(dirty);
+
+		/* They can be writable. New ones wait for the dma_resv. */
+		ttm_bo_unmap_virtual(bo);
+		smp_store_release(&bo->dirty, dirty);
 	}
-
-	if (bo->type != ttm_bo_type_device)
-		return -EINVAL;
-
-	dirty = kzalloc(sizeof(*dirty), GFP_KERNEL);
-	if (!dirty)
-		return -ENOMEM;
-
-	dirty->tracker = drm_gem_dirty_create(&bo->base, ddev);
-	if (IS_ERR(dirty->tracker)) {
-		int ret = PTR_ERR(dirty->tracker);
-
-		kfree(dirty);
-		return ret;
-	}
-	dirty->users = 1;
-
-	/* They can be writable. New ones wait for the dma_resv. */
-	ttm_bo_unmap_virtual(bo);
-	WRITE_ONCE(bo->dirty, dirty);
+	dirty->users++;
 
 	return 0;
 }
@@ -173,10 +194,72 @@ void ttm_bo_dirty_detach(struct ttm_buffer_object *bo)
 	ttm_bo_unmap_virtual(bo);
 	WRITE_ONCE(bo->dirty, NULL);
 
-	drm_gem_dirty_destroy(dirty->tracker);
-	kfree(dirty);
+	bo_dirty_destroy(dirty);
 }
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_detach);
+
+/**
+ * ttm_bo_dirty_add - Track the CPU writes to a buffer object, for a consumer
+ * @bo: The buffer object, as for ttm_bo_dirty_attach()
+ * @ddev: The device's accounts
+ * @consumer: The consumer
+ *
+ * ttm_bo_dirty_attach() and drm_gem_dirty_consumer_init() for a buffer object
+ * that may have been in use: if it was not tracked what has been written
+ * through the entries that it is mapped with now is dirty. What was written
+ * through others is not known. Undone by ttm_bo_dirty_remove().
+ *
+ * Context: Process context, may sleep. Called with the dma_resv held.
+ * Return: 0, -EINVAL for imported objects, or -ENOMEM.
+ */
+int ttm_bo_dirty_add(struct ttm_buffer_object *bo,
+		     struct drm_gem_dirty_device *ddev,
+		     struct drm_gem_dirty_consumer *consumer)
+{
+	struct ttm_bo_dirty *dirty = bo->dirty;
+	int ret;
+
+	dma_resv_assert_held(bo->base.resv);
+
+	if (!dirty) {
+		dirty = bo_dirty_create(bo, ddev);
+		if (IS_ERR(dirty))
+			return PTR_ERR(dirty);
+	}
+
+	ret = drm_gem_dirty_consumer_init_locked(consumer, dirty->tracker);
+	if (ret) {
+		if (!bo->dirty)
+			bo_dirty_destroy(dirty);
+		return ret;
+	}
+	dirty->users++;
+
+	/* From here on zaps are heard of, so there is no gap. */
+	if (!bo->dirty) {
+		smp_store_release(&bo->dirty, dirty);
+		drm_gem_dirty_open(dirty->tracker);
+		drm_gem_dirty_close(dirty->tracker);
+	}
+
+	return 0;
+}
+EXPORT_SYMBOL_GPL(ttm_bo_dirty_add);
+
+/**
+ * ttm_bo_dirty_remove - Undo a ttm_bo_dirty_add()
+ * @bo: The buffer object
+ * @consumer: The consumer
+ *
+ * Context: As ttm_bo_dirty_detach().
+ */
+void ttm_bo_dirty_remove(struct ttm_buffer_object *bo,
+			 struct drm_gem_dirty_consumer *consumer)
+{
+	drm_gem_dirty_consumer_fini_locked(consumer);
+	ttm_bo_dirty_detach(bo);
+}
+EXPORT_SYMBOL_GPL(ttm_bo_dirty_remove);
 
 /**
  * ttm_bo_dirty_tracker - The tracker of a buffer object
@@ -267,10 +350,29 @@ void ttm_bo_dirty_access(struct ttm_buffer_object *bo, unsigned long offset,
 			   PFN_UP(offset + len) - first);
 }
 
-static vm_fault_t bo_dirty_fault_reserved(struct ttm_buffer_object *bo,
-					  struct vm_fault *vmf)
+/**
+ * ttm_bo_dirty_vm_fault_reserved - What ttm_bo_dirty_vm_ops do with a fault
+ * @vmf: The fault
+ * @first: First page that may be mapped, in pages from the start of the buffer
+ * object
+ * @nr: Number of pages that may be mapped, the page of the fault among them
+ *
+ * ttm_bo_vm_fault_reserved() for buffer objects that are, or are not, tracked.
+ * For a driver that has to do something before pages can be mapped, and does
+ * not want to do it for all pages.
+ *
+ * Context: Called with mmap_lock, and with the dma_resv held by
+ * ttm_bo_vm_reserve().
+ * Return: As ttm_bo_vm_fault_reserved(). With VM_FAULT_RETRY, but without
+ * FAULT_FLAG_RETRY_NOWAIT, the dma_resv has been released.
+ */
+vm_fault_t ttm_bo_dirty_vm_fault_reserved(struct vm_fault *vmf, pgoff_t first,
+					  pgoff_t nr)
 {
 	struct vm_area_struct *vma = vmf->vma;
+	struct ttm_buffer_object *bo = vma->vm_private_data;
+	pgoff_t start = drm_vma_node_start(&bo->base.vma_node);
+	pgoff_t end = first + nr;
 	struct drm_gem_dirty_map map;
 	unsigned long addr;
 	vm_fault_t ret;
@@ -284,21 +386,24 @@ static vm_fault_t bo_dirty_fault_reserved(struct ttm_buffer_object *bo,
 		return ttm_bo_vm_insert(bo, vma, vmf->address,
 					pgprot_modify(vma->vm_page_prot,
 						      vm_get_page_prot(vma->vm_flags)),
-					TTM_BO_VM_NUM_PREFAULT);
+					min(end - (vmf->pgoff - start),
+					    (pgoff_t)TTM_BO_VM_NUM_PREFAULT));
 
 	drm_gem_dirty_vm_fault(bo->dirty->tracker, vmf, &map);
 
 	/* Only the page of the fault has to succeed, the rest is a favour. */
 	ret = ttm_bo_vm_insert(bo, vma, vmf->address, map.prot, 1);
 	if (ret == VM_FAULT_NOPAGE) {
-		addr = vma->vm_start +
-			((map.first + drm_vma_node_start(&bo->base.vma_node) -
-			  vma->vm_pgoff) << PAGE_SHIFT);
-		ttm_bo_vm_insert(bo, vma, addr, map.prot, map.nr);
+		first = max(first, map.first);
+		end = min(end, map.first + map.nr);
+		addr = vma->vm_start + ((first + start - vma->vm_pgoff) <<
+					PAGE_SHIFT);
+		ttm_bo_vm_insert(bo, vma, addr, map.prot, end - first);
 	}
 
 	return ret;
 }
+EXPORT_SYMBOL_GPL(ttm_bo_dirty_vm_fault_reserved);
 
 static vm_fault_t bo_dirty_vm_fault(struct vm_fault *vmf)
 {
@@ -312,7 +417,8 @@ static vm_fault_t bo_dirty_vm_fault(struct vm_fault *vmf)
 		return ret;
 
 	if (drm_dev_enter(bo->base.dev, &idx)) {
-		ret = bo_dirty_fault_reserved(bo, vmf);
+		ret = ttm_bo_dirty_vm_fault_reserved(vmf, 0,
+						     PFN_UP(bo->base.size));
 		drm_dev_exit(idx);
 	} else {
 		ret = ttm_bo_vm_dummy_page(vmf, vma->vm_page_prot);
@@ -327,7 +433,15 @@ static vm_fault_t bo_dirty_vm_fault(struct vm_fault *vmf)
 	return ret;
 }
 
-static vm_fault_t bo_dirty_vm_pfn_mkwrite(struct vm_fault *vmf)
+/**
+ * ttm_bo_dirty_vm_pfn_mkwrite - What ttm_bo_dirty_vm_ops do with a store
+ * @vmf: The fault
+ *
+ * &vm_operations_struct.pfn_mkwrite of a driver with a fault handler of its own.
+ *
+ * Return: As ttm_bo_vm_reserve(), VM_FAULT_NOPAGE or VM_FAULT_SIGBUS.
+ */
+vm_fault_t ttm_bo_dirty_vm_pfn_mkwrite(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	struct ttm_buffer_object *bo = vma->vm_private_data;
@@ -349,19 +463,40 @@ static vm_fault_t bo_dirty_vm_pfn_mkwrite(struct vm_fault *vmf)
 
 	return ret;
 }
+EXPORT_SYMBOL_GPL(ttm_bo_dirty_vm_pfn_mkwrite);
 
-/* Without the dma_resv: see ttm_bo_dirty_detach(). */
-static void bo_dirty_vm_zap(struct vm_area_struct *vma, unsigned long addr,
-			    unsigned long size)
+/**
+ * ttm_bo_dirty_vm_zap - What ttm_bo_dirty_vm_ops do with a dirty entry that goes
+ * @vma: The VMA
+ * @addr: The entry's address
+ * @size: What it mapped, in bytes
+ *
+ * &vm_operations_struct.pfn_zap_dirty of a driver with a fault handler of its
+ * own.
+ *
+ * Context: Any, called under a page table lock.
+ */
+void ttm_bo_dirty_vm_zap(struct vm_area_struct *vma, unsigned long addr,
+			 unsigned long size)
 {
 	struct ttm_buffer_object *bo = vma->vm_private_data;
+	/* Without the dma_resv: see ttm_bo_dirty_detach(). */
 	struct ttm_bo_dirty *dirty = READ_ONCE(bo->dirty);
 
 	if (dirty)
 		drm_gem_dirty_vm_zap(dirty->tracker, vma, addr, size);
 }
+EXPORT_SYMBOL_GPL(ttm_bo_dirty_vm_zap);
 
-static void bo_dirty_vm_close(struct vm_area_struct *vma)
+/**
+ * ttm_bo_dirty_vm_close - What ttm_bo_dirty_vm_ops do when a VMA goes
+ * @vma: The VMA
+ *
+ * &vm_operations_struct.close of a driver with a fault handler of its own.
+ *
+ * Context: Takes the dma_resv.
+ */
+void ttm_bo_dirty_vm_close(struct vm_area_struct *vma)
 {
 	struct ttm_buffer_object *bo = vma->vm_private_data;
 
@@ -372,6 +507,7 @@ static void bo_dirty_vm_close(struct vm_area_struct *vma)
 
 	ttm_bo_vm_close(vma);
 }
+EXPORT_SYMBOL_GPL(ttm_bo_dirty_vm_close);
 
 /* A debugger can't write where the program itself could not. */
 static int bo_dirty_vm_access(struct vm_area_struct *vma, unsigned long addr,
@@ -389,10 +525,10 @@ static int bo_dirty_vm_access(struct vm_area_struct *vma, unsigned long addr,
  */
 const struct vm_operations_struct ttm_bo_dirty_vm_ops = {
 	.open = ttm_bo_vm_open,
-	.close = bo_dirty_vm_close,
+	.close = ttm_bo_dirty_vm_close,
 	.fault = bo_dirty_vm_fault,
-	.pfn_mkwrite = bo_dirty_vm_pfn_mkwrite,
-	.pfn_zap_dirty = bo_dirty_vm_zap,
+	.pfn_mkwrite = ttm_bo_dirty_vm_pfn_mkwrite,
+	.pfn_zap_dirty = ttm_bo_dirty_vm_zap,
 	.access = bo_dirty_vm_access,
 };
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_vm_ops);
