@@ -7,12 +7,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/io_uring.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -790,6 +793,114 @@ static void direct_io(struct egm_dev *dev)
 	teardown(&b);
 }
 
+/* An io_uring for one request at a time */
+struct ring {
+	struct io_uring_params p;
+	struct io_uring_sqe *sqes;
+	char *rings;
+	int fd;
+};
+
+#define RING_SIZE PAGE
+
+static _Atomic uint32_t *ring_word(const struct ring *ring, uint32_t offset)
+{
+	return (_Atomic uint32_t *)(ring->rings + offset);
+}
+
+static struct ring ring_create(void)
+{
+	struct ring ring = { 0 };
+
+	ring.fd = syscall(SYS_io_uring_setup, 1, &ring.p);
+	igt_require_f(ring.fd >= 0, "no io_uring in this kernel: %s\n",
+		      strerror(errno));
+	igt_assert(ring.p.features & IORING_FEAT_SINGLE_MMAP);
+	igt_assert(ring.p.cq_off.cqes + ring.p.cq_entries *
+		   sizeof(struct io_uring_cqe) <= RING_SIZE);
+	ring.rings = mmap(NULL, RING_SIZE, RW, MAP_SHARED, ring.fd,
+			  IORING_OFF_SQ_RING);
+	ring.sqes = mmap(NULL, PAGE, RW, MAP_SHARED, ring.fd, IORING_OFF_SQES);
+	igt_assert(ring.rings != MAP_FAILED && ring.sqes != MAP_FAILED);
+	return ring;
+}
+
+/* Returns what the request returned. */
+static int ring_run(struct ring *ring, const struct io_uring_sqe *sqe)
+{
+	const struct io_sqring_offsets *sq = &ring->p.sq_off;
+	const struct io_cqring_offsets *cq = &ring->p.cq_off;
+	uint32_t tail = atomic_load(ring_word(ring, sq->tail));
+	uint32_t head = atomic_load(ring_word(ring, cq->head));
+	uint32_t slot = tail & (ring->p.sq_entries - 1);
+	const struct io_uring_cqe *cqe;
+	int ret;
+
+	ring->sqes[slot] = *sqe;
+	atomic_store(ring_word(ring, sq->array + slot * 4), slot);
+	atomic_store(ring_word(ring, sq->tail), tail + 1);
+	igt_assert_eq(syscall(SYS_io_uring_enter, ring->fd, 1, 1,
+			      IORING_ENTER_GETEVENTS, NULL, 0), 1);
+	igt_assert(atomic_load(ring_word(ring, cq->tail)) == head + 1);
+	cqe = (const void *)(ring->rings + cq->cqes);
+	ret = cqe[head & (ring->p.cq_entries - 1)].res;
+	atomic_store(ring_word(ring, cq->head), head + 1);
+	return ret;
+}
+
+static void ring_destroy(struct ring *ring)
+{
+	munmap(ring->sqes, PAGE);
+	munmap(ring->rings, RING_SIZE);
+	close(ring->fd);
+}
+
+/*
+ * io_uring reads into the mapping as read(2) does, at once or in a thread of
+ * its own. Buffers that are registered are pinned, which mappings of device
+ * memory refuse.
+ */
+static void uring(struct egm_dev *dev)
+{
+	struct buf b = setup(dev);
+	const uint64_t off = 431 * PAGE + 256, len = 5 * PAGE;
+	char *map = (char *)b.bo->map + off, *data = malloc(len);
+	const struct iovec iov = { map, len };
+	struct ring ring = ring_create();
+	FILE *f = tmpfile();
+	int i, ret, fixed;
+
+	igt_assert(f && data);
+	fixed = syscall(SYS_io_uring_register, ring.fd, IORING_REGISTER_BUFFERS,
+			&iov, 1);
+	igt_assert(!fixed || errno == EFAULT || errno == EOPNOTSUPP);
+	igt_info("a registered buffer is %s\n",
+		 fixed ? strerror(errno) : "taken");
+
+	for (i = 0; i < 8; i++) {
+		struct io_uring_sqe sqe = {
+			.opcode = !fixed && i & 4 ? IORING_OP_READ_FIXED :
+						    IORING_OP_READ,
+			.flags = i & 2 ? IOSQE_ASYNC : 0,
+			.fd = fileno(f),
+			.addr = (uintptr_t)map,
+			.len = len,
+		};
+
+		if (i & 1)
+			settle(&b);
+		pattern_make(b.p, data, off, len);
+		igt_assert(pwrite(fileno(f), data, len, 0) == (ssize_t)len);
+		ret = ring_run(&ring, &sqe);
+		igt_assert_eq(ret, len);
+		check(&b);
+	}
+	ring_destroy(&ring);
+	free(data);
+	fclose(f);
+	teardown(&b);
+}
+
 static void *map_dmabuf(int fd)
 {
 	void *map = mmap(NULL, SIZE, RW, MAP_SHARED, fd, 0);
@@ -1088,6 +1199,9 @@ static const struct coh_subtest subtests[] = {
 	{ "direct-io",
 	  "C1: O_DIRECT into the mapping is refused (EFAULT) or seen",
 	  direct_io },
+	{ "io-uring",
+	  "C1: io_uring reads into the mapping; registering it is refused (EFAULT) or seen",
+	  uring },
 	{ "dmabuf-mmap", "C1, C3: mappings of the dma-buf (defect G2)",
 	  dmabuf_mmap },
 	{ "dmabuf-mmap-part",
