@@ -366,6 +366,82 @@ static void handles(void)
 	coh_close(dev);
 }
 
+static int request(int fd, unsigned long nr, void *arg)
+{
+	return drmIoctl(fd, nr, arg) ? -errno : 0;
+}
+
+/*
+ * The other requests that take a buffer, wrong, with stores that nobody has
+ * seen yet: those are not forgotten.
+ */
+static void requests(void)
+{
+	struct egm_dev *dev = open_virtgpu();
+	struct egm_bo *bo = coh_create(dev, SIZE);
+	struct egm_bo *snap = coh_create_plain(dev, SIZE);
+	const uint32_t bad[] = { 0, bo->handle + 1000, UINT32_MAX };
+	char *page = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const uint64_t unmapped[] = {
+		0, 8, UINT64_MAX - 3, UINT64_C(0xffff888000000000),
+		(uintptr_t)page + PAGE, (uintptr_t)page + PAGE - 2,
+	};
+	struct pattern *p = pattern_new(SIZE);
+	struct drm_virtgpu_3d_transfer_to_host to;
+	struct drm_virtgpu_execbuffer exec;
+	uint32_t nop = 0;
+	size_t i;
+
+	igt_assert(page != MAP_FAILED && !munmap(page + PAGE, PAGE));
+	pattern_fill(p, bo->map, 0, SIZE);
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct drm_virtgpu_3d_wait wait = { .handle = bad[i] };
+		struct drm_virtgpu_resource_info info = { .bo_handle = bad[i] };
+
+		to = (struct drm_virtgpu_3d_transfer_to_host){
+			.bo_handle = bad[i], .box = { .w = 1, .h = 1, .d = 1 },
+		};
+		igt_assert_eq(request(dev->fd, DRM_IOCTL_VIRTGPU_WAIT, &wait),
+			      -ENOENT);
+		igt_assert_eq(request(dev->fd, DRM_IOCTL_VIRTGPU_RESOURCE_INFO,
+				      &info), -ENOENT);
+		igt_assert_eq(request(dev->fd, DRM_IOCTL_VIRTGPU_TRANSFER_TO_HOST,
+				      &to), -ENOENT);
+	}
+
+	for (i = 0; i < ARRAY_SIZE(unmapped); i++) {
+		exec = (struct drm_virtgpu_execbuffer){
+			.command = (uintptr_t)&nop, .size = 4,
+			.bo_handles = unmapped[i], .num_bo_handles = 1,
+		};
+		igt_assert_eq(request(dev->fd, DRM_IOCTL_VIRTGPU_EXECBUFFER,
+				      &exec), -EFAULT);
+		exec = (struct drm_virtgpu_execbuffer){
+			.command = unmapped[i], .size = 4,
+			.bo_handles = (uintptr_t)&bo->handle, .num_bo_handles = 1,
+		};
+		igt_assert_eq(request(dev->fd, DRM_IOCTL_VIRTGPU_EXECBUFFER,
+				      &exec), -EFAULT);
+	}
+	exec = (struct drm_virtgpu_execbuffer){
+		.flags = 1u << 31, .command = (uintptr_t)&nop, .size = 4,
+		.bo_handles = (uintptr_t)&bo->handle, .num_bo_handles = 1,
+	};
+	igt_assert_eq(request(dev->fd, DRM_IOCTL_VIRTGPU_EXECBUFFER, &exec),
+		      -EINVAL);
+	exec.flags = VIRTGPU_EXECBUF_FENCE_FD_IN;
+	exec.fence_fd = -1;
+	igt_assert_eq(request(dev->fd, DRM_IOCTL_VIRTGPU_EXECBUFFER, &exec),
+		      -EINVAL);
+
+	coh_snapshot(bo, snap);
+	pattern_assert(p, coh_fetch(snap), 0, SIZE);
+	munmap(page, PAGE);
+	pattern_free(p);
+	coh_close(dev);
+}
+
 /* Every GEM object has a file of its own: a leaked one shows here. */
 static long open_files(void)
 {
@@ -496,6 +572,10 @@ igt_main
 	igt_describe("Handles: ENOENT if there is no such buffer");
 	igt_subtest("handles")
 		handles();
+
+	igt_describe("C3: the other requests, wrong, lose no store");
+	igt_subtest("requests")
+		requests();
 
 	igt_describe("Wrong requests, 200 times each: nothing is kept");
 	igt_subtest("leak")
