@@ -1,0 +1,671 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What vmob has beside coherent buffers, and what those rely on: its commands,
+ * the order in which they are executed, its fences, and moves of buffers that
+ * wait for them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <xf86drm.h>
+#include <drm/vmob_drm.h>
+
+#include "coherent.h"
+#include "igt_core.h"
+
+IGT_TEST_DESCRIPTION("Coherent buffers of vmob: commands, fences, moves");
+
+#define SIZE KiB(64)
+#define SECOND INT64_C(1000000000)
+
+/* A submission's arrays, and their lengths as far as they are not 0 */
+struct submission {
+	uint32_t ctx;
+	const struct drm_vmob_cmd *cmds;
+	uint32_t n_cmds;
+	const uint32_t *handles;
+	uint32_t n_handles;
+	const struct drm_vmob_sync *out;
+	uint32_t n_out;
+};
+
+static void submit(struct egm_dev *dev, const struct submission *s)
+{
+	struct drm_vmob_submit arg = {
+		.ctx_id = s->ctx,
+		.cmds = (uintptr_t)s->cmds,
+		.bo_handles = (uintptr_t)s->handles,
+		.out_syncs = (uintptr_t)s->out,
+		.cmd_count = s->n_cmds,
+		.bo_count = s->n_handles,
+		.out_sync_count = s->n_out,
+	};
+
+	igt_assert_f(!drmIoctl(dev->fd, DRM_IOCTL_VMOB_SUBMIT, &arg),
+		     "submission: %s\n", strerror(errno));
+}
+
+static uint32_t ctx_create(struct egm_dev *dev)
+{
+	struct drm_vmob_ctx_create arg = { 0 };
+
+	igt_assert(!drmIoctl(dev->fd, DRM_IOCTL_VMOB_CTX_CREATE, &arg));
+	return arg.ctx_id;
+}
+
+static void ctx_destroy(struct egm_dev *dev, uint32_t ctx)
+{
+	struct drm_vmob_ctx_destroy arg = { .ctx_id = ctx };
+
+	igt_assert(!drmIoctl(dev->fd, DRM_IOCTL_VMOB_CTX_DESTROY, &arg));
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * SECOND + ts.tv_nsec;
+}
+
+static uint32_t syncobj_create(struct egm_dev *dev)
+{
+	uint32_t handle;
+
+	igt_assert(!drmSyncobjCreate(dev->fd, 0, &handle));
+	return handle;
+}
+
+static bool signalled(struct egm_dev *dev, uint32_t syncobj)
+{
+	int ret = drmSyncobjWait(dev->fd, &syncobj, 1, 0, 0, NULL);
+
+	igt_assert_f(!ret || ret == -ETIME, "%s\n", strerror(-ret));
+	return !ret;
+}
+
+static void syncobj_wait(struct egm_dev *dev, uint32_t syncobj)
+{
+	igt_assert_eq(drmSyncobjWait(dev->fd, &syncobj, 1, now_ns() + 30 * SECOND,
+				     0, NULL), 0);
+}
+
+static bool bo_idle(struct egm_bo *bo)
+{
+	struct drm_vmob_bo_wait arg = { .handle = bo->handle };
+	int ret = drmIoctl(bo->dev->fd, DRM_IOCTL_VMOB_BO_WAIT, &arg);
+
+	igt_assert_f(!ret || errno == ETIME, "%s\n", strerror(errno));
+	return !ret;
+}
+
+static uint32_t bo_domain(struct egm_bo *bo)
+{
+	struct drm_vmob_bo_info arg = { .handle = bo->handle };
+
+	igt_assert(!drmIoctl(bo->dev->fd, DRM_IOCTL_VMOB_BO_INFO, &arg));
+	return arg.domain;
+}
+
+/* libegm's, of buffers that it has no way to ask for */
+static struct egm_bo *create(struct egm_dev *dev, uint64_t size, uint32_t flags,
+			     uint32_t domains)
+{
+	struct drm_vmob_bo_create arg = {
+		.size = size, .flags = flags, .domains = domains,
+	};
+	struct egm_bo *bo;
+	int fd;
+
+	igt_assert_f(!drmIoctl(dev->fd, DRM_IOCTL_VMOB_BO_CREATE, &arg), "%s\n",
+		     strerror(errno));
+	igt_assert(!drmPrimeHandleToFD(dev->fd, arg.handle,
+				       DRM_CLOEXEC | DRM_RDWR, &fd));
+	/* has the same handle */
+	bo = coh_import(dev, fd);
+	close(fd);
+	return bo;
+}
+
+static int debugfs_write(struct egm_dev *dev, const char *file, const char *text)
+{
+	FILE *f = egm_debugfs_open(&dev->node, file, true);
+
+	if (!f)
+		return -errno;
+	fputs(text, f);
+	return fclose(f) ? -errno : 0;
+}
+
+/* ---- commands ----------------------------------------------------------- */
+
+/* What the device has, by a program that does the same with arrays. */
+enum { COHERENT, PLAIN, OTHER, BUFS };
+
+struct model {
+	struct egm_bo *bo[BUFS];
+	uint8_t *device[BUFS], *guest[BUFS];
+};
+
+static void model_add(uint8_t *dst, const uint8_t *src, uint64_t size)
+{
+	uint32_t *d = (uint32_t *)dst;
+	const uint32_t *s = (const uint32_t *)src;
+	uint64_t i;
+
+	for (i = 0; i < size / 4; i++)
+		d[i] += s[i];
+}
+
+static uint64_t model_checksum(const uint8_t *src, uint64_t size)
+{
+	const uint32_t *s = (const uint32_t *)src;
+	uint64_t sum = UINT64_C(0xcbf29ce484222325), i;
+
+	for (i = 0; i < size / 4; i++)
+		sum = (sum ^ s[i]) * UINT64_C(0x100000001b3);
+	return sum;
+}
+
+static void model_scatter(uint8_t *dst, uint64_t words, const uint8_t *src,
+			  uint64_t size)
+{
+	uint32_t *d = (uint32_t *)dst;
+	const uint32_t *s = (const uint32_t *)src;
+	uint64_t i;
+
+	for (i = 0; i < size / 4; i += 2)
+		if (s[i] < words)
+			d[s[i]] = s[i + 1];
+}
+
+static void model_execute(struct model *m, const struct drm_vmob_cmd *cmd)
+{
+	uint8_t *dst = m->device[cmd->dst] + cmd->dst_offset;
+	uint8_t *src = m->device[cmd->src] + cmd->src_offset;
+	uint64_t i, sum;
+
+	switch (cmd->op) {
+	case DRM_VMOB_CMD_FILL:
+		for (i = 0; i < cmd->size / 4; i++)
+			((uint32_t *)dst)[i] = cmd->value;
+		break;
+	case DRM_VMOB_CMD_COPY:
+		memmove(dst, src, cmd->size);
+		break;
+	case DRM_VMOB_CMD_ADD:
+		model_add(dst, src, cmd->size);
+		break;
+	case DRM_VMOB_CMD_CHECKSUM:
+		sum = model_checksum(src, cmd->size);
+		memcpy(dst, &sum, sizeof(sum));
+		break;
+	case DRM_VMOB_CMD_SCATTER:
+		model_scatter(dst, cmd->value, src, cmd->size);
+		break;
+	case DRM_VMOB_CMD_UPLOAD:
+		memcpy(dst, m->guest[cmd->dst] + cmd->dst_offset, cmd->size);
+		break;
+	case DRM_VMOB_CMD_READBACK:
+		memcpy(m->guest[cmd->dst] + cmd->dst_offset, dst, cmd->size);
+		break;
+	}
+}
+
+/*
+ * Any command at any offset that is allowed. None writes the coherent buffer:
+ * which of its pages are uploaded again is nobody's business.
+ */
+static struct drm_vmob_cmd random_cmd(struct rng *r)
+{
+	struct drm_vmob_cmd cmd = {
+		.op = rng_below(r, DRM_VMOB_CMD_READBACK + 1),
+		.dst = 1 + rng_below(r, 2),
+		.size = 8 * (1 + rng_below(r, rng_below(r, 2) ? SIZE / 8 : 64)),
+	};
+	uint64_t align = cmd.op == DRM_VMOB_CMD_COPY ? 1 : 8;
+	uint64_t room = (SIZE - cmd.size) / align + 1;
+
+	cmd.dst_offset = rng_below(r, room) * align;
+	switch (cmd.op) {
+	case DRM_VMOB_CMD_FILL:
+		cmd.value = (uint32_t)rng_next(r);
+		break;
+	case DRM_VMOB_CMD_SCATTER:
+		/* words behind the offset, some of them beyond the pairs' reach */
+		cmd.value = rng_below(r, (SIZE - cmd.dst_offset) / 4);
+		/* fall through */
+	case DRM_VMOB_CMD_COPY:
+	case DRM_VMOB_CMD_ADD:
+	case DRM_VMOB_CMD_CHECKSUM:
+		cmd.src = rng_below(r, BUFS);
+		cmd.src_offset = rng_below(r, room) * align;
+		if (cmd.op == DRM_VMOB_CMD_SCATTER && cmd.src == cmd.dst)
+			cmd.src = COHERENT;
+		break;
+	case DRM_VMOB_CMD_DELAY:
+		cmd = (struct drm_vmob_cmd){
+			.op = DRM_VMOB_CMD_DELAY, .value = rng_below(r, 500),
+		};
+		break;
+	}
+	return cmd;
+}
+
+/* Pairs whose first words are low enough to be of use to SCATTER, mostly */
+static void store(struct model *m, int which, struct rng *r)
+{
+	uint32_t *map = m->bo[which]->map, *guest = (uint32_t *)m->guest[which];
+	uint64_t first = rng_below(r, SIZE / 4 - 64), i;
+
+	for (i = first; i < first + 64; i++)
+		guest[i] = map[i] = i & 1 ? rng_next(r) :
+					    rng_below(r, SIZE / 4 + 100);
+}
+
+static void compare(const char *what, int which, const void *got,
+		    const uint8_t *want, int round)
+{
+	uint64_t i;
+
+	for (i = 0; i < SIZE && ((const uint8_t *)got)[i] == want[i]; i++)
+		;
+	igt_assert_f(i == SIZE,
+		     "round %d: %s of buffer %d differs from byte %" PRIu64
+		     " on; EGM_SEED=0x%" PRIx64 "\n", round, what, which, i,
+		     seed_get());
+}
+
+static void commands(struct egm_dev *dev)
+{
+	struct egm_bo *snap = coh_create_plain(dev, SIZE);
+	struct rng r = rng_new(1);
+	struct model m;
+	int round, i;
+
+	for (i = 0; i < BUFS; i++) {
+		m.bo[i] = i == COHERENT ? coh_create(dev, SIZE) :
+					  coh_create_plain(dev, SIZE);
+		m.device[i] = calloc(1, SIZE);
+		m.guest[i] = calloc(1, SIZE);
+		igt_assert(m.device[i] && m.guest[i]);
+	}
+
+	for (round = 0; round < 400; round++) {
+		const uint32_t handles[] = {
+			m.bo[0]->handle, m.bo[1]->handle, m.bo[2]->handle,
+		};
+		struct drm_vmob_cmd cmds[6];
+		int n = 1 + rng_below(&r, ARRAY_SIZE(cmds));
+
+		for (i = 0; i < BUFS; i++)
+			store(&m, i, &r);
+		memcpy(m.device[COHERENT], m.guest[COHERENT], SIZE);
+		for (i = 0; i < n; i++) {
+			cmds[i] = random_cmd(&r);
+			model_execute(&m, &cmds[i]);
+		}
+		submit(dev, &(struct submission){
+			.cmds = cmds, .n_cmds = n,
+			.handles = handles, .n_handles = BUFS,
+		});
+		for (i = 0; i < BUFS; i++) {
+			coh_snapshot(m.bo[i], snap);
+			compare("the device copy", i, coh_fetch(snap),
+				m.device[i], round);
+			compare("the memory", i, m.bo[i]->map, m.guest[i], round);
+		}
+	}
+	for (i = 0; i < BUFS; i++) {
+		free(m.device[i]);
+		free(m.guest[i]);
+	}
+}
+
+/* ---- order and fences --------------------------------------------------- */
+
+/*
+ * Contexts take turns in doubling a number and adding another: any two in the
+ * wrong order show in the result.
+ */
+static void order(struct egm_dev *dev)
+{
+	struct egm_bo *acc = coh_create_plain(dev, PAGE);
+	struct egm_bo *in = coh_create(dev, PAGE);
+	const uint32_t handles[] = { acc->handle, in->handle };
+	volatile uint32_t *word = in->map;
+	uint32_t ctx[5] = { 0 }, want = 0;
+	struct rng r = rng_new(2);
+	int i;
+
+	for (i = 1; i < 5; i++)
+		ctx[i] = ctx_create(dev);
+	for (i = 0; i < 500; i++) {
+		const struct drm_vmob_cmd cmds[] = {
+			{ .op = DRM_VMOB_CMD_ADD, .size = 4 },
+			{ .op = DRM_VMOB_CMD_ADD, .src = 1, .size = 4 },
+			{ .op = DRM_VMOB_CMD_DELAY, .value = rng_below(&r, 200) },
+		};
+
+		/* the store of this submission, or still the one before */
+		if (!(i % 8)) {
+			coh_wait(in);
+			*word = i + 1;
+		}
+		want = 2 * want + *word;
+		submit(dev, &(struct submission){
+			.ctx = ctx[rng_below(&r, 5)],
+			.cmds = cmds, .n_cmds = 3, .handles = handles,
+			.n_handles = 2,
+		});
+	}
+	igt_assert_eq_u64(*(const uint32_t *)coh_fetch(acc), want);
+}
+
+/* Longer than it takes to look at what is not done yet */
+#define DELAY_US 300000
+
+static void syncobjs(struct egm_dev *dev)
+{
+	struct egm_bo *bo = coh_create(dev, SIZE);
+	struct egm_bo *snap = coh_create_plain(dev, SIZE);
+	const struct drm_vmob_cmd cmds[] = {
+		{ .op = DRM_VMOB_CMD_DELAY, .value = DELAY_US },
+		{ .op = DRM_VMOB_CMD_COPY, .dst = 1, .size = SIZE },
+	};
+	const uint32_t handles[] = { bo->handle, snap->handle };
+	uint32_t done = syncobj_create(dev), line = syncobj_create(dev);
+	struct pattern *p = pattern_new(SIZE);
+	uint64_t point, reached;
+	int early = 0;
+
+	pattern_fill(p, bo->map, 0, SIZE);
+	for (point = 10; point < 50; point += 10) {
+		const struct drm_vmob_sync out[] = {
+			{ .handle = done }, { .handle = line, .point = point },
+		};
+
+		pattern_fill(p, bo->map, point * 1024, PAGE);
+		submit(dev, &(struct submission){
+			.ctx = point == 30 ? ctx_create(dev) : 0,
+			.cmds = cmds, .n_cmds = 2,
+			.handles = handles, .n_handles = 2,
+			.out = out, .n_out = 2,
+		});
+		/* if one of them has not signalled, none had before */
+		igt_assert_eq(drmSyncobjQuery(dev->fd, &line, &reached, 1), 0);
+		if (!bo_idle(bo) && !signalled(dev, done)) {
+			igt_assert_eq_u64(reached, point == 10 ? 0 : point - 10);
+			early++;
+		}
+
+		syncobj_wait(dev, done);
+		igt_assert_eq(drmSyncobjTimelineWait(dev->fd, &line, &point, 1,
+						     now_ns() + 30 * SECOND, 0,
+						     NULL), 0);
+		coh_wait(bo);
+		igt_assert(bo_idle(bo));
+		pattern_assert(p, coh_fetch(snap), 0, SIZE);
+	}
+	igt_assert(early);
+	drmSyncobjDestroy(dev->fd, done);
+	drmSyncobjDestroy(dev->fd, line);
+	pattern_free(p);
+}
+
+/*
+ * Submitted, and then everything that the submission is from goes away: the
+ * context, the mapping, the handles, the file or the process.
+ */
+static void pending(struct egm_dev *dev)
+{
+	struct egm_bo *snap = coh_create_plain(dev, SIZE);
+	struct pattern *p = pattern_new(SIZE);
+	int fd = coh_export(snap), i, early = 0;
+
+	for (i = 0; i < 4; i++) {
+		igt_fork(child, 1) {
+			struct egm_dev *mine = coh_open_again(dev);
+			struct egm_bo *to = coh_import(mine, fd);
+			struct egm_bo *bo = coh_create(mine, SIZE);
+			const struct drm_vmob_cmd cmds[] = {
+				{ .op = DRM_VMOB_CMD_DELAY, .value = DELAY_US },
+				{ .op = DRM_VMOB_CMD_COPY, .dst = 1, .size = SIZE },
+			};
+			const uint32_t handles[] = { bo->handle, to->handle };
+			uint32_t ctx = ctx_create(mine);
+
+			pattern_fill(p, bo->map, 0, SIZE);
+			submit(mine, &(struct submission){
+				.ctx = ctx, .cmds = cmds, .n_cmds = 2,
+				.handles = handles, .n_handles = 2,
+			});
+			if (i & 1)
+				ctx_destroy(mine, ctx);
+			if (i & 2) {
+				egm_bo_destroy(bo);
+				coh_close(mine);
+			}
+			_exit(0);
+		}
+		igt_waitchildren();
+		early += !bo_idle(snap);
+		pattern_assert(p, coh_fetch(snap), 0, SIZE);
+	}
+	igt_info("%d of %d were not executed yet\n", early, i);
+	close(fd);
+	pattern_free(p);
+}
+
+/* ---- moves -------------------------------------------------------------- */
+
+static const struct {
+	const char *from;
+	struct egm_disturbance to;
+} moves[] = {
+	{ "mob", { "move", "system" } }, { "mob", { "move", "vram" } },
+	{ "vram", { "move", "mob" } }, { "vram", { "move", "system" } },
+	{ "mob", { "evict", "1" } }, { "vram", { "evict", "1" } },
+	{ "mob", { "swapout", "1" } },
+};
+
+/*
+ * The engine reads a buffer's memory where the submission has found it. A move
+ * has to wait until it has, and what is stored meanwhile goes to where the
+ * buffer is then.
+ */
+static void move_waits(struct egm_dev *dev)
+{
+	struct egm_bo *bo = coh_create(dev, MiB(1));
+	struct egm_bo *snap = coh_create_plain(dev, MiB(1));
+	struct pattern *p = pattern_new(MiB(1));
+	struct drm_vmob_sync out = { .handle = syncobj_create(dev) };
+	int early = 0;
+	char us[16];
+	size_t i;
+
+	igt_require_f(!debugfs_write(dev, "delay_upload_us", "0"),
+		      "no delay_upload_us in debugfs\n");
+	snprintf(us, sizeof(us), "%d", DELAY_US);
+	pattern_fill(p, bo->map, 0, bo->size);
+	coh_touch(bo);
+	for (i = 0; i < ARRAY_SIZE(moves); i++) {
+		const struct egm_disturbance *to = &moves[i].to;
+		bool late;
+
+		igt_assert(!debugfs_write(dev, "move", moves[i].from));
+		pattern_fill(p, bo->map, 0, KiB(64));
+		igt_assert(!debugfs_write(dev, "delay_upload_us", us));
+		submit(dev, &(struct submission){
+			.handles = &bo->handle, .n_handles = 1,
+			.out = &out, .n_out = 1,
+		});
+		igt_assert_eq(bo_domain(bo), !strcmp(moves[i].from, "vram") ?
+			      DRM_VMOB_DOMAIN_VRAM : DRM_VMOB_DOMAIN_MOB);
+		late = signalled(dev, out.handle);
+		igt_assert(!debugfs_write(dev, to->file, to->text));
+		igt_assert_f(signalled(dev, out.handle),
+			     "from %s, %s %s ended before the engine\n",
+			     moves[i].from, to->file, to->text);
+		early += !late;
+		igt_assert(!debugfs_write(dev, "delay_upload_us", "0"));
+
+		pattern_fill(p, bo->map, KiB(32), KiB(64));
+		coh_snapshot(bo, snap);
+		pattern_assert(p, coh_fetch(snap), 0, bo->size);
+	}
+	igt_info("%d of %zu moves began before the upload had ended\n", early, i);
+	igt_assert(early);
+	drmSyncobjDestroy(dev->fd, out.handle);
+	pattern_free(p);
+}
+
+/* Moved while dirty, it is uploaded once, and then costs nothing again. */
+static void move_cost(struct egm_dev *dev)
+{
+	struct egm_bo *bo = coh_create(dev, MiB(4));
+	struct egm_bo *snap = coh_create_plain(dev, MiB(4));
+	struct pattern *p = pattern_new(MiB(4));
+	struct egm_counters before, moved, after;
+	size_t i;
+	int j;
+
+	pattern_fill(p, bo->map, 0, bo->size);
+	coh_snapshot(bo, snap);
+	coh_fetch(snap);
+	for (i = 0; i < ARRAY_SIZE(moves); i++) {
+		igt_assert(!debugfs_write(dev, "move", moves[i].from));
+		for (j = 0; j < 8; j++)
+			coh_touch(bo);
+		coh_wait(bo);
+		coh_counters(dev, &before);
+		pattern_fill(p, bo->map, MiB(1), 20 * PAGE);
+		igt_assert(!debugfs_write(dev, moves[i].to.file,
+					  moves[i].to.text));
+		coh_snapshot(bo, snap);
+		pattern_assert(p, coh_fetch(snap), 0, bo->size);
+		coh_counters(dev, &moved);
+		igt_assert_eq_u64(coh_delta(&before, &moved, "upload_bytes"),
+				  20 * PAGE);
+		for (j = 0; j < 20; j++)
+			coh_touch(bo);
+		coh_wait(bo);
+		coh_counters(dev, &after);
+		igt_assert_eq_u64(coh_delta(&moved, &after, "upload_bytes"), 0);
+		igt_assert_eq_u64(coh_delta(&moved, &after, "ptes_scanned"), 0);
+	}
+	pattern_free(p);
+}
+
+/* More than fits into video memory: each submission evicts what others wrote. */
+static void vram_only(struct egm_dev *dev)
+{
+	enum { COUNT = 5 };
+	const uint64_t size = MiB(6);
+	struct egm_bo *bo[COUNT], *snap = coh_create_plain(dev, size);
+	struct drm_vmob_getparam vram = { .param = DRM_VMOB_PARAM_VRAM_SIZE };
+	struct egm_counters before, after;
+	struct pattern *p[COUNT];
+	struct rng r = rng_new(3);
+	int i, round;
+
+	igt_assert(!drmIoctl(dev->fd, DRM_IOCTL_VMOB_GETPARAM, &vram));
+	igt_require_f(vram.value >= size && vram.value < COUNT * size,
+		      "video memory of %llu bytes is too large or too small\n",
+		      vram.value);
+	for (i = 0; i < COUNT; i++) {
+		bo[i] = create(dev, size, DRM_VMOB_BO_COHERENT,
+			       DRM_VMOB_DOMAIN_VRAM);
+		p[i] = pattern_new(size);
+		pattern_fill(p[i], bo[i]->map, 0, size);
+	}
+	coh_counters(dev, &before);
+	for (round = 0; round < 30; round++) {
+		int which = rng_below(&r, COUNT);
+
+		for (i = 0; i < COUNT; i++)
+			pattern_fill(p[i], bo[i]->map,
+				     rng_below(&r, size / PAGE) * PAGE, PAGE);
+		coh_snapshot(bo[which], snap);
+		pattern_assert(p[which], coh_fetch(snap), 0, size);
+	}
+	coh_counters(dev, &after);
+	igt_info("%" PRIu64 " moves\n", coh_delta(&before, &after, "moves"));
+	igt_assert(coh_delta(&before, &after, "moves") >= COUNT);
+	for (i = 0; i < COUNT; i++) {
+		coh_snapshot(bo[i], snap);
+		pattern_assert(p[i], coh_fetch(snap), 0, size);
+		pattern_free(p[i]);
+	}
+}
+
+/* Write-combined where that is, and the same as any other buffer. */
+static void write_combined(struct egm_dev *dev)
+{
+	struct egm_bo *bo = create(dev, MiB(1),
+				   DRM_VMOB_BO_COHERENT | DRM_VMOB_BO_WC,
+				   DRM_VMOB_DOMAIN_MOB | DRM_VMOB_DOMAIN_VRAM);
+	struct egm_bo *snap = coh_create_plain(dev, MiB(1));
+	struct pattern *p = pattern_new(MiB(1));
+	struct rng r = rng_new(4);
+	char err[EGM_ERR];
+	int i, j;
+
+	pattern_fill(p, bo->map, 0, bo->size);
+	for (i = 0; i < 30; i++) {
+		igt_require_f(!egm_disturb(&dev->node,
+					   i % egm_disturbances(&dev->node), err),
+			      "%s\n", err);
+		for (j = 0; j < 6; j++)
+			pattern_fill(p, bo->map,
+				     rng_below(&r, bo->size / PAGE) * PAGE, 64);
+		if (i % 3 == 0)
+			coh_touch(bo);
+		coh_snapshot(bo, snap);
+		pattern_assert(p, coh_fetch(snap), 0, bo->size);
+	}
+	pattern_free(p);
+}
+
+static void no_delay(int sig)
+{
+	struct egm_node nodes[64];
+	int i, n = egm_nodes(nodes, ARRAY_SIZE(nodes));
+
+	for (i = 0; i < n; i++)
+		if (!strcmp(nodes[i].driver, egm_vmob.name)) {
+			struct egm_dev dev = { .node = nodes[i] };
+
+			debugfs_write(&dev, "delay_upload_us", "0");
+		}
+	(void)sig;
+}
+
+static const struct coh_subtest subtests[] = {
+	{ "commands", "C1: each command, on what the CPU has stored, against a model",
+	  commands },
+	{ "order", "C1: submissions of five contexts to one buffer", order },
+	{ "syncobjs",
+	  "C1: syncobjs that a submission signals, binary and timeline", syncobjs },
+	{ "pending",
+	  "C3: context, handles, file and process gone before the job is executed",
+	  pending },
+	{ "move-waits", "C3: a move waits for the engine", move_waits },
+	{ "move-cost", "C5: a buffer moved while dirty is uploaded once", move_cost },
+	{ "vram-only", "C3: submissions that evict each other's buffers",
+	  vram_only },
+	{ "write-combined", "C1, C3: a write-combined buffer that is moved about",
+	  write_combined },
+};
+
+igt_main
+{
+	igt_fixture
+		igt_install_exit_handler(no_delay);
+
+	coh_subtests_of(&egm_vmob, subtests, ARRAY_SIZE(subtests));
+}
