@@ -1,0 +1,552 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What happens to a coherent surface of vmwgfx and to its buffer between a
+ * store and a submission, on the SVGA3 model: other buffers, other surfaces,
+ * too little memory, suspend, and the end of the process.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <xf86drmMode.h>
+
+#include "coherent.h"
+#include "igt_core.h"
+#include "igt_vmwgfx.h"
+
+IGT_TEST_DESCRIPTION("The life of vmwgfx's coherent surfaces and their buffers");
+
+#define SMALL KiB(64)
+
+struct buf {
+	struct vmw_surf *surf, *snap;
+	struct pattern *p;
+};
+
+static struct buf buf_of(struct vmw_surf *surf)
+{
+	return (struct buf){
+		.surf = surf,
+		.snap = vmw_snap_create(surf),
+		.p = pattern_new(surf->size & ~UINT64_C(7)),
+	};
+}
+
+static void check(struct buf *b)
+{
+	vmw_snapshot(b->surf, b->snap);
+	pattern_assert(b->p, b->snap->map, 0, b->p->size);
+	pattern_assert(b->p, b->surf->map, 0, b->p->size);
+}
+
+static struct buf warm(struct vmw_surf *surf)
+{
+	struct buf b = buf_of(surf);
+
+	vmw_touch(surf);
+	pattern_fill(b.p, surf->map, 0, b.p->size);
+	check(&b);
+	return b;
+}
+
+static void done(struct buf *b)
+{
+	vmw_surf_destroy(b->surf);
+	vmw_surf_destroy(b->snap);
+	pattern_free(b->p);
+}
+
+/* A buffer that no surface has */
+struct mob {
+	uint32_t bo;
+	uint64_t size, offset;
+};
+
+static struct mob mob_create(struct vmw *vmw, uint64_t size)
+{
+	union drm_vmw_alloc_dmabuf_arg arg = { .req.size = size };
+
+	igt_assert(!drmCommandWriteRead(vmw->fd, DRM_VMW_ALLOC_DMABUF, &arg,
+					sizeof(arg)));
+	return (struct mob){ arg.rep.handle, size, arg.rep.map_handle };
+}
+
+static void *mob_map(struct vmw *vmw, const struct mob *mob)
+{
+	void *map = mmap(NULL, mob->size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			 vmw->fd, mob->offset);
+
+	igt_assert_f(map != MAP_FAILED, "mmap: %s\n", strerror(errno));
+	return map;
+}
+
+struct bind_cmd {
+	SVGA3dCmdHeader header;
+	SVGA3dCmdBindGBSurface body;
+};
+
+static struct bind_cmd bind_cmd(struct vmw_surf *surf, uint32_t bo)
+{
+	return (struct bind_cmd){
+		{ SVGA_3D_CMD_BIND_GB_SURFACE, sizeof(SVGA3dCmdBindGBSurface) },
+		{ surf->handle, bo },
+	};
+}
+
+/* The surface is mapped where its new buffer is. */
+static void moved(struct vmw_surf *surf, const struct mob *mob)
+{
+	munmap(surf->map, surf->map_size);
+	drmCloseBufferHandle(surf->vmw->fd, surf->bo);
+	surf->bo = mob->bo;
+	surf->map_offset = mob->offset;
+	surf->map = vmw_surf_mmap(surf, PROT_READ | PROT_WRITE);
+}
+
+/* ------------------------------------------------------- changing buffers */
+
+/* What was written to the new buffer before it was the surface's */
+static void switch_buffer(struct vmw *vmw, bool mapped, bool written)
+{
+	struct buf b = warm(vmw_buffer(vmw, SMALL, true));
+	struct mob mob = mob_create(vmw, SMALL);
+	void *map = mob_map(vmw, &mob);
+	struct bind_cmd bind = bind_cmd(b.surf, mob.bo);
+	struct vmw_surf *src = vmw_buffer(vmw, SMALL, false);
+
+	/* the device has something else, which is not wanted any more */
+	if (written) {
+		memset(src->map, 0x5a, SMALL);
+		vmw_update(src);
+		vmw_device_write(b.surf, src);
+	}
+	pattern_fill(b.p, map, 0, SMALL);
+	if (!mapped)
+		munmap(map, SMALL);
+	vmw_exec(b.surf->vmw, &bind, sizeof(bind));
+	moved(b.surf, &mob);
+	check(&b);
+
+	/* and it is tracked */
+	pattern_fill(b.p, mapped ? map : b.surf->map, 3 * PAGE, 2 * PAGE);
+	check(&b);
+	if (mapped)
+		munmap(map, SMALL);
+	vmw_surf_destroy(src);
+	done(&b);
+}
+
+static void switch_mapped(struct vmw *vmw)
+{
+	switch_buffer(vmw, true, false);
+}
+
+static void switch_unmapped(struct vmw *vmw)
+{
+	switch_buffer(vmw, false, false);
+}
+
+static void switch_written(struct vmw *vmw)
+{
+	switch_buffer(vmw, true, true);
+}
+
+/* The same submission binds the buffer, and has the device write. */
+static void switch_and_write(struct vmw *vmw)
+{
+	struct buf b = warm(vmw_buffer(vmw, SMALL, true));
+	struct mob mob = mob_create(vmw, SMALL);
+	struct vmw_surf *src = vmw_buffer(vmw, SMALL, false);
+	const volatile uint64_t *map = mob_map(vmw, &mob);
+	struct {
+		struct bind_cmd bind;
+		SVGA3dCmdHeader header;
+		SVGA3dCmdSurfaceCopy body;
+		SVGA3dCopyBox box;
+	} c = {
+		bind_cmd(b.surf, mob.bo),
+		{ SVGA_3D_CMD_SURFACE_COPY, sizeof(c.body) + sizeof(c.box) },
+		{ { src->handle, 0, 0 }, { b.surf->handle, 0, 0 } },
+		{ .w = SMALL, .h = 1, .d = 1 },
+	};
+
+	/* its pages are there, and not what the surface will be */
+	igt_assert_eq(map[0], 0);
+	pattern_fill(b.p, src->map, 0, SMALL);
+	vmw_update(src);
+	vmw_exec(vmw, &c, sizeof(c));
+	moved(b.surf, &mob);
+	pattern_assert(b.p, (void *)map, 0, SMALL);
+	check(&b);
+	munmap((void *)map, SMALL);
+	vmw_surf_destroy(src);
+	done(&b);
+}
+
+/* Two surfaces, two buffers, to and fro */
+static void swap_buffers(struct vmw *vmw)
+{
+	struct buf b[2];
+	struct bind_cmd bind[2];
+	struct rng r = rng_new(7);
+	uint32_t bo;
+	void *map;
+	int i, j;
+
+	for (i = 0; i < 2; i++)
+		b[i] = warm(vmw_buffer(vmw, SMALL, true));
+	for (j = 0; j < 20; j++) {
+		struct pattern *p = b[0].p;
+
+		/* before and after, the one and the other */
+		pattern_fill(b[j & 1].p, b[j & 1].surf->map,
+			     rng_below(&r, SMALL / PAGE) * PAGE, PAGE);
+		b[0].p = b[1].p;
+		b[1].p = p;
+		bo = b[0].surf->bo;
+		map = b[0].surf->map;
+		b[0].surf->bo = b[1].surf->bo;
+		b[0].surf->map = b[1].surf->map;
+		b[1].surf->bo = bo;
+		b[1].surf->map = map;
+		for (i = 0; i < 2; i++)
+			bind[i] = bind_cmd(b[i].surf, b[i].surf->bo);
+		vmw_exec(vmw, bind, sizeof(bind));
+		pattern_fill(b[0].p, b[0].surf->map,
+			     rng_below(&r, SMALL / PAGE) * PAGE, PAGE);
+		check(&b[1]);
+		check(&b[0]);
+	}
+	for (i = 0; i < 2; i++)
+		done(&b[i]);
+}
+
+/* ------------------------------------------------------- several surfaces */
+
+static struct vmw_surf *share(struct vmw_surf *surf, uint64_t size,
+			      bool coherent)
+{
+	return vmw_surf_create(surf->vmw, &(struct vmw_surf_info){
+		.format = SVGA3D_BUFFER,
+		.width = size,
+		.bo = surf->bo,
+		.coherent = coherent,
+	});
+}
+
+/* The device has written to the largest of three. */
+static void three_surfaces(struct vmw *vmw)
+{
+	struct buf b = warm(vmw_buffer(vmw, MiB(1), true));
+	struct vmw_surf *src = vmw_buffer(vmw, MiB(1), false);
+	struct vmw_surf *other[2];
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		other[i] = share(b.surf, SMALL, true);
+		vmw_touch(other[i]);
+	}
+	pattern_fill(b.p, src->map, 0, MiB(1));
+	vmw_update(src);
+	vmw_device_write(b.surf, src);
+	pattern_assert(b.p, b.surf->map, SMALL * 4, SMALL);
+	pattern_assert(b.p, b.surf->map, 0, MiB(1));
+	for (i = 0; i < 2; i++)
+		vmw_surf_destroy(other[i]);
+	check(&b);
+	vmw_surf_destroy(src);
+	done(&b);
+}
+
+/* One that is not coherent by itself is, as long as the other is there. */
+static void not_coherent(struct vmw *vmw)
+{
+	struct buf b = warm(vmw_buffer(vmw, SMALL, true));
+	struct vmw_surf *other = share(b.surf, SMALL, false);
+	struct vmw_surf *snap = vmw_snap_create(other);
+	uint64_t before;
+	struct mob mob;
+	void *map;
+
+	vmw_update(other);
+	vmw_touch(other);
+	pattern_fill(b.p, b.surf->map, 2 * PAGE, 3 * PAGE);
+	vmw_snapshot(other, snap);
+	pattern_assert(b.p, snap->map, 0, SMALL);
+	check(&b);
+
+	/* the coherent one leaves: nothing is uploaded any more */
+	mob = mob_create(vmw, SMALL);
+	map = vmw_surf_mmap(b.surf, PROT_READ | PROT_WRITE);
+	{
+		struct bind_cmd bind = bind_cmd(b.surf, mob.bo);
+
+		vmw_exec(vmw, &bind, sizeof(bind));
+	}
+	memset(map, 0x11, SMALL);
+	vmw_touch(other);
+	before = vmw_ctl_get(vmw, SVGA3_UPDATE_BYTES);
+	memset(map, 0x22, SMALL);
+	vmw_touch(other);
+	igt_assert_eq_u64(vmw_ctl_get(vmw, SVGA3_UPDATE_BYTES), before);
+	munmap(map, SMALL);
+	vmw_surf_destroy(other);
+	vmw_surf_destroy(snap);
+	moved(b.surf, &mob);
+	done(&b);
+}
+
+/* -------------------------------------------------------- memory pressure */
+
+/*
+ * More than the device can address at a time. With ttm.pages_limit on the
+ * kernel's command line buffers are also swapped out.
+ */
+static void evict(struct vmw *vmw)
+{
+	struct drm_vmw_getparam_arg arg = {
+		.param = DRM_VMW_PARAM_MAX_MOB_MEMORY,
+	};
+	struct rng r = rng_new(3);
+	struct buf *b;
+	uint64_t n, i;
+	int round;
+
+	igt_assert(!drmCommandWriteRead(vmw->fd, DRM_VMW_GET_PARAM, &arg,
+					sizeof(arg)));
+	igt_require_f(arg.value <= MiB(64),
+		      "the device's memory is not limited to 64 MiB: scripts/vm --svga3='--mob-memory 16'\n");
+	n = arg.value / MiB(1) * 3 / 2;
+	b = calloc(n, sizeof(*b));
+	igt_assert(b);
+	for (i = 0; i < n; i++)
+		b[i] = warm(vmw_buffer(vmw, MiB(1), true));
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < n; i++) {
+			uint64_t page = rng_below(&r, MiB(1) / PAGE - 2);
+
+			pattern_fill(b[i].p, b[i].surf->map, page * PAGE,
+				     2 * PAGE);
+		}
+		for (i = 0; i < n; i++)
+			check(&b[rng_below(&r, n)]);
+	}
+	for (i = 0; i < n; i++) {
+		check(&b[i]);
+		done(&b[i]);
+	}
+	free(b);
+}
+
+/* ------------------------------------------------------------ the machine */
+
+static bool write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) ==
+		(ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+static void suspend(struct vmw *vmw)
+{
+	struct buf b, device;
+	struct vmw_surf *src;
+
+	/* resumes by itself when all devices are suspended */
+	igt_require_f(write_file("/sys/power/pm_test", "devices"),
+		      "the kernel has no CONFIG_PM_DEBUG\n");
+	b = warm(vmw_buffer(vmw, SMALL, true));
+	device = warm(vmw_buffer(vmw, SMALL, true));
+	src = vmw_buffer(vmw, SMALL, false);
+	pattern_fill(b.p, b.surf->map, 5 * PAGE, 2 * PAGE);
+	pattern_fill(device.p, src->map, 0, SMALL);
+	vmw_update(src);
+	vmw_device_write(device.surf, src);
+
+	igt_assert(write_file("/sys/power/state", "freeze"));
+
+	pattern_assert(device.p, device.surf->map, 0, SMALL);
+	check(&b);
+	check(&device);
+	pattern_fill(b.p, b.surf->map, 6 * PAGE, 2 * PAGE);
+	check(&b);
+	write_file("/sys/power/pm_test", "none");
+	vmw_surf_destroy(src);
+	done(&device);
+	done(&b);
+}
+
+/* The process ends with stores that were not submitted, and work in flight. */
+static void close_busy(struct vmw *vmw)
+{
+	uint64_t surfaces = vmw_ctl_get(vmw, SVGA3_SURFACES);
+	int status, i;
+	pid_t pid;
+
+	vmw_ctl_set(vmw, SVGA3_DELAY_US, 200000);
+	pid = fork();
+	igt_assert(pid >= 0);
+	if (!pid) {
+		struct vmw own = *vmw;
+		struct vmw_surf *surf;
+
+		own.fd = coh_open_node("vmwgfx", O_RDWR | O_CLOEXEC);
+		for (i = 0; i < 4; i++) {
+			surf = vmw_buffer(&own, MiB(1), true);
+			memset(surf->map, i, MiB(1));
+			vmw_touch_nowait(surf);
+			memset(surf->map, i + 1, MiB(1) / 2);
+			vmw_touch_nowait(surf);
+			memset(surf->map, i + 2, MiB(1) / 4);
+		}
+		_exit(0);
+	}
+	igt_assert(waitpid(pid, &status, 0) == pid);
+	igt_assert(WIFEXITED(status) && !WEXITSTATUS(status));
+	vmw_ctl_set(vmw, SVGA3_DELAY_US, 0);
+	for (i = 0; i < 100 &&
+	     vmw_ctl_get(vmw, SVGA3_SURFACES) > surfaces; i++)
+		nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
+	igt_assert_eq_u64(vmw_ctl_get(vmw, SVGA3_SURFACES), surfaces);
+}
+
+/* ---------------------------------------------------------------- display */
+
+static uint32_t connected(int fd, drmModeModeInfo *mode, uint32_t *crtc)
+{
+	drmModeRes *res = drmModeGetResources(fd);
+	uint32_t id = 0;
+	int i;
+
+	igt_require_f(res && res->count_crtcs, "the device has no CRTC\n");
+	*crtc = res->crtcs[0];
+	for (i = 0; i < res->count_connectors && !id; i++) {
+		drmModeConnector *c =
+			drmModeGetConnector(fd, res->connectors[i]);
+
+		if (c && c->connection == DRM_MODE_CONNECTED && c->count_modes) {
+			id = c->connector_id;
+			*mode = c->modes[0];
+		}
+		drmModeFreeConnector(c);
+	}
+	drmModeFreeResources(res);
+	igt_require_f(id, "no connector is connected\n");
+	return id;
+}
+
+/* A dumb buffer is coherent: a page written is a page uploaded. */
+static void dumb_buffer(struct vmw *vmw)
+{
+	struct drm_mode_create_dumb dumb = { .bpp = 32 };
+	struct drm_mode_map_dumb where = { };
+	struct vmw_surf *sync = vmw_buffer(vmw, PAGE, false);
+	uint64_t before, bytes;
+	drmModeModeInfo mode;
+	uint32_t connector, crtc, fb;
+	drmModeClip clip = { };
+	char *map;
+	int i, fd;
+
+	/* not a render node, as vmw->fd is */
+	fd = drmOpenWithType("vmwgfx", NULL, DRM_NODE_PRIMARY);
+	igt_require_f(fd >= 0 && drmIsMaster(fd), "another has the display\n");
+	connector = connected(fd, &mode, &crtc);
+	dumb.width = mode.hdisplay;
+	dumb.height = mode.vdisplay;
+	igt_assert(!drmIoctl(fd, DRM_IOCTL_MODE_CREATE_DUMB, &dumb));
+	where.handle = dumb.handle;
+	igt_assert(!drmIoctl(fd, DRM_IOCTL_MODE_MAP_DUMB, &where));
+	map = mmap(NULL, dumb.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		   where.offset);
+	igt_assert(map != MAP_FAILED);
+	memset(map, 0x40, dumb.size);
+	igt_assert(!drmModeAddFB(fd, dumb.width, dumb.height, 24, 32,
+				 dumb.pitch, dumb.handle, &fb));
+	before = vmw_ctl_get(vmw, SVGA3_UPDATE_BYTES);
+	igt_assert(!drmModeSetCrtc(fd, crtc, fb, 0, 0, &connector, 1,
+				   &mode));
+	/* all of it was written before it was shown */
+	vmw_touch(sync);
+	bytes = vmw_ctl_get(vmw, SVGA3_UPDATE_BYTES) - before;
+	igt_assert_lte(dumb.pitch * dumb.height, bytes);
+
+	clip.x2 = dumb.width;
+	clip.y2 = dumb.height;
+	for (i = 0; i < 5; i++)
+		igt_assert(!drmModeDirtyFB(fd, fb, &clip, 1));
+	vmw_touch(sync);
+	before = vmw_ctl_get(vmw, SVGA3_UPDATE_BYTES);
+	memset(map + 8 * PAGE, 0x80, PAGE);
+	igt_assert(!drmModeDirtyFB(fd, fb, &clip, 1));
+	vmw_touch(sync);
+	bytes = vmw_ctl_get(vmw, SVGA3_UPDATE_BYTES) - before;
+	/* whole rows, if the page is in two of them */
+	igt_assert_lte(PAGE, bytes);
+	igt_assert_lte(bytes, PAGE + 2 * dumb.pitch);
+
+	igt_assert(!drmModeSetCrtc(fd, crtc, 0, 0, 0, NULL, 0, NULL));
+	drmModeRmFB(fd, fb);
+	munmap(map, dumb.size);
+	drmCloseBufferHandle(fd, dumb.handle);
+	drmClose(fd);
+	vmw_surf_destroy(sync);
+}
+
+struct subtest {
+	const char *name, *description;
+	void (*run)(struct vmw *vmw);
+};
+
+static const struct subtest subtests[] = {
+	{ "switch-mapped",
+	  "C1, C3: a buffer that was written to becomes the surface's",
+	  switch_mapped },
+	{ "switch-unmapped",
+	  "C1, C3: as switch-mapped, through a mapping that is gone",
+	  switch_unmapped },
+	{ "switch-written",
+	  "C1, C3: as switch-mapped, with a surface the device wrote to",
+	  switch_written },
+	{ "switch-and-write",
+	  "C2: a submission binds a buffer and has the device write",
+	  switch_and_write },
+	{ "swap-buffers", "C1, C3: two surfaces exchange their buffers",
+	  swap_buffers },
+	{ "three-surfaces",
+	  "C2: the device wrote to the largest surface of a buffer",
+	  three_surfaces },
+	{ "not-coherent",
+	  "C1: a surface that shares a coherent surface's buffer",
+	  not_coherent },
+	{ "evict", "C1, C3: more buffers than the device can address", evict },
+	{ "suspend", "C1, C2, C3: suspend to idle and resume", suspend },
+	{ "close-busy", "C3: the process ends with work in flight",
+	  close_busy },
+	{ "dumb-buffer", "C1, C5: a dumb buffer on a screen", dumb_buffer },
+};
+
+igt_main
+{
+	static size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(subtests); i++) {
+		igt_describe(subtests[i].description);
+		igt_subtest(subtests[i].name) {
+			struct vmw *vmw = vmw_open();
+
+			subtests[i].run(vmw);
+			vmw_close(vmw);
+		}
+	}
+}
