@@ -1,0 +1,503 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Contract C3 where memory is short: allocations fail in the kernel. A request
+ * may fail with ENOMEM. No store is lost by that, and the same request does it
+ * all when there is memory again.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "coherent.h"
+#include "igt_core.h"
+
+IGT_TEST_DESCRIPTION("Coherent buffers: when memory is short");
+
+#define RW (PROT_READ | PROT_WRITE)
+#define SIZE (MiB(2) + 3 * PAGE)
+
+struct buf {
+	struct egm_dev *dev;
+	struct egm_bo *bo, *snap;
+	struct pattern *p;
+};
+
+static void check(struct buf *b)
+{
+	coh_snapshot(b->bo, b->snap);
+	pattern_assert(b->p, coh_fetch(b->snap), 0, b->bo->size);
+}
+
+static struct buf setup(struct egm_dev *dev, uint64_t size)
+{
+	struct buf b = {
+		.dev = dev,
+		.bo = coh_create(dev, size),
+		.snap = coh_create_plain(dev, size),
+		.p = pattern_new(size),
+	};
+
+	pattern_fill(b.p, b.bo->map, 0, size);
+	check(&b);
+	return b;
+}
+
+static void teardown(struct buf *b)
+{
+	egm_bo_destroy(b->bo);
+	egm_bo_destroy(b->snap);
+	pattern_free(b->p);
+}
+
+/* Writes some pages through a mapping of the whole buffer. */
+static void fill_some(struct buf *b, void *map, struct rng *r, int n)
+{
+	while (n--)
+		pattern_fill(b->p, map, rng_below(r, b->bo->size / PAGE) * PAGE,
+			     8 << rng_below(r, 10));
+}
+
+/*
+ * A request that was refused for want of memory. shmem, which GEM objects are
+ * made of, says ENOSPC if there is none for an inode. For a list of buffers
+ * virtio-gpu has a name of its own for that. Both do so in the stock kernel.
+ */
+static bool no_memory(const struct egm_dev *dev, int ret)
+{
+	return ret == -ENOMEM || ret == -ENOSPC ||
+	       (ret == -ENOENT && dev->drv == &egm_virtio_gpu);
+}
+
+/* Has the driver move the buffers about, if it has a way to ask for that. */
+static void disturb(struct egm_dev *dev, struct rng *r)
+{
+	unsigned int n = egm_disturbances(&dev->node);
+	char err[EGM_ERR];
+	int ret;
+
+	if (!n)
+		return;
+	ret = egm_disturb(&dev->node, rng_below(r, n), err);
+	igt_assert_f(!ret || no_memory(dev, ret), "%s\n", err);
+}
+
+static int write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+/* ---- allocations that fail ---------------------------------------------- */
+
+/*
+ * The kernel's fault injection, for the main thread between failing_begin()
+ * and failing_end() and for nobody else. Drawn at random there, by its own
+ * numbers.
+ */
+#define TIMES 1000000
+
+static const char *const injections[] = {
+	"/sys/kernel/debug/failslab", "/sys/kernel/debug/fail_page_alloc",
+};
+
+static int make_it_fail = -1;
+
+static int injection_set(const char *dir, const char *file, int value)
+{
+	char path[128], text[16];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	snprintf(text, sizeof(text), "%d\n", value);
+	return write_text(path, text);
+}
+
+static void failing_prepare(unsigned int percent)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(injections); i++) {
+		const char *dir = injections[i];
+
+		igt_require_f(!injection_set(dir, "task-filter", 1),
+			      "no fault injection in this kernel: %s\n", dir);
+		igt_assert(!injection_set(dir, "ignore-gfp-wait", 0));
+		igt_assert(!injection_set(dir, "interval", 1));
+		igt_assert(!injection_set(dir, "space", 0));
+		igt_assert(!injection_set(dir, "verbose", 0));
+		igt_assert(!injection_set(dir, "times", TIMES));
+		igt_assert(!injection_set(dir, "probability", percent));
+	}
+	igt_assert(!injection_set(injections[1], "ignore-gfp-highmem", 0));
+	igt_assert(!injection_set(injections[1], "min-order", 0));
+
+	if (make_it_fail < 0)
+		make_it_fail = open("/proc/self/make-it-fail",
+				    O_WRONLY | O_CLOEXEC);
+	igt_assert(make_it_fail >= 0);
+}
+
+static void failing_begin(void)
+{
+	igt_assert(pwrite(make_it_fail, "1", 1, 0) == 1);
+}
+
+/* Keeps errno, of whatever it was that failed. */
+static void failing_end(void)
+{
+	int error = errno;
+
+	igt_assert(pwrite(make_it_fail, "0", 1, 0) == 1);
+	errno = error;
+}
+
+/* How many allocations have failed since failing_prepare() */
+static unsigned int failing_count(void)
+{
+	unsigned int count = 0;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(injections); i++) {
+		char path[128];
+		int left;
+		FILE *f;
+
+		snprintf(path, sizeof(path), "%s/times", injections[i]);
+		f = fopen(path, "r");
+		igt_assert(f && fscanf(f, "%d", &left) == 1);
+		fclose(f);
+		count += TIMES - left;
+	}
+	return count;
+}
+
+/* However a subtest ends: nothing else is to fail. */
+static void failing_stop(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(injections); i++)
+		injection_set(injections[i], "probability", 0);
+	if (make_it_fail >= 0 && pwrite(make_it_fail, "0", 1, 0) < 0)
+		igt_debug("make-it-fail: %s\n", strerror(errno));
+}
+
+static const unsigned int percents[] = { 2, 10, 30 };
+
+/*
+ * The submission may fail as often as it likes. The pages of the failed ones
+ * are in the one that succeeds.
+ */
+static void submit(struct egm_dev *dev)
+{
+	struct buf b = setup(dev, SIZE);
+	unsigned int refused = 0, failed = 0;
+	struct rng r = rng_new(1);
+	size_t i;
+	int round;
+
+	for (i = 0; i < ARRAY_SIZE(percents); i++) {
+		failing_prepare(percents[i]);
+		for (round = 0; round < 40; round++) {
+			int ret = -1, tries;
+
+			fill_some(&b, b.bo->map, &r, 6);
+			disturb(dev, &r);
+			failing_begin();
+			for (tries = 0; ret && tries < 4; tries++) {
+				ret = egm_snapshot(b.bo, b.snap);
+				refused += !!ret;
+			}
+			failing_end();
+			igt_assert_f(!ret || no_memory(dev, ret), "%s\n",
+				     strerror(-ret));
+			if (ret)
+				coh_snapshot(b.bo, b.snap);
+			pattern_assert(b.p, coh_fetch(b.snap), 0, SIZE);
+		}
+		failed += failing_count();
+	}
+	failing_stop();
+	igt_info("%u allocations failed, %u submissions with them\n", failed,
+		 refused);
+	igt_assert(failed && refused);
+	teardown(&b);
+}
+
+/*
+ * A mapping of all of the buffer in a GiB of its own: it needs page tables of
+ * every level but the topmost.
+ */
+static void *map_far(const struct egm_bo *bo, struct rng *r)
+{
+	uint64_t offset;
+	void *map;
+
+	igt_assert(!bo->dev->drv->mmap_offset(bo->dev->fd, bo->handle, &offset));
+	do {
+		map = mmap((void *)((UINT64_C(1) << 44) +
+				    (rng_below(r, 1 << 10) << 30)), bo->size, RW,
+			   MAP_SHARED | MAP_FIXED_NOREPLACE, bo->dev->fd, offset);
+	} while (map == MAP_FAILED && errno == EEXIST);
+	igt_assert(map != MAP_FAILED);
+	return map;
+}
+
+/* The store waits, faulting, until there is memory for it. */
+static void fault(struct egm_dev *dev)
+{
+	struct buf b = setup(dev, SIZE);
+	unsigned int failed = 0;
+	struct rng r = rng_new(2);
+	size_t i;
+	int round;
+
+	for (i = 0; i < ARRAY_SIZE(percents); i++) {
+		failing_prepare(percents[i]);
+		for (round = 0; round < 25; round++) {
+			void *map = map_far(b.bo, &r);
+
+			failing_begin();
+			fill_some(&b, map, &r, 8);
+			failing_end();
+			if (round & 1)
+				coh_touch(b.bo);
+			failing_begin();
+			fill_some(&b, map, &r, 2);
+			failing_end();
+			if (round & 2)
+				igt_assert(!munmap(map, SIZE));
+			check(&b);
+			if (!(round & 2))
+				igt_assert(!munmap(map, SIZE));
+		}
+		failed += failing_count();
+	}
+	failing_stop();
+	igt_info("%u allocations failed\n", failed);
+	igt_assert(failed);
+	teardown(&b);
+}
+
+/* One of the things that change a mapping; returns what the call returns. */
+static int change(int which, char **map)
+{
+	char *part = *map + 40 * PAGE;
+	int status;
+	void *to;
+	pid_t pid;
+
+	switch (which) {
+	case 0:
+		return mprotect(part, 20 * PAGE, PROT_READ);
+	case 1:
+		return munmap(part + 10 * PAGE, 10 * PAGE);
+	case 2:
+		to = mmap(part, 5 * PAGE, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		return to == MAP_FAILED ? -1 : 0;
+	case 3:
+		to = mremap(*map, SIZE, SIZE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			    *map + 16 * SIZE);
+		if (to == MAP_FAILED)
+			return -1;
+		*map = to;
+		return 0;
+	default:
+		pid = fork();
+		if (!pid)
+			_exit(0);
+		if (pid > 0)
+			igt_assert(waitpid(pid, &status, 0) == pid);
+		return pid < 0 ? -1 : 0;
+	}
+}
+
+/*
+ * Mappings with dirty entries are split, moved, inherited and removed, or
+ * those calls fail half way.
+ */
+static void mappings(struct egm_dev *dev)
+{
+	struct buf b = setup(dev, SIZE);
+	unsigned int failed = 0, refused[5] = { 0 };
+	struct rng r = rng_new(3);
+	size_t i;
+	int round;
+
+	for (i = 0; i < ARRAY_SIZE(percents); i++) {
+		failing_prepare(percents[i]);
+		for (round = 0; round < 60; round++) {
+			char *map = map_far(b.bo, &r);
+			int ret, which = round % 5;
+
+			/* what is changed, and what is beside it */
+			pattern_fill(b.p, map, 35 * PAGE, 30 * PAGE);
+			failing_begin();
+			ret = change(which, &map);
+			failing_end();
+			igt_assert_f(!ret || errno == ENOMEM ||
+				     (which == 4 && errno == EAGAIN),
+				     "change %d: %s\n", which, strerror(errno));
+			refused[which] += !!ret;
+			if (round & 8)
+				check(&b);
+			pattern_fill(b.p, map, 20 * PAGE, 20 * PAGE);
+			pattern_fill(b.p, map, 60 * PAGE, 20 * PAGE);
+			check(&b);
+			igt_assert(!munmap(map, SIZE));
+		}
+		failed += failing_count();
+	}
+	failing_stop();
+	igt_info("%u allocations failed; with them %u mprotect, %u munmap, %u mmap, %u mremap, %u fork\n",
+		 failed, refused[0], refused[1], refused[2], refused[3],
+		 refused[4]);
+	igt_assert(failed);
+	teardown(&b);
+}
+
+/* A buffer that cannot be made, shared or mapped leaves nothing behind. */
+static void create(struct egm_dev *dev)
+{
+	struct egm_bo *snap = coh_create_plain(dev, SIZE);
+	struct egm_dev *other = coh_open_again(dev);
+	struct pattern *p = pattern_new(SIZE);
+	struct egm_bo *bo = coh_create(dev, SIZE);
+	unsigned int failed = 0, refused = 0;
+	int tracked = coh_tracked(dev) - 1, round;
+	uint32_t handle = bo->handle;
+	size_t i;
+
+	egm_bo_destroy(bo);
+	for (i = 0; i < ARRAY_SIZE(percents); i++) {
+		failing_prepare(percents[i] / 2);
+		for (round = 0; round < 60; round++) {
+			struct egm_bo *theirs = NULL;
+			int ret, fd = -1;
+
+			failing_begin();
+			ret = egm_bo_create(dev, SIZE, true, &bo);
+			if (!ret) {
+				ret = fd = egm_bo_export(bo);
+				if (fd >= 0)
+					ret = egm_bo_import(other, fd, &theirs);
+			} else {
+				bo = NULL;
+			}
+			failing_end();
+			igt_assert_f(!ret || no_memory(dev, ret), "%s\n",
+				     strerror(-ret));
+			refused += !!ret;
+			if (theirs && !ret) {
+				pattern_fill(p, theirs->map, 0, SIZE);
+				coh_snapshot(bo, snap);
+				pattern_assert(p, coh_fetch(snap), 0, SIZE);
+				egm_bo_destroy(theirs);
+			}
+			if (bo)
+				egm_bo_destroy(bo);
+			if (fd >= 0)
+				close(fd);
+		}
+		failed += failing_count();
+	}
+	failing_stop();
+	igt_info("%u allocations failed, %u buffers with them\n", failed,
+		 refused);
+	igt_assert(failed && refused);
+
+	coh_assert_tracked(dev, tracked);
+	bo = coh_create(dev, SIZE);
+	/* the lowest free handle: none was kept */
+	igt_assert_eq(bo->handle, handle);
+	pattern_fill(p, bo->map, 0, SIZE);
+	coh_snapshot(bo, snap);
+	pattern_assert(p, coh_fetch(snap), 0, SIZE);
+	egm_bo_destroy(bo);
+	egm_bo_destroy(snap);
+	coh_close(other);
+	pattern_free(p);
+}
+
+static int fail_alloc(const struct egm_node *node, const char *file,
+		      const char *text)
+{
+	char name[64];
+	FILE *f;
+
+	snprintf(name, sizeof(name), "fail_alloc/%s", file);
+	f = egm_debugfs_open(node, name, true);
+	if (!f)
+		return -errno;
+	fputs(text, f);
+	return fclose(f) ? -errno : 0;
+}
+
+/* With no memory to write down what to upload, all of it is uploaded. */
+static void ranges(struct egm_dev *dev)
+{
+	struct buf b = setup(dev, SIZE);
+	struct egm_counters before, after;
+	struct rng r = rng_new(4);
+	uint64_t bytes, whole = 0;
+	int i;
+
+	igt_require_f(!fail_alloc(&dev->node, "verbose", "0"),
+		      "%s has no fail_alloc in debugfs\n", dev->drv->name);
+	igt_assert(!fail_alloc(&dev->node, "times", "-1"));
+	for (i = 0; i < 30; i++) {
+		fill_some(&b, b.bo->map, &r, 1 + 40 * (i & 1));
+		coh_counters(dev, &before);
+		igt_assert(!fail_alloc(&dev->node, "probability",
+				       i < 10 ? "100" : "40"));
+		coh_snapshot(b.bo, b.snap);
+		igt_assert(!fail_alloc(&dev->node, "probability", "0"));
+		pattern_assert(b.p, coh_fetch(b.snap), 0, SIZE);
+		coh_counters(dev, &after);
+		bytes = coh_delta(&before, &after, "upload_bytes");
+		whole += bytes == SIZE;
+		if (i < 10)
+			igt_assert_eq_u64(bytes, SIZE);
+	}
+	igt_info("%" PRIu64 " of %d uploads were of the whole buffer\n", whole, i);
+	teardown(&b);
+}
+
+static void stop_all(int sig)
+{
+	failing_stop();
+	(void)sig;
+}
+
+static const struct coh_subtest subtests[] = {
+	{ "submit",
+	  "C3: submissions that fail for want of memory take no store with them (defect 12)",
+	  submit },
+	{ "fault", "C1, C3: stores whose page faults find no memory", fault },
+	{ "mappings",
+	  "C3: mappings split, moved, inherited and removed without memory for it",
+	  mappings },
+	{ "create", "C3: buffers that cannot be made, shared or mapped", create },
+	{ "ranges",
+	  "C3: no memory to write down what to upload (defect 12)", ranges },
+};
+
+igt_main
+{
+	igt_fixture
+		igt_install_exit_handler(stop_all);
+
+	coh_subtests(subtests, ARRAY_SIZE(subtests));
+}
