@@ -209,6 +209,18 @@ int vmw_fence_wait(struct vmw *vmw, uint32_t fence, uint64_t us)
 				   sizeof(arg));
 }
 
+bool vmw_fence_signaled(struct vmw *vmw, uint32_t fence)
+{
+	struct drm_vmw_fence_signaled_arg arg = {
+		.handle = fence,
+		.flags = DRM_VMW_FENCE_FLAG_EXEC,
+	};
+
+	igt_assert(!drmCommandWriteRead(vmw->fd, DRM_VMW_FENCE_SIGNALED, &arg,
+					sizeof(arg)));
+	return arg.signaled;
+}
+
 void vmw_fence_unref(struct vmw *vmw, uint32_t fence)
 {
 	struct drm_vmw_fence_arg arg = { .handle = fence };
@@ -357,11 +369,16 @@ void vmw_touch(struct vmw_surf *surf)
 	vmw_exec(surf->vmw, &c, sizeof(c));
 }
 
-int vmw_touch_nowait(struct vmw_surf *surf)
+void vmw_touch_polled(struct vmw_surf *surf)
 {
 	struct touch_cmd c = touch_cmd(surf);
+	uint32_t fence;
+	int ret = vmw_submit(surf->vmw, &c, sizeof(c), &fence);
 
-	return vmw_submit(surf->vmw, &c, sizeof(c), NULL);
+	igt_assert_f(!ret, "submission: %s\n", strerror(-ret));
+	while (!vmw_fence_signaled(surf->vmw, fence))
+		;
+	vmw_fence_unref(surf->vmw, fence);
 }
 
 /* -------------------------------------------------------------- the model */

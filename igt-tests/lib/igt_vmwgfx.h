@@ -58,6 +58,7 @@ void *vmw_surf_mmap(const struct vmw_surf *surf, int prot);
 int vmw_submit(struct vmw *vmw, const void *cmds, uint32_t size,
 	       uint32_t *fence);
 int vmw_fence_wait(struct vmw *vmw, uint32_t fence, uint64_t us);
+bool vmw_fence_signaled(struct vmw *vmw, uint32_t fence);
 void vmw_fence_unref(struct vmw *vmw, uint32_t fence);
 /* Submit, and wait for it. */
 void vmw_exec(struct vmw *vmw, const void *cmds, uint32_t size);
@@ -72,11 +73,11 @@ struct vmw_surf *vmw_snap_create(struct vmw_surf *surf);
 /* All of its memory into the device's copy, asked for by name */
 void vmw_update(struct vmw_surf *surf);
 /*
- * Have the kernel look at it, with a command that does nothing; the second does
- * not wait for the device, and may be called from any thread.
+ * Have the kernel look at it, with a command that does nothing; the second
+ * never sleeps while it waits for the device.
  */
 void vmw_touch(struct vmw_surf *surf);
-int vmw_touch_nowait(struct vmw_surf *surf);
+void vmw_touch_polled(struct vmw_surf *surf);
 /* The device writes all of the surface, from another of the same shape. */
 void vmw_device_write(struct vmw_surf *dst, struct vmw_surf *src);
 

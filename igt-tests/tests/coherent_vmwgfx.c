@@ -5,6 +5,7 @@
  * table of which subtest shows which.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
@@ -17,6 +18,9 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include <xf86drmMode.h>
+
+#include <png.h>
 
 #include "coherent.h"
 #include "igt_core.h"
@@ -232,14 +236,16 @@ static void mprotect_large(struct vmw *vmw)
 
 /*
  * A thread stores to each page of a buffer once, in random order, while this
- * one submits. A store between whose fault and whose page table entry a pass
- * came is lost for good, so it is enough to look at the end. Few pages a pass,
- * since the 6.12 tracker has no such faults when many are dirty.
+ * one submits: at any time, and before all others. A store between whose fault
+ * and whose page table entry a pass comes is lost for good, so it is enough to
+ * look at the end. Few pages a pass, since the 6.12 tracker has no such faults
+ * when many are dirty.
  */
 struct race {
-	struct buf buf;
+	char *map;
 	const uint32_t *order;
 	uint32_t pages;
+	uint64_t epoch;
 	_Atomic uint32_t passes;
 	_Atomic bool finished;
 };
@@ -257,7 +263,8 @@ static void *race_writer(void *arg)
 			pass = atomic_load(&r->passes);
 			n = 0;
 		}
-		pattern_fill(r->buf.p, r->buf.surf->map, r->order[i] * PAGE, 8);
+		*(volatile uint64_t *)(r->map + r->order[i] * PAGE) =
+			r->epoch << 32 | r->order[i];
 		n++;
 	}
 	atomic_store(&r->finished, true);
@@ -272,23 +279,46 @@ static double seconds(void)
 	return t.tv_sec + 1e-9 * t.tv_nsec;
 }
 
+/* Pages whose last store the device does not have */
+static uint32_t race_lost(struct race *r, struct vmw_surf *surf,
+			  struct vmw_surf *snap)
+{
+	uint32_t i, lost = 0;
+	uint64_t got;
+
+	vmw_snapshot(surf, snap);
+	for (i = 0; i < r->pages; i++) {
+		got = *(uint64_t *)((char *)snap->map + i * PAGE);
+		if (got == (r->epoch << 32 | i))
+			continue;
+		if (!lost++)
+			igt_warn("page %u: the device has round %" PRIu64
+				 ", written was round %" PRIu64 "\n", i,
+				 got >> 32, r->epoch);
+	}
+	return lost;
+}
+
 static void race(struct vmw *vmw)
 {
 	const char *env = getenv("EGM_SECONDS");
-	double end = seconds() + (env ? atof(env) : 30);
-	struct race r = {
-		.buf = warm(vmw_buffer(vmw, MiB(16), true)),
-		.pages = MiB(16) / PAGE,
-	};
-	uint32_t *order = malloc(r.pages * sizeof(*order)), i, j, k;
+	struct vmw_surf *surf = vmw_buffer(vmw, LARGE, true);
+	struct vmw_surf *snap = vmw_snap_create(surf);
+	struct race r = { .map = surf->map, .pages = LARGE / PAGE };
+	uint32_t *order = malloc(r.pages * sizeof(*order)), i, j, k, lost;
 	struct rng rng = rng_new(2);
-	uint64_t stores = 0;
 	pthread_t thread;
+	double end;
 
 	igt_assert(order);
+	/* a store's fault is to be interrupted wherever it is */
+	sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK,
+			   &(struct sched_param){ .sched_priority = 1 });
 	r.order = order;
 	for (i = 0; i < r.pages; i++)
 		order[i] = i;
+	vmw_touch(surf);
+	end = seconds() + (env ? atof(env) : 30);
 	do {
 		for (i = r.pages - 1; i; i--) {
 			j = rng_below(&rng, i + 1);
@@ -296,21 +326,28 @@ static void race(struct vmw *vmw)
 			order[i] = order[j];
 			order[j] = k;
 		}
+		r.epoch++;
 		atomic_store(&r.finished, false);
 		igt_assert(!pthread_create(&thread, NULL, race_writer, &r));
 		while (!atomic_load(&r.finished)) {
-			vmw_touch_nowait(r.buf.surf);
+			usleep(100 + rng_below(&rng, 500));
+			/*
+			 * The device has read the pages before the thread goes
+			 * on: what it stores then is for a later pass.
+			 */
+			vmw_touch_polled(surf);
 			atomic_fetch_add(&r.passes, 1);
 		}
 		pthread_join(thread, NULL);
-		stores += r.pages;
-		igt_debug("%" PRIu64 " stores\n", stores);
-		check(&r.buf);
-	} while (seconds() < end);
-	igt_info("%" PRIu64 " stores, %u submissions\n", stores,
-		 atomic_load(&r.passes));
+		lost = race_lost(&r, surf, snap);
+	} while (!lost && seconds() < end);
+	sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){ });
+	igt_info("%" PRIu64 " rounds of %u stores, %u submissions\n", r.epoch,
+		 r.pages, atomic_load(&r.passes));
+	igt_assert_f(!lost, "%u stores lost\n", lost);
 	free(order);
-	done(&r.buf);
+	vmw_surf_destroy(surf);
+	vmw_surf_destroy(snap);
 }
 
 /* Two surfaces of one buffer, both from its start: each is a consumer. */
@@ -338,12 +375,14 @@ static struct pair pair(struct vmw *vmw)
 	return p;
 }
 
-static void check_pair(struct pair *p)
+/* In this order; the large one from a page on */
+static void check_pair(struct pair *p, uint64_t page)
 {
 	vmw_snapshot(p->small.surf, p->small.snap);
 	vmw_snapshot(p->large.surf, p->large.snap);
 	pattern_assert(p->large.p, p->small.snap->map, 0, KiB(64));
-	pattern_assert(p->large.p, p->large.snap->map, 0, KiB(256));
+	pattern_assert(p->large.p, (char *)p->large.snap->map + page * PAGE,
+		       page * PAGE, KiB(256) - page * PAGE);
 }
 
 static void pair_done(struct pair *p)
@@ -358,8 +397,9 @@ static void two_surfaces_behind(struct vmw *vmw)
 {
 	struct pair p = pair(vmw);
 
+	fill(&p.large, p.large.surf->map, 2, 1);
 	fill(&p.large, p.large.surf->map, 40, 3);
-	check_pair(&p);
+	check_pair(&p, KiB(64) / PAGE);
 	pair_done(&p);
 }
 
@@ -369,7 +409,7 @@ static void two_surfaces_same(struct vmw *vmw)
 	struct pair p = pair(vmw);
 
 	fill(&p.large, p.large.surf->map, 2, 3);
-	check_pair(&p);
+	check_pair(&p, 0);
 	pair_done(&p);
 }
 
@@ -620,6 +660,131 @@ static void later(struct vmw *vmw)
 	done(&b);
 }
 
+/* ------------------------------------------------------------------ screen */
+
+struct screen {
+	int fd;
+	uint32_t crtc, connector, fb, handle, pitch;
+	drmModeModeInfo mode;
+	uint8_t *map;
+	uint64_t size;
+};
+
+static bool find_output(struct screen *sc)
+{
+	drmModeRes *res = drmModeGetResources(sc->fd);
+	bool found = false;
+	int i;
+
+	igt_assert(res && res->count_crtcs);
+	for (i = 0; i < res->count_connectors && !found; i++) {
+		drmModeConnector *c = drmModeGetConnector(sc->fd,
+							  res->connectors[i]);
+
+		if (c && c->connection == DRM_MODE_CONNECTED &&
+		    c->count_modes) {
+			found = true;
+			sc->connector = c->connector_id;
+			sc->mode = c->modes[0];
+		}
+		drmModeFreeConnector(c);
+	}
+	sc->crtc = res->crtcs[0];
+	drmModeFreeResources(res);
+	return found;
+}
+
+static uint32_t pixel(uint32_t x, uint32_t y, uint32_t seed)
+{
+	return (x * 0x010305 + y * 0x070b0d + seed) & 0xffffff;
+}
+
+static void draw(struct screen *sc, uint32_t x1, uint32_t y1, uint32_t x2,
+		 uint32_t y2, uint32_t seed)
+{
+	uint32_t x, y;
+
+	for (y = y1; y < y2; y++)
+		for (x = x1; x < x2; x++)
+			((uint32_t *)(sc->map + y * sc->pitch))[x] =
+				pixel(x, y, seed);
+}
+
+static uint8_t *capture(struct vmw *vmw, struct screen *sc)
+{
+	const char *name = "/results/screen0.png";
+	uint64_t before = vmw_ctl_get(vmw, SVGA3_CAPTURES);
+	png_image png = { .version = PNG_IMAGE_VERSION };
+	uint8_t *rgb;
+	int ms;
+
+	vmw_ctl_set(vmw, SVGA3_CAPTURE, 1);
+	for (ms = 0; ms < 30000 &&
+		     vmw_ctl_get(vmw, SVGA3_CAPTURES) == before; ms += 10)
+		usleep(10000);
+	igt_assert(vmw_ctl_get(vmw, SVGA3_CAPTURES) > before);
+	igt_require_f(!access(name, R_OK), "no %s\n", name);
+	igt_assert_f(png_image_begin_read_from_file(&png, name), "%s: %s\n",
+		     name, png.message);
+	igt_assert_eq(png.width, sc->mode.hdisplay);
+	igt_assert_eq(png.height, sc->mode.vdisplay);
+	png.format = PNG_FORMAT_RGB;
+	rgb = malloc(PNG_IMAGE_SIZE(png));
+	igt_assert(rgb && png_image_finish_read(&png, NULL, rgb, 0, NULL));
+	return rgb;
+}
+
+static void check_screen(struct vmw *vmw, struct screen *sc)
+{
+	uint8_t *rgb = capture(vmw, sc), *p = rgb;
+	uint32_t x, y, want, wrong = 0;
+
+	for (y = 0; y < sc->mode.vdisplay; y++) {
+		for (x = 0; x < sc->mode.hdisplay; x++, p += 3) {
+			want = ((uint32_t *)(sc->map + y * sc->pitch))[x];
+			wrong += want != (uint32_t)(p[0] << 16 | p[1] << 8 | p[2]);
+		}
+	}
+	free(rgb);
+	igt_assert_f(!wrong, "%u pixels of the screen are wrong\n", wrong);
+}
+
+/* What is drawn to a dumb buffer, which is a coherent surface, is shown. */
+static void screen(struct vmw *vmw)
+{
+	struct screen sc = { };
+	drmModeClip clip = { 100, 100, 164, 116 };
+	drmDevicePtr dev;
+	uint64_t offset;
+
+	igt_assert(!drmGetDevice2(vmw->fd, 0, &dev));
+	sc.fd = open(dev->nodes[DRM_NODE_PRIMARY], O_RDWR | O_CLOEXEC);
+	drmFreeDevice(&dev);
+	igt_assert(sc.fd >= 0);
+	igt_require_f(find_output(&sc), "no connector is connected\n");
+	igt_assert(!drmModeCreateDumbBuffer(sc.fd, sc.mode.hdisplay,
+					    sc.mode.vdisplay, 32, 0,
+					    &sc.handle, &sc.pitch, &sc.size));
+	igt_assert(!drmModeMapDumbBuffer(sc.fd, sc.handle, &offset));
+	sc.map = mmap(NULL, sc.size, RW, MAP_SHARED, sc.fd, offset);
+	igt_assert(sc.map != MAP_FAILED);
+	igt_assert(!drmModeAddFB(sc.fd, sc.mode.hdisplay, sc.mode.vdisplay, 24,
+				 32, sc.pitch, sc.handle, &sc.fb));
+
+	draw(&sc, 0, 0, sc.mode.hdisplay, sc.mode.vdisplay, 1);
+	igt_assert(!drmModeSetCrtc(sc.fd, sc.crtc, sc.fb, 0, 0, &sc.connector,
+				   1, &sc.mode));
+	check_screen(vmw, &sc);
+	draw(&sc, clip.x1, clip.y1, clip.x2, clip.y2, 0x123456);
+	igt_assert(!drmModeDirtyFB(sc.fd, sc.fb, &clip, 1));
+	check_screen(vmw, &sc);
+
+	munmap(sc.map, sc.size);
+	drmModeRmFB(sc.fd, sc.fb);
+	drmModeDestroyDumbBuffer(sc.fd, sc.handle);
+	close(sc.fd);
+}
+
 struct subtest {
 	const char *name, *description;
 	void (*run)(struct vmw *vmw);
@@ -679,6 +844,7 @@ static const struct subtest subtests[] = {
 	  drop_update },
 	{ "later", "C2: fences of a device that is slow, or out of order",
 	  later },
+	{ "screen", "C1: a dumb buffer is shown as it was drawn", screen },
 	{ "race",
 	  "C1: stores in the middle of passes over page tables (defect 1)",
 	  race },
