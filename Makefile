@@ -10,11 +10,14 @@ MAKEFLAGS += --no-print-directory
 
 # release, debug or (but for run and check) stock
 KERNEL ?= release
+# for shell and vm: a GPU that scripts/vm knows
+DEVICE ?= virtio-gpu-gl
 
 .PHONY: help
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
-	@echo "KERNEL=debug or KERNEL=stock makes kernel, shell and vm use that one."
+	@echo "KERNEL=debug or KERNEL=stock makes kernel, shell and vm use that one,"
+	@echo "DEVICE=vmwgfx shell and vm another GPU; KERNELS=stock is for vmwgfx."
 	@echo "scripts/vm --help: the runner itself, with the command's exact exit status."
 
 .PHONY: run
@@ -45,12 +48,12 @@ user: tree ## build the programs for the guest, and the device model
 
 .PHONY: shell
 shell: kernel user ## a shell in the guest, its exit or Ctrl-A x ends it
-	@scripts/vm --kernel $(KERNEL) --shell
+	@scripts/vm --kernel $(KERNEL) --device $(DEVICE) --shell
 
 .PHONY: vm
 vm: ## run CMD='command' in the guest; make ends with 0 or 2
 	@$(MAKE) kernel user >&2
-	@scripts/vm --kernel $(KERNEL) --quiet -- sh -c "$$CMD"
+	@scripts/vm --kernel $(KERNEL) --device $(DEVICE) --quiet -- sh -c "$$CMD"
 export CMD
 
 .PHONY: series
@@ -76,6 +79,10 @@ setup: ## install the Debian packages that are missing
 .PHONY: piglit
 piglit: release stock ## all of piglit's buffer tests, compared with Debian's own kernel
 	@scripts/piglit --all
+
+.PHONY: vmwgfx
+vmwgfx: user $(or $(KERNELS),stock release) ## what vmwgfx loses, on the model of its device
+	@scripts/vmwgfx $(KERNELS)
 
 .PHONY: bench
 bench: release user ## passes over page tables, ours against mainline's, in one boot
