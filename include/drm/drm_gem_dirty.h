@@ -7,6 +7,7 @@
 #include <linux/mutex.h>
 #include <linux/types.h>
 
+struct dma_fence;
 struct drm_device;
 struct drm_gem_object;
 struct vm_fault;
@@ -26,6 +27,9 @@ struct vm_fault;
  * @notifier_ranges: mmu_notifier ranges started by passes
  * @tlb_flushes: TLB range flushes made by passes
  * @pages_harvested: Dirty page-table entries found, and cleaned
+ * @chunks_revoked: Chunks taken from the CPU because the device was to write
+ * @read_backs: Ranges read back for the CPU
+ * @pages_read_back: Pages of these
  */
 struct drm_gem_dirty_stats {
 	u64 passes;
@@ -38,6 +42,9 @@ struct drm_gem_dirty_stats {
 	u64 notifier_ranges;
 	u64 tlb_flushes;
 	u64 pages_harvested;
+	u64 chunks_revoked;
+	u64 read_backs;
+	u64 pages_read_back;
 };
 
 /**
@@ -95,6 +102,23 @@ struct drm_gem_dirty {
 	unsigned long *zapped;
 	/** @any_zapped: Bit 0 is set after a bit in @zapped. Atomic. */
 	unsigned long any_zapped;
+	/**
+	 * @read_back: Brings pages up to date with what the device wrote, or
+	 * NULL, see drm_gem_dirty_read_back_init()
+	 */
+	int (*read_back)(struct drm_gem_object *obj, pgoff_t first, pgoff_t nr);
+	/**
+	 * @pending: Chunks that the device may have written since they were
+	 * last read back. They have no page-table entries, and no page of them
+	 * becomes dirty.
+	 */
+	unsigned long *pending;
+	/** @nr_pending: Number of bits set in @pending */
+	unsigned long nr_pending;
+	/** @next_read: Where a reader that goes on in order faults next */
+	unsigned long next_read;
+	/** @read_stream: Number of chunks read back at once for such a reader */
+	unsigned long read_stream;
 	/** @stats: Counters */
 	struct drm_gem_dirty_stats stats;
 };
@@ -151,6 +175,17 @@ void drm_gem_dirty_pass(struct drm_gem_dirty *dirty);
 void drm_gem_dirty_open(struct drm_gem_dirty *dirty);
 void drm_gem_dirty_close(struct drm_gem_dirty *dirty);
 
+int drm_gem_dirty_read_back_init(struct drm_gem_dirty *dirty,
+				 int (*read_back)(struct drm_gem_object *obj,
+						  pgoff_t first, pgoff_t nr));
+void drm_gem_dirty_revoke(struct drm_gem_dirty *dirty, pgoff_t first,
+			  pgoff_t nr);
+int drm_gem_dirty_read_back(struct drm_gem_dirty *dirty, pgoff_t first,
+			    pgoff_t nr);
+int drm_gem_dirty_wait(struct drm_gem_dirty *dirty, struct dma_fence *fence);
+
+vm_fault_t drm_gem_dirty_vm_read_back(struct drm_gem_dirty *dirty,
+				      struct vm_fault *vmf);
 void drm_gem_dirty_vm_fault(struct drm_gem_dirty *dirty, struct vm_fault *vmf,
 			    struct drm_gem_dirty_map *map);
 vm_fault_t drm_gem_dirty_vm_pfn_mkwrite(struct drm_gem_dirty *dirty,

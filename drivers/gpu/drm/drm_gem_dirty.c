@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
 #include <linux/bitmap.h>
+#include <linux/completion.h>
+#include <linux/dma-fence.h>
 #include <linux/dma-resv.h>
 #include <linux/mapping_dirty.h>
 #include <linux/mm.h>
@@ -12,6 +14,7 @@
 
 #include <drm/drm_debugfs.h>
 #include <drm/drm_device.h>
+#include <drm/drm_drv.h>
 #include <drm/drm_file.h>
 #include <drm/drm_gem.h>
 #include <drm/drm_gem_dirty.h>
@@ -54,6 +57,14 @@
  * already closed the chunk again, and the stores would be lost.
  *
  * An object may have several consumers, each of which gets all dirty pages.
+ *
+ * The other way, a device that writes to its copy, is for a driver that has
+ * called drm_gem_dirty_read_back_init(). It calls drm_gem_dirty_revoke() for
+ * what the device may write, under the dma_resv, before it uploads what is
+ * dirty and lets the device go. From then on these chunks have no page-table
+ * entries. An access by the CPU faults, waits for the fences in the dma_resv,
+ * has the driver read the chunk back, and maps it. While the device may be
+ * writing a page the CPU can't, so neither overwrites what the other wrote.
  *
  * Usage with the GEM shmem helpers, from the KUnit test, where it is compiled
  * and run. The device embeds a &drm_gem_dirty_device, for which it calls
@@ -103,7 +114,10 @@
 /* Passes that a chunk has to stay clean before it is closed. */
 #define QUIET_PASSES	3
 
-/* The most that is opened ahead of a streaming writer: 4 MiB of 4 KiB pages. */
+/*
+ * The most that is opened ahead of a streaming writer, or read back ahead of such
+ * a reader: 4 MiB of 4 KiB pages.
+ */
 #define STREAM_CHUNKS_MAX	16
 
 static void gem_dirty_stats_add(struct drm_gem_dirty_stats *sum,
@@ -119,6 +133,9 @@ static void gem_dirty_stats_add(struct drm_gem_dirty_stats *sum,
 	sum->notifier_ranges += stats->notifier_ranges;
 	sum->tlb_flushes += stats->tlb_flushes;
 	sum->pages_harvested += stats->pages_harvested;
+	sum->chunks_revoked += stats->chunks_revoked;
+	sum->read_backs += stats->read_backs;
+	sum->pages_read_back += stats->pages_read_back;
 }
 
 /*
@@ -149,13 +166,17 @@ static int gem_dirty_show(struct seq_file *m, void *data)
 	seq_printf(m, "notifier_ranges %llu\n", sum.notifier_ranges);
 	seq_printf(m, "tlb_flushes %llu\n", sum.tlb_flushes);
 	seq_printf(m, "pages_harvested %llu\n", sum.pages_harvested);
+	seq_printf(m, "chunks_revoked %llu\n", sum.chunks_revoked);
+	seq_printf(m, "read_backs %llu\n", sum.read_backs);
+	seq_printf(m, "pages_read_back %llu\n", sum.pages_read_back);
 
-	seq_printf(m, "\n%8s %14s %12s %8s %10s %10s %10s %10s %10s %10s %12s %10s %10s %10s\n",
+	seq_printf(m, "\n%8s %14s %12s %8s %10s %10s %10s %10s %10s %10s %12s %10s %10s %10s %8s %10s %10s\n",
 		   "buffer", "offset", "pages", "open", "passes", "idle",
 		   "faults", "marked", "opened", "closed", "scanned",
-		   "notifier", "flushes", "harvested");
+		   "notifier", "flushes", "harvested", "pending", "revoked",
+		   "readback");
 	list_for_each_entry(dirty, &ddev->buffers, link)
-		seq_printf(m, "%8llu %14llx %12lu %8lu %10llu %10llu %10llu %10llu %10llu %10llu %12llu %10llu %10llu %10llu\n",
+		seq_printf(m, "%8llu %14llx %12lu %8lu %10llu %10llu %10llu %10llu %10llu %10llu %12llu %10llu %10llu %10llu %8lu %10llu %10llu\n",
 			   dirty->id,
 			   drm_vma_node_offset_addr(&dirty->obj->vma_node),
 			   dirty->nr_pages, dirty->nr_open,
@@ -166,7 +187,9 @@ static int gem_dirty_show(struct seq_file *m, void *data)
 			   dirty->stats.ptes_scanned,
 			   dirty->stats.notifier_ranges,
 			   dirty->stats.tlb_flushes,
-			   dirty->stats.pages_harvested);
+			   dirty->stats.pages_harvested,
+			   dirty->nr_pending, dirty->stats.chunks_revoked,
+			   dirty->stats.pages_read_back);
 
 	mutex_unlock(&ddev->lock);
 
@@ -270,6 +293,7 @@ void drm_gem_dirty_destroy(struct drm_gem_dirty *dirty)
 	gem_dirty_stats_add(&ddev->gone, &dirty->stats);
 	mutex_unlock(&ddev->lock);
 
+	kvfree(dirty->pending);
 	kvfree(dirty->zapped);
 	kvfree(dirty->quiet);
 	kvfree(dirty->open);
@@ -414,6 +438,12 @@ static void gem_dirty_set(struct drm_gem_dirty *dirty, unsigned long first,
 	}
 }
 
+static bool gem_dirty_is_pending(struct drm_gem_dirty *dirty,
+				 unsigned long chunk)
+{
+	return dirty->nr_pending && test_bit(chunk, dirty->pending);
+}
+
 /**
  * drm_gem_dirty_mark - Make pages dirty for all consumers
  * @dirty: The tracker
@@ -422,14 +452,30 @@ static void gem_dirty_set(struct drm_gem_dirty *dirty, unsigned long first,
  *
  * For stores that the tracker can't see, such as those by the kernel itself.
  *
+ * Pages that the device may have written, and that have not been read back, are
+ * left out. They are older than the device's, and who stores to them has to
+ * call drm_gem_dirty_read_back() first.
+ *
  * Context: Called with the object's dma_resv held. Does not sleep.
  */
 void drm_gem_dirty_mark(struct drm_gem_dirty *dirty, pgoff_t first, pgoff_t nr)
 {
+	pgoff_t end = first + nr;
+
 	dma_resv_assert_held(dirty->obj->resv);
 
-	gem_dirty_set(dirty, first, nr);
-	dirty->stats.pages_marked += nr;
+	while (first < end) {
+		unsigned long chunk = first / DRM_GEM_DIRTY_CHUNK_PAGES;
+		pgoff_t next = end;
+
+		if (dirty->nr_pending)
+			next = min(end, (chunk + 1) * DRM_GEM_DIRTY_CHUNK_PAGES);
+		if (!gem_dirty_is_pending(dirty, chunk)) {
+			gem_dirty_set(dirty, first, next - first);
+			dirty->stats.pages_marked += next - first;
+		}
+		first = next;
+	}
 }
 EXPORT_SYMBOL_GPL(drm_gem_dirty_mark);
 
@@ -630,6 +676,265 @@ void drm_gem_dirty_close(struct drm_gem_dirty *dirty)
 }
 EXPORT_SYMBOL_GPL(drm_gem_dirty_close);
 
+/**
+ * drm_gem_dirty_read_back_init - Prepare for a device that writes
+ * @dirty: The tracker
+ * @read_back: Brings @nr pages from @first on up to date with the device's copy.
+ * Called with the dma_resv held, one slot of it reserved, and all fences in it
+ * signalled that are of &DMA_RESV_USAGE_WRITE or before. What is dirty for the
+ * consumer that is this copy has to be uploaded first. It returns when the data
+ * is there, for which it may use drm_gem_dirty_wait(), or an error.
+ *
+ * The tracker has to exist as long as the object then: faults wait with nothing
+ * but a reference to that.
+ *
+ * Context: Process context, may sleep. Called before the object can be mapped.
+ * Return: 0, or -ENOMEM.
+ */
+int drm_gem_dirty_read_back_init(struct drm_gem_dirty *dirty,
+				 int (*read_back)(struct drm_gem_object *obj,
+						  pgoff_t first, pgoff_t nr))
+{
+	dirty->pending = kvcalloc(BITS_TO_LONGS(dirty->nr_chunks),
+				  sizeof(*dirty->pending), GFP_KERNEL);
+	if (!dirty->pending)
+		return -ENOMEM;
+
+	dirty->read_back = read_back;
+
+	return 0;
+}
+EXPORT_SYMBOL_GPL(drm_gem_dirty_read_back_init);
+
+/* Take the chunks from @first up to and without @end from the CPU. */
+static void gem_dirty_revoke(struct gem_dirty_pass *pass, unsigned long first,
+			     unsigned long end)
+{
+	struct drm_gem_dirty *dirty = pass->dirty;
+	unsigned long open = first, open_end;
+	unsigned long page = first * DRM_GEM_DIRTY_CHUNK_PAGES;
+	unsigned long end_page = min(end * DRM_GEM_DIRTY_CHUNK_PAGES,
+				     dirty->nr_pages);
+
+	for_each_set_bitrange_from(open, open_end, dirty->open, end)
+		gem_dirty_close(pass, open, open_end);
+
+	unmap_mapping_pages(dirty->obj->dev->anon_inode->i_mapping,
+			    pass->start + page, end_page - page, false);
+
+	/* Those of a VMA that goes away at this moment: not later, see mark. */
+	if (test_bit(0, &dirty->any_zapped))
+		for_each_set_bit_from(page, dirty->zapped, end_page)
+			drm_gem_dirty_mark(dirty, page, 1);
+
+	bitmap_set(dirty->pending, first, end - first);
+	dirty->nr_pending += end - first;
+	dirty->stats.chunks_revoked += end - first;
+	trace_drm_gem_dirty_revoke(dirty, first, end - first);
+}
+
+/**
+ * drm_gem_dirty_revoke - Take pages from the CPU, because the device writes them
+ * @dirty: The tracker, with drm_gem_dirty_read_back_init()
+ * @first: First page, in pages from the start of the buffer
+ * @nr: Number of pages, within the buffer
+ *
+ * To be called for what the device may write, before that is queued, and before
+ * drm_gem_dirty_pass() and drm_gem_dirty_next(): what the CPU has stored becomes
+ * dirty. The fence of what is queued then must be in the dma_resv, with
+ * &DMA_RESV_USAGE_WRITE, before that is released.
+ *
+ * It is done for whole chunks. Those that have not been accessed since they were
+ * last revoked cost nothing.
+ *
+ * Context: As drm_gem_dirty_pass().
+ */
+void drm_gem_dirty_revoke(struct drm_gem_dirty *dirty, pgoff_t first,
+			  pgoff_t nr)
+{
+	struct gem_dirty_pass pass = {
+		.base.report = gem_dirty_report,
+		.dirty = dirty,
+		.start = drm_vma_node_start(&dirty->obj->vma_node),
+	};
+	unsigned long chunk = first / DRM_GEM_DIRTY_CHUNK_PAGES;
+	unsigned long last = DIV_ROUND_UP(first + nr, DRM_GEM_DIRTY_CHUNK_PAGES);
+	unsigned long end;
+
+	dma_resv_assert_held(dirty->obj->resv);
+
+	if (dirty->nr_pending == dirty->nr_chunks)
+		return;
+
+	for_each_clear_bitrange_from(chunk, end, dirty->pending, last)
+		gem_dirty_revoke(&pass, chunk, end);
+
+	gem_dirty_account(&pass);
+}
+EXPORT_SYMBOL_GPL(drm_gem_dirty_revoke);
+
+struct gem_dirty_wait {
+	struct dma_fence_cb base;
+	struct completion done;
+};
+
+static void gem_dirty_wait_done(struct dma_fence *fence,
+				struct dma_fence_cb *base)
+{
+	complete(&container_of(base, struct gem_dirty_wait, base)->done);
+}
+
+/**
+ * drm_gem_dirty_wait - Wait for a fence, as a page fault has to
+ * @dirty: The tracker
+ * @fence: The fence
+ *
+ * A process that is being killed does not wait any longer. Other signals have to:
+ * the access can't be interrupted when it is the kernel's. A device that was
+ * unplugged is not waited for.
+ *
+ * Context: Process context, may sleep. May be called with the object's dma_resv
+ * and mmap_lock held.
+ * Return: 0, -ERESTARTSYS when killed, -ENODEV, or the error of the fence.
+ */
+int drm_gem_dirty_wait(struct drm_gem_dirty *dirty, struct dma_fence *fence)
+{
+	struct gem_dirty_wait wait;
+	long ret;
+
+	init_completion(&wait.done);
+	if (dma_fence_add_callback(fence, &wait.base, gem_dirty_wait_done))
+		goto signalled;
+
+	do {
+		ret = wait_for_completion_killable_timeout(&wait.done, HZ);
+		if (!ret && drm_dev_is_unplugged(dirty->obj->dev))
+			ret = -ENODEV;
+	} while (!ret);
+
+	if (ret < 0 && dma_fence_remove_callback(fence, &wait.base))
+		return ret;
+
+signalled:
+	return min(dma_fence_get_status(fence), 0);
+}
+EXPORT_SYMBOL_GPL(drm_gem_dirty_wait);
+
+/*
+ * Wait until the device has written. Without the dma_resv there can be more to
+ * wait for all the time: then only what there is at first counts, and the caller
+ * has to do it again with the dma_resv held. An error of a submission is not that
+ * of the CPU that reads what came of it.
+ */
+static int gem_dirty_wait_idle(struct drm_gem_dirty *dirty)
+{
+	struct dma_resv_iter cursor;
+	struct dma_fence *fence;
+	bool waited = false;
+	int ret = 0;
+
+	dma_resv_iter_begin(&cursor, dirty->obj->resv, DMA_RESV_USAGE_WRITE);
+	dma_resv_for_each_fence_unlocked(&cursor, fence) {
+		if (waited && dma_resv_iter_is_restarted(&cursor))
+			break;
+		ret = drm_gem_dirty_wait(dirty, fence);
+		if (ret == -ERESTARTSYS || ret == -ENODEV)
+			break;
+		ret = 0;
+		waited = true;
+	}
+	dma_resv_iter_end(&cursor);
+
+	return ret;
+}
+
+/**
+ * drm_gem_dirty_read_back - Bring pages up to date with what the device wrote
+ * @dirty: The tracker
+ * @first: First page, in pages from the start of the buffer
+ * @nr: Number of pages, within the buffer
+ *
+ * For accesses other than by page faults, such as by a debugger or through a
+ * kernel mapping. Waits for the device, and has those chunks read back that it
+ * may have written. If there are none it does nothing.
+ *
+ * Context: Process context, may sleep. Called with the object's dma_resv held.
+ * Return: 0, -ERESTARTSYS if the process is being killed, -ENODEV if the device
+ * is gone, -ENOMEM, or the driver's error. The pages are as out of date as
+ * before then.
+ */
+int drm_gem_dirty_read_back(struct drm_gem_dirty *dirty, pgoff_t first,
+			    pgoff_t nr)
+{
+	unsigned long chunk = first / DRM_GEM_DIRTY_CHUNK_PAGES;
+	unsigned long last = DIV_ROUND_UP(first + nr, DRM_GEM_DIRTY_CHUNK_PAGES);
+	struct drm_gem_object *obj = dirty->obj;
+	unsigned long end;
+	int ret;
+
+	dma_resv_assert_held(obj->resv);
+
+	if (!dirty->nr_pending || find_next_bit(dirty->pending, last, chunk) >= last)
+		return 0;
+
+	ret = gem_dirty_wait_idle(dirty);
+	if (ret)
+		return ret;
+
+	for_each_set_bitrange_from(chunk, end, dirty->pending, last) {
+		first = chunk * DRM_GEM_DIRTY_CHUNK_PAGES;
+		nr = min(end * DRM_GEM_DIRTY_CHUNK_PAGES, dirty->nr_pages) -
+			first;
+
+		ret = dma_resv_reserve_fences(obj->resv, 1);
+		if (ret)
+			return ret;
+		ret = dirty->read_back(obj, first, nr);
+		if (ret)
+			return ret;
+
+		bitmap_clear(dirty->pending, chunk, end - chunk);
+		dirty->nr_pending -= end - chunk;
+		dirty->stats.read_backs++;
+		dirty->stats.pages_read_back += nr;
+		trace_drm_gem_dirty_read_back(dirty, chunk, end - chunk);
+	}
+
+	return 0;
+}
+EXPORT_SYMBOL_GPL(drm_gem_dirty_read_back);
+
+/*
+ * Read back a chunk that is being accessed, and if the accesses are in order
+ * some more.
+ */
+static int gem_dirty_read_around(struct drm_gem_dirty *dirty,
+				 unsigned long chunk)
+{
+	unsigned long first, end, nr;
+
+	/* Another fault can have been here meanwhile. */
+	if (!gem_dirty_is_pending(dirty, chunk))
+		return 0;
+
+	if (chunk && chunk == dirty->next_read)
+		dirty->read_stream = min(2 * dirty->read_stream,
+					 STREAM_CHUNKS_MAX);
+	else
+		dirty->read_stream = 1;
+
+	for (end = chunk; end < dirty->nr_chunks &&
+	     end < chunk + dirty->read_stream &&
+	     gem_dirty_is_pending(dirty, end); end++)
+		;
+
+	dirty->next_read = end;
+	first = chunk * DRM_GEM_DIRTY_CHUNK_PAGES;
+	nr = min(end * DRM_GEM_DIRTY_CHUNK_PAGES, dirty->nr_pages) - first;
+
+	return drm_gem_dirty_read_back(dirty, first, nr);
+}
+
 static pgoff_t gem_dirty_page(struct drm_gem_dirty *dirty, pgoff_t pgoff)
 {
 	return pgoff - drm_vma_node_start(&dirty->obj->vma_node);
@@ -661,7 +966,8 @@ static unsigned long gem_dirty_open(struct drm_gem_dirty *dirty,
 		dirty->stream = 1;
 
 	for (end = chunk; end < dirty->nr_chunks &&
-	     end < chunk + dirty->stream && !test_bit(end, dirty->open); end++) {
+	     end < chunk + dirty->stream && !test_bit(end, dirty->open) &&
+	     !gem_dirty_is_pending(dirty, end); end++) {
 		__set_bit(end, dirty->open);
 		dirty->quiet[end] = 0;
 	}
@@ -700,6 +1006,63 @@ static long gem_dirty_write(struct drm_gem_dirty *dirty, struct vm_fault *vmf,
 
 	return vma_make_writable(vma, addr, addr + (map->nr << PAGE_SHIFT));
 }
+
+/**
+ * drm_gem_dirty_vm_read_back - Bring what is accessed up to date in a fault
+ * @dirty: The tracker
+ * @vmf: The fault, at a page within the buffer
+ *
+ * To be called by the driver's &vm_operations_struct.fault handler before
+ * drm_gem_dirty_vm_fault(). If the device may have written the page, waits for
+ * it and reads the page back, with some others; and with neither mmap_lock nor
+ * the dma_resv held for as long as the device is at work, if the fault can be
+ * retried.
+ *
+ * Context: Called with mmap_lock and the object's dma_resv held.
+ * Return: 0 to go on. VM_FAULT_RETRY: both locks have been released, unless
+ * &FAULT_FLAG_RETRY_NOWAIT is set. VM_FAULT_NOPAGE: the process is being killed.
+ * VM_FAULT_SIGBUS: there is no device, or it failed. VM_FAULT_OOM. The handler
+ * returns these, and releases the dma_resv if it is held still.
+ */
+vm_fault_t drm_gem_dirty_vm_read_back(struct drm_gem_dirty *dirty,
+				      struct vm_fault *vmf)
+{
+	unsigned long chunk = gem_dirty_page(dirty, vmf->pgoff) /
+		DRM_GEM_DIRTY_CHUNK_PAGES;
+	struct drm_gem_object *obj = dirty->obj;
+	int ret;
+
+	dma_resv_assert_held(obj->resv);
+
+	if (!gem_dirty_is_pending(dirty, chunk))
+		return 0;
+
+	if (fault_flag_allow_retry_first(vmf->flags)) {
+		if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+			return VM_FAULT_RETRY;
+
+		drm_gem_object_get(obj);
+		dma_resv_unlock(obj->resv);
+		mmap_read_unlock(vmf->vma->vm_mm);
+
+		/* If anything is wrong the fault that comes again finds it. */
+		if (!gem_dirty_wait_idle(dirty) &&
+		    !dma_resv_lock_interruptible(obj->resv, NULL)) {
+			gem_dirty_read_around(dirty, chunk);
+			dma_resv_unlock(obj->resv);
+		}
+		drm_gem_object_put(obj);
+
+		return VM_FAULT_RETRY;
+	}
+
+	ret = gem_dirty_read_around(dirty, chunk);
+	if (ret == -ERESTARTSYS)
+		return VM_FAULT_NOPAGE;
+
+	return ret ? vmf_error(ret) : 0;
+}
+EXPORT_SYMBOL_GPL(drm_gem_dirty_vm_read_back);
 
 /**
  * drm_gem_dirty_vm_fault - Handle a fault on an entry that is not present
@@ -748,15 +1111,21 @@ EXPORT_SYMBOL_GPL(drm_gem_dirty_vm_fault);
  *
  * Context: Called with mmap_lock and the object's dma_resv held.
  * Return: VM_FAULT_NOPAGE: the entry is writable, and the core has nothing
- * left to do that it would do without the dma_resv. VM_FAULT_SIGBUS for a VMA
- * that is no mmap of device memory.
+ * left to do that it would do without the dma_resv; or it was revoked, and the
+ * access faults again. VM_FAULT_SIGBUS for a VMA that is no mmap of device
+ * memory.
  */
 vm_fault_t drm_gem_dirty_vm_pfn_mkwrite(struct drm_gem_dirty *dirty,
 					struct vm_fault *vmf)
 {
+	unsigned long chunk = gem_dirty_page(dirty, vmf->pgoff) /
+		DRM_GEM_DIRTY_CHUNK_PAGES;
 	struct drm_gem_dirty_map map;
 
 	dma_resv_assert_held(dirty->obj->resv);
+
+	if (gem_dirty_is_pending(dirty, chunk))
+		return VM_FAULT_NOPAGE;
 
 	if (gem_dirty_write(dirty, vmf, &map) < 0)
 		return VM_FAULT_SIGBUS;

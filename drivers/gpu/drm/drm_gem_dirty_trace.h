@@ -48,6 +48,18 @@ DEFINE_EVENT(drm_gem_dirty_chunks, drm_gem_dirty_close,
 	     TP_ARGS(dirty, first, nr)
 );
 
+DEFINE_EVENT(drm_gem_dirty_chunks, drm_gem_dirty_revoke,
+	     TP_PROTO(struct drm_gem_dirty *dirty, unsigned long first,
+		      unsigned long nr),
+	     TP_ARGS(dirty, first, nr)
+);
+
+DEFINE_EVENT(drm_gem_dirty_chunks, drm_gem_dirty_read_back,
+	     TP_PROTO(struct drm_gem_dirty *dirty, unsigned long first,
+		      unsigned long nr),
+	     TP_ARGS(dirty, first, nr)
+);
+
 TRACE_EVENT(drm_gem_dirty_pass,
 	    TP_PROTO(struct drm_gem_dirty *dirty,
 		     const struct mapping_dirty_pass *pass),

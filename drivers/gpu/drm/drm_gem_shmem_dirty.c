@@ -81,6 +81,13 @@ static vm_fault_t shmem_dirty_fault(struct vm_fault *vmf)
 		goto out_unlock;
 	}
 
+	ret = drm_gem_dirty_vm_read_back(shmem->dirty, vmf);
+	/* Then it has waited, and released the dma_resv. */
+	if (ret == VM_FAULT_RETRY && !(vmf->flags & FAULT_FLAG_RETRY_NOWAIT))
+		return ret;
+	if (ret)
+		goto out_unlock;
+
 	drm_gem_dirty_vm_fault(shmem->dirty, vmf, &map);
 
 	/* Only the page of the fault has to succeed, the rest is a favour. */
@@ -138,7 +145,9 @@ static int shmem_dirty_access(struct vm_area_struct *vma, unsigned long addr,
 	struct drm_gem_shmem_object *shmem = to_drm_gem_shmem_obj(obj);
 	pgoff_t page = linear_page_index(vma, addr) -
 		drm_vma_node_start(&obj->vma_node);
+	pgoff_t end;
 	int done = 0;
+	int ret;
 
 	if (write && !(vma->vm_flags & VM_WRITE))
 		return -EACCES;
@@ -148,7 +157,12 @@ static int shmem_dirty_access(struct vm_area_struct *vma, unsigned long addr,
 
 	/* What is behind the end of the VMA is for another call. */
 	len = min_t(unsigned long, len, vma->vm_end - addr);
-	for (; done < len && page < obj->size >> PAGE_SHIFT; page++) {
+	end = min(page + PFN_UP(offset_in_page(addr) + len),
+		  obj->size >> PAGE_SHIFT);
+	ret = page < end ?
+		drm_gem_dirty_read_back(shmem->dirty, page, end - page) : 0;
+
+	for (; !ret && page < end; page++) {
 		size_t offset = offset_in_page(addr + done);
 		size_t bytes = min_t(size_t, len - done, PAGE_SIZE - offset);
 
@@ -165,7 +179,7 @@ static int shmem_dirty_access(struct vm_area_struct *vma, unsigned long addr,
 
 	dma_resv_unlock(obj->resv);
 
-	return done ?: -EFAULT;
+	return done ?: ret ?: -EFAULT;
 }
 
 static void shmem_dirty_vm_open(struct vm_area_struct *vma)
@@ -261,7 +275,9 @@ EXPORT_SYMBOL_GPL(drm_gem_shmem_dirty_mmap);
  * @shmem: The object
  *
  * drm_gem_dirty_pass(). In addition all pages count as dirty while the object
- * has a kernel mapping, which is not tracked.
+ * has a kernel mapping, which is not tracked; but for those that the device may
+ * have written and that were not read back since. Who has such a mapping does
+ * that, by drm_gem_dirty_read_back(), before it uses it.
  *
  * Context: As drm_gem_dirty_pass().
  */

@@ -9,6 +9,7 @@
  */
 
 #include <linux/anon_inodes.h>
+#include <linux/dma-fence.h>
 #include <linux/dma-resv.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -17,6 +18,7 @@
 #include <linux/mman.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
+#include <linux/workqueue.h>
 
 #include <kunit/test.h>
 
@@ -45,6 +47,8 @@ struct coherent_bo {
 	void *copy;
 	unsigned long uploaded;
 	unsigned long ranges;
+	/* What reading back fails with. */
+	int fail;
 };
 
 #define to_coherent_bo(obj) container_of(obj, struct coherent_bo, base.base)
@@ -626,6 +630,383 @@ static void gem_dirty_test_random(struct kunit *test)
 	}
 }
 
+/* The device's copy, for the CPU. */
+static int test_bo_read_back(struct drm_gem_object *obj, pgoff_t first,
+			     pgoff_t nr)
+{
+	struct coherent_bo *bo = to_coherent_bo(obj);
+	pgoff_t dirty, nr_dirty;
+
+	if (bo->fail)
+		return bo->fail;
+
+	while (drm_gem_dirty_next(&bo->device_copy, &dirty, &nr_dirty))
+		coherent_bo_upload(bo, dirty, nr_dirty);
+
+	for (; nr; nr--, first++)
+		memcpy_to_page(bo->base.pages[first], 0,
+			       bo->copy + first * PAGE_SIZE, PAGE_SIZE);
+
+	return 0;
+}
+
+/* A buffer that the device can write, too. */
+static void create_written_bo(struct kunit *test, unsigned long nr_pages)
+{
+	create_bo(test, nr_pages);
+	KUNIT_ASSERT_EQ(test, 0, drm_gem_dirty_read_back_init(tracker(test),
+							      test_bo_read_back));
+}
+
+static void device_writes(struct kunit *test, unsigned long page)
+{
+	struct test_priv *priv = test->priv;
+	u32 *p = priv->bo->copy + page * PAGE_SIZE;
+
+	priv->value++;
+	priv->expect[page * PAGE_SIZE / sizeof(u32)] = priv->value;
+	WRITE_ONCE(*p, priv->value);
+}
+
+/* A submission by which the device writes into a page. */
+static void device_store(struct kunit *test, unsigned long page)
+{
+	struct test_priv *priv = test->priv;
+	struct coherent_bo *bo = priv->bo;
+
+	dma_resv_lock(bo->base.base.resv, NULL);
+	drm_gem_dirty_revoke(tracker(test), page, 1);
+	coherent_bo_before_use(bo);
+	device_writes(test, page);
+	dma_resv_unlock(bo->base.base.resv);
+}
+
+static u32 load_page(struct kunit *test, unsigned long map, unsigned long page)
+{
+	u32 value;
+
+	KUNIT_ASSERT_EQ(test, 0, get_user(value, (u32 __user *)
+					  (map + page * PAGE_SIZE)));
+
+	return value;
+}
+
+static void expect_page(struct kunit *test, unsigned long map,
+			unsigned long page)
+{
+	struct test_priv *priv = test->priv;
+	/* First: the device may be about to write. */
+	u32 value = load_page(test, map, page);
+
+	KUNIT_EXPECT_EQ(test, priv->expect[page * PAGE_SIZE / sizeof(u32)],
+			value);
+}
+
+/* C2: what the device wrote is seen, by who has read the page before as well. */
+static void gem_dirty_test_device_store(struct kunit *test)
+{
+	struct drm_gem_dirty_stats *stats;
+	unsigned long map, other;
+	int i;
+
+	create_written_bo(test, 3 * DRM_GEM_DIRTY_CHUNK_PAGES);
+	stats = &tracker(test)->stats;
+	map = map_bo(test);
+	other = map_bo(test);
+
+	for (i = 0; i < 5; i++) {
+		expect_page(test, map, 70);
+		expect_page(test, other, 70);
+		device_store(test, 70);
+		KUNIT_EXPECT_EQ(test, 1, tracker(test)->nr_pending);
+		expect_page(test, map, 70);
+		KUNIT_EXPECT_EQ(test, 0, tracker(test)->nr_pending);
+		expect_page(test, other, 70);
+		KUNIT_EXPECT_EQ(test, 0, submit(test));
+	}
+	KUNIT_EXPECT_EQ(test, 5, stats->chunks_revoked);
+	KUNIT_EXPECT_EQ(test, 5, stats->read_backs);
+	KUNIT_EXPECT_EQ(test, 5 * DRM_GEM_DIRTY_CHUNK_PAGES,
+			stats->pages_read_back);
+}
+
+/*
+ * C1, C4: what the CPU stores before the device writes, and after, in the same
+ * page and beside it, is not lost by reading back.
+ */
+static void gem_dirty_test_both(struct kunit *test)
+{
+	struct test_priv *priv;
+	unsigned long map, round;
+
+	create_written_bo(test, 2 * DRM_GEM_DIRTY_CHUNK_PAGES);
+	priv = test->priv;
+	map = map_bo(test);
+
+	for (round = 0; round < 10; round++) {
+		/* Another word of the page that the device is to write. */
+		KUNIT_ASSERT_EQ(test, 0,
+				put_user(round, (u32 __user *)(map + 3 * PAGE_SIZE + 8)));
+		priv->expect[3 * PAGE_SIZE / sizeof(u32) + 2] = round;
+		store_page(test, map, 4);
+		device_store(test, 3);
+		KUNIT_ASSERT_EQ(test, 0,
+				put_user(round, (u32 __user *)(map + 3 * PAGE_SIZE + 16)));
+		priv->expect[3 * PAGE_SIZE / sizeof(u32) + 4] = round;
+		store_page(test, map, 5);
+		expect_page(test, map, 3);
+		expect_page(test, map, 4);
+		KUNIT_EXPECT_EQ(test, 2, submit(test));
+	}
+}
+
+/*
+ * C3: stores through a VMA that is on its way out when the device is to write
+ * beside them. What comes after that is not dirty.
+ */
+static void gem_dirty_test_zapped(struct kunit *test)
+{
+	struct coherent_bo *bo;
+	struct vm_area_struct *vma;
+	unsigned long map;
+
+	create_written_bo(test, 2 * DRM_GEM_DIRTY_CHUNK_PAGES);
+	bo = ((struct test_priv *)test->priv)->bo;
+	map = map_bo(test);
+
+	mmap_read_lock(current->mm);
+	vma = find_vma(current->mm, map);
+	drm_gem_dirty_vm_zap(tracker(test), vma, map + 5 * PAGE_SIZE, PAGE_SIZE);
+	mmap_read_unlock(current->mm);
+
+	bo->uploaded = 0;
+	device_store(test, 6);
+	KUNIT_EXPECT_EQ(test, 1, bo->uploaded);
+	KUNIT_EXPECT_EQ(test, 0, submit(test));
+	KUNIT_ASSERT_EQ(test, 0, vm_munmap(map, tracker(test)->obj->size));
+	KUNIT_EXPECT_EQ(test, 0, submit(test));
+}
+
+/*
+ * Pages that wait for being read back do not become dirty: what is uploaded
+ * would be older than what the device has.
+ */
+static void gem_dirty_test_pending_mark(struct kunit *test)
+{
+	const unsigned long nr_pages = 3 * DRM_GEM_DIRTY_CHUNK_PAGES;
+	struct dma_resv *resv;
+	struct iosys_map vmap;
+	unsigned long map;
+
+	create_written_bo(test, nr_pages);
+	resv = tracker(test)->obj->resv;
+	map = map_bo(test);
+
+	store_page(test, map, 70);
+	device_store(test, 70);
+	dma_resv_lock(resv, NULL);
+	drm_gem_dirty_mark(tracker(test), 0, nr_pages);
+	dma_resv_unlock(resv);
+	KUNIT_EXPECT_EQ(test, nr_pages - DRM_GEM_DIRTY_CHUNK_PAGES, submit(test));
+
+	KUNIT_ASSERT_EQ(test, 0, vm_munmap(map, tracker(test)->obj->size));
+	KUNIT_EXPECT_EQ(test, 0, submit(test));
+	map = map_bo(test);
+	expect_page(test, map, 70);
+
+	/* A kernel mapping is up to date when it is made. */
+	device_store(test, 71);
+	KUNIT_ASSERT_EQ(test, 0, drm_gem_vmap_unlocked(tracker(test)->obj,
+						       &vmap));
+	KUNIT_EXPECT_EQ(test, 0, tracker(test)->nr_pending);
+	KUNIT_EXPECT_EQ(test, ((struct test_priv *)test->priv)->value,
+			iosys_map_rd(&vmap, 71 * PAGE_SIZE, u32));
+	drm_gem_vunmap_unlocked(tracker(test)->obj, &vmap);
+	KUNIT_EXPECT_EQ(test, nr_pages, submit(test));
+}
+
+/* C5: nothing is revoked twice, and a reader in order faults less and less. */
+static void gem_dirty_test_read_stream(struct kunit *test)
+{
+	const unsigned long nr_pages = 64 * DRM_GEM_DIRTY_CHUNK_PAGES - 3;
+	struct drm_gem_dirty_stats *stats;
+	unsigned long map, page;
+	int i;
+
+	create_written_bo(test, nr_pages);
+	stats = &tracker(test)->stats;
+	map = map_bo(test);
+
+	dma_resv_lock(tracker(test)->obj->resv, NULL);
+	for (i = 0; i < 3; i++)
+		drm_gem_dirty_revoke(tracker(test), 0, nr_pages);
+	for (page = 0; page < nr_pages; page++)
+		device_writes(test, page);
+	dma_resv_unlock(tracker(test)->obj->resv);
+	KUNIT_EXPECT_EQ(test, 64, stats->chunks_revoked);
+	KUNIT_EXPECT_EQ(test, 0, stats->notifier_ranges);
+
+	for (page = 0; page < nr_pages; page++)
+		expect_page(test, map, page);
+	/* 1, 2, 4, 8, 16, 16, 16, and the last one. */
+	KUNIT_EXPECT_EQ(test, 8, stats->read_backs);
+	KUNIT_EXPECT_EQ(test, nr_pages, stats->pages_read_back);
+	KUNIT_EXPECT_EQ(test, 0, submit(test));
+}
+
+struct slow_write {
+	struct dma_fence fence;
+	/* That of the fence. */
+	spinlock_t lock;
+	struct delayed_work work;
+	struct kunit *test;
+	unsigned long page;
+};
+
+static const char *slow_write_name(struct dma_fence *fence)
+{
+	return "gem_dirty_test";
+}
+
+static const struct dma_fence_ops slow_write_ops = {
+	.get_driver_name = slow_write_name,
+	.get_timeline_name = slow_write_name,
+};
+
+static void slow_write_work(struct work_struct *work)
+{
+	struct slow_write *w = container_of(work, struct slow_write, work.work);
+
+	device_writes(w->test, w->page);
+	dma_fence_signal(&w->fence);
+}
+
+/* The device is at work in @page until the work item has been run. */
+static struct slow_write *slow_write_begin(struct kunit *test,
+					   unsigned long page)
+{
+	struct test_priv *priv = test->priv;
+	struct dma_resv *resv = priv->bo->base.base.resv;
+	struct slow_write *w = kzalloc(sizeof(*w), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, w);
+	spin_lock_init(&w->lock);
+	INIT_DELAYED_WORK(&w->work, slow_write_work);
+	w->test = test;
+	w->page = page;
+	/* The last reference frees it. */
+	dma_fence_init(&w->fence, &slow_write_ops, &w->lock,
+		       dma_fence_context_alloc(1), 1);
+
+	dma_resv_lock(resv, NULL);
+	KUNIT_EXPECT_EQ(test, 0, dma_resv_reserve_fences(resv, 1));
+	drm_gem_dirty_revoke(tracker(test), page, 1);
+	coherent_bo_before_use(priv->bo);
+	dma_resv_add_fence(resv, &w->fence, DMA_RESV_USAGE_WRITE);
+	dma_resv_unlock(resv);
+
+	return w;
+}
+
+/* C2: an access waits until the device has written; C4: a store as well. */
+static void gem_dirty_test_wait(struct kunit *test)
+{
+	struct slow_write *w;
+	unsigned long map;
+
+	create_written_bo(test, DRM_GEM_DIRTY_CHUNK_PAGES);
+	map = map_bo(test);
+
+	store_page(test, map, 3);
+	w = slow_write_begin(test, 3);
+	schedule_delayed_work(&w->work, HZ / 5);
+	expect_page(test, map, 3);
+	KUNIT_EXPECT_TRUE(test, dma_fence_is_signaled(&w->fence));
+	flush_delayed_work(&w->work);
+	dma_fence_put(&w->fence);
+	KUNIT_EXPECT_EQ(test, 0, submit(test));
+
+	w = slow_write_begin(test, 4);
+	schedule_delayed_work(&w->work, HZ / 5);
+	KUNIT_ASSERT_EQ(test, 0, put_user(1, (u32 __user *)(map + 4 * PAGE_SIZE + 8)));
+	((struct test_priv *)test->priv)->expect[4 * PAGE_SIZE / sizeof(u32) + 2] = 1;
+	KUNIT_EXPECT_TRUE(test, dma_fence_is_signaled(&w->fence));
+	flush_delayed_work(&w->work);
+	dma_fence_put(&w->fence);
+	KUNIT_EXPECT_EQ(test, 1, submit(test));
+	expect_page(test, map, 4);
+}
+
+/* No data, no access: and when the device is back, nothing has been lost. */
+static void gem_dirty_test_read_back_fails(struct kunit *test)
+{
+	struct test_priv *priv = test->priv;
+	struct slow_write *w;
+	unsigned long map;
+	u32 __maybe_unused value;
+
+	create_written_bo(test, 2 * DRM_GEM_DIRTY_CHUNK_PAGES);
+	map = map_bo(test);
+
+	store_page(test, map, 1);
+	device_store(test, 0);
+	priv->bo->fail = -EIO;
+	KUNIT_EXPECT_EQ(test, -EFAULT, get_user(value, (u32 __user *)map));
+	KUNIT_EXPECT_EQ(test, -EFAULT, put_user(0, (u32 __user *)map));
+	expect_page(test, map, DRM_GEM_DIRTY_CHUNK_PAGES);
+	priv->bo->fail = 0;
+	expect_page(test, map, 0);
+	expect_page(test, map, 1);
+
+	/* A device that is gone never signals. */
+	w = slow_write_begin(test, 0);
+	priv->tdev->drm.unplugged = true;
+	KUNIT_EXPECT_EQ(test, -EFAULT, get_user(value, (u32 __user *)map));
+	priv->tdev->drm.unplugged = false;
+	schedule_delayed_work(&w->work, 0);
+	flush_delayed_work(&w->work);
+	dma_fence_put(&w->fence);
+	expect_page(test, map, 0);
+}
+
+/*
+ * Many rounds of stores by both, at pages drawn from a seed, mapped twice: each
+ * sees what the other has written last.
+ */
+static void gem_dirty_test_ping_pong(struct kunit *test)
+{
+	const unsigned long nr_pages = 5 * DRM_GEM_DIRTY_CHUNK_PAGES + 5;
+	unsigned long map[2];
+	u32 seed = get_random_u32();
+	u64 state = seed;
+	int round, i;
+
+	kunit_info(test, "seed %u", seed);
+	create_written_bo(test, nr_pages);
+	map[0] = map_bo(test);
+	map[1] = map_bo(test);
+
+	for (round = 0; round < 1000; round++) {
+		for (i = 0; i < 4; i++) {
+			unsigned long page;
+
+			state = state * 6364136223846793005ULL +
+				1442695040888963407ULL;
+			page = (state >> 33) % nr_pages;
+			if (i & 1)
+				device_store(test, page);
+			else
+				store_page(test, map[state >> 63], page);
+			expect_page(test, map[state >> 62 & 1], page);
+		}
+		if (round % 8 == 0)
+			submit(test);
+	}
+	submit(test);
+	for (i = 0; i < nr_pages; i++)
+		expect_page(test, map[i & 1], i);
+}
+
 static struct kunit_case gem_dirty_tests[] = {
 	KUNIT_CASE(gem_dirty_test_idle),
 	KUNIT_CASE(gem_dirty_test_store),
@@ -641,6 +1022,14 @@ static struct kunit_case gem_dirty_tests[] = {
 	KUNIT_CASE(gem_dirty_test_odd_size),
 	KUNIT_CASE(gem_dirty_test_vmap),
 	KUNIT_CASE_SLOW(gem_dirty_test_random),
+	KUNIT_CASE(gem_dirty_test_device_store),
+	KUNIT_CASE(gem_dirty_test_both),
+	KUNIT_CASE(gem_dirty_test_zapped),
+	KUNIT_CASE(gem_dirty_test_pending_mark),
+	KUNIT_CASE(gem_dirty_test_read_stream),
+	KUNIT_CASE(gem_dirty_test_wait),
+	KUNIT_CASE(gem_dirty_test_read_back_fails),
+	KUNIT_CASE_SLOW(gem_dirty_test_ping_pong),
 	{ }
 };
 
