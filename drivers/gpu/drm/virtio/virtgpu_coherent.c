@@ -11,6 +11,8 @@
 #include <drm/virtgpu_drm.h>
 
 #include "virtgpu_drv.h"
+#include "virtgpu_scan.h"
+#include "virtgpu_virgl.h"
 
 /**
  * DOC: coherent buffers
@@ -30,6 +32,13 @@
  *
  * Only a device that has no blobs at all, and no capset whose users would make
  * more of the answers than this, does that.
+ *
+ * For the other direction the kernel has to know what the host writes. The
+ * command stream of a submission that uses coherent buffers is scanned, see
+ * virtgpu_scan.c, and a buffer that it names for writing is marked, for good.
+ * Each submission that uses a marked buffer takes it from the CPU, whose next
+ * access waits for the host and fetches what it has. Other buffers, all that are
+ * streamed to the host, have none of that.
  */
 
 static bool coherent = true;
@@ -37,11 +46,7 @@ MODULE_PARM_DESC(coherent,
 		 "Emulate persistent, coherent buffers on hosts without host-visible memory; for files opened from now on (default: Y)");
 module_param(coherent, bool, 0644);
 
-/* Of the virgl protocol: the command that creates a resource for a blob. */
-#define VIRGL_CCMD_PIPE_RESOURCE_CREATE		48
-#define VIRGL_PIPE_RES_CREATE_SIZE		11
-#define VIRGL_CMD0(cmd, obj, len)	((cmd) | ((obj) << 8) | ((len) << 16))
-
+/* Of the command that creates a resource for a blob. */
 #define VIRGL_TARGET_BUFFER			0
 #define VIRGL_FORMAT_R8_UNORM			64
 
@@ -84,8 +89,21 @@ static bool virtio_gpu_coherent_lose(u32 len)
 {
 	return should_fail(&virtio_gpu_fail_upload, len);
 }
+
+/* The host fails to read something back. */
+static DECLARE_FAULT_ATTR(virtio_gpu_fail_read_back);
+
+static bool virtio_gpu_coherent_fail(u32 len)
+{
+	return should_fail(&virtio_gpu_fail_read_back, len);
+}
 #else
 static bool virtio_gpu_coherent_lose(u32 len)
+{
+	return false;
+}
+
+static bool virtio_gpu_coherent_fail(u32 len)
 {
 	return false;
 }
@@ -109,6 +127,11 @@ static int virtio_gpu_coherent_show(struct seq_file *m, void *data)
 	seq_printf(m, "uploads %lld\n", atomic64_read(&c->uploads));
 	seq_printf(m, "upload_ranges %lld\n", atomic64_read(&c->upload_ranges));
 	seq_printf(m, "upload_bytes %lld\n", atomic64_read(&c->upload_bytes));
+	seq_printf(m, "scans %lld\n", atomic64_read(&c->scans));
+	seq_printf(m, "buffers_marked %lld\n",
+		   atomic64_read(&c->buffers_marked));
+	seq_printf(m, "read_back_bytes %lld\n",
+		   atomic64_read(&c->read_back_bytes));
 
 	return 0;
 }
@@ -117,6 +140,7 @@ int virtio_gpu_coherent_init(struct virtio_gpu_device *vgdev)
 {
 	int ret;
 
+	xa_init(&vgdev->coherent.bos);
 	ret = drmm_gem_dirty_device_init(vgdev->ddev, &vgdev->coherent.dirty);
 	if (ret)
 		return ret;
@@ -132,6 +156,8 @@ void virtio_gpu_coherent_debugfs_init(struct drm_minor *minor)
 #ifdef CONFIG_FAULT_INJECTION
 	fault_create_debugfs_attr("fail_upload", minor->debugfs_root,
 				  &virtio_gpu_fail_upload);
+	fault_create_debugfs_attr("fail_read_back", minor->debugfs_root,
+				  &virtio_gpu_fail_read_back);
 #endif
 }
 
@@ -240,63 +266,14 @@ int virtio_gpu_coherent_create(struct virtio_gpu_device *vgdev,
 	return virtio_gpu_object_create(vgdev, &params, bo_ptr, NULL);
 }
 
-/* Called for a new object, before anybody else can know of it. */
-int virtio_gpu_coherent_object_init(struct virtio_gpu_device *vgdev,
-				    struct virtio_gpu_object *bo,
-				    const struct virtio_gpu_object_params *params)
+/* Queue a transfer for each range of pages that is known to be dirty. */
+static void virtio_gpu_coherent_upload_dirty(struct virtio_gpu_device *vgdev,
+					     u32 ctx_id,
+					     struct virtio_gpu_object *bo)
 {
-	int ret;
-
-	ret = drm_gem_shmem_dirty_init(&bo->base, &vgdev->coherent.dirty);
-	if (ret)
-		return ret;
-
-	ret = drm_gem_dirty_consumer_init(&bo->host_copy, bo->base.dirty);
-	if (ret) {
-		drm_gem_shmem_dirty_fini(&bo->base);
-		return ret;
-	}
-
-	bo->width = params->width;
-	bo->blob_mem = VIRTGPU_BLOB_MEM_HOST3D;
-	bo->blob_flags = VIRTGPU_BLOB_FLAG_USE_MAPPABLE;
-
-	return 0;
-}
-
-/* Called when nobody has the object mapped any more. Can be called twice. */
-void virtio_gpu_coherent_object_fini(struct virtio_gpu_object *bo)
-{
-	if (!virtio_gpu_is_coherent(bo))
-		return;
-
-	drm_gem_dirty_consumer_fini(&bo->host_copy);
-	drm_gem_shmem_dirty_fini(&bo->base);
-}
-
-/**
- * virtio_gpu_coherent_upload - Bring the host's copy up to date
- * @vgdev: The device
- * @ctx_id: A context that the object is attached to
- * @obj: The object, nothing is done unless it is coherent
- *
- * Queues a transfer for each range of pages that has been written. The host
- * executes the queue in order, so a command that is queued next sees the
- * data. The caller kicks the queue, once, when that command is queued as well.
- *
- * Context: Process context, called with the object's dma_resv held. Not from
- * anything that the queue's progress depends on: it waits for room in it.
- */
-void virtio_gpu_coherent_upload(struct virtio_gpu_device *vgdev, u32 ctx_id,
-				struct drm_gem_object *obj)
-{
-	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
 	struct virtio_gpu_coherent *c = &vgdev->coherent;
 	pgoff_t first, nr;
 	bool synced = false;
-
-	if (!virtio_gpu_is_coherent(bo))
-		return;
 
 	drm_gem_shmem_dirty_pass(&bo->base);
 
@@ -324,5 +301,258 @@ void virtio_gpu_coherent_upload(struct virtio_gpu_device *vgdev, u32 ctx_id,
 		virtio_gpu_cmd_upload_buffer(vgdev, ctx_id, bo, offset, len);
 		atomic64_inc(&c->upload_ranges);
 		atomic64_add(len, &c->upload_bytes);
+	}
+}
+
+/*
+ * Fetch what the host has written: &drm_gem_dirty.read_back. It is asked for
+ * without a context, for that of whoever wrote may be gone.
+ */
+static int virtio_gpu_coherent_read_back(struct drm_gem_object *obj,
+					 pgoff_t first, pgoff_t nr)
+{
+	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
+	struct virtio_gpu_device *vgdev = obj->dev->dev_private;
+	u64 offset = (u64)first << PAGE_SHIFT;
+	struct dma_fence *fence;
+	u32 len;
+	int ret;
+
+	/* Pages behind the end of the resource. */
+	if (offset >= bo->width)
+		return 0;
+	len = min_t(u64, (u64)nr << PAGE_SHIFT, bo->width - offset);
+
+	if (virtio_gpu_coherent_fail(len))
+		return -EIO;
+
+	ret = virtio_gpu_wait_for_room(vgdev);
+	if (ret)
+		return ret;
+
+	/* The CPU's stores to pages of which it has no entries any more. */
+	virtio_gpu_coherent_upload_dirty(vgdev, 0, bo);
+
+	fence = virtio_gpu_cmd_download_buffer(vgdev, bo, offset, len);
+	virtio_gpu_notify(vgdev);
+	if (IS_ERR(fence))
+		return PTR_ERR(fence);
+
+	/* Even if this process is killed, others have to wait for it. */
+	dma_resv_add_fence(obj->resv, fence, DMA_RESV_USAGE_WRITE);
+	ret = drm_gem_dirty_wait(bo->base.dirty, fence);
+	dma_fence_put(fence);
+	if (ret)
+		return ret;
+
+	if (virtio_gpu_use_dma_api(vgdev->vdev))
+		dma_sync_sgtable_for_cpu(vgdev->vdev->dev.parent, bo->base.sgt,
+					 DMA_FROM_DEVICE);
+	atomic64_add(len, &vgdev->coherent.read_back_bytes);
+
+	return 0;
+}
+
+/* Called for a new object, before anybody else can know of it. */
+int virtio_gpu_coherent_object_init(struct virtio_gpu_device *vgdev,
+				    struct virtio_gpu_object *bo,
+				    const struct virtio_gpu_object_params *params)
+{
+	int ret;
+
+	ret = drm_gem_shmem_dirty_init(&bo->base, &vgdev->coherent.dirty);
+	if (ret)
+		return ret;
+
+	ret = drm_gem_dirty_read_back_init(bo->base.dirty,
+					   virtio_gpu_coherent_read_back);
+	if (ret)
+		goto err_dirty;
+
+	ret = drm_gem_dirty_consumer_init(&bo->host_copy, bo->base.dirty);
+	if (ret)
+		goto err_dirty;
+
+	ret = xa_insert(&vgdev->coherent.bos, bo->hw_res_handle, bo, GFP_KERNEL);
+	if (ret)
+		goto err_consumer;
+
+	bo->width = params->width;
+	bo->blob_mem = VIRTGPU_BLOB_MEM_HOST3D;
+	bo->blob_flags = VIRTGPU_BLOB_FLAG_USE_MAPPABLE;
+
+	return 0;
+
+err_consumer:
+	drm_gem_dirty_consumer_fini(&bo->host_copy);
+err_dirty:
+	drm_gem_shmem_dirty_fini(&bo->base);
+	return ret;
+}
+
+/* Called when nobody has the object mapped any more. Can be called twice. */
+void virtio_gpu_coherent_object_fini(struct virtio_gpu_object *bo)
+{
+	struct virtio_gpu_device *vgdev = bo->base.base.dev->dev_private;
+
+	if (!virtio_gpu_is_coherent(bo))
+		return;
+
+	xa_erase(&vgdev->coherent.bos, bo->hw_res_handle);
+	drm_gem_dirty_consumer_fini(&bo->host_copy);
+	drm_gem_shmem_dirty_fini(&bo->base);
+}
+
+/**
+ * virtio_gpu_coherent_upload - Bring the host's copy up to date
+ * @vgdev: The device
+ * @ctx_id: A context that the object is attached to
+ * @obj: The object, nothing is done unless it is coherent
+ *
+ * Queues a transfer for each range of pages that has been written. The host
+ * executes the queue in order, so a command that is queued next sees the
+ * data. The caller kicks the queue, once, when that command is queued as well.
+ *
+ * Context: Process context, called with the object's dma_resv held. Not from
+ * anything that the queue's progress depends on: it waits for room in it.
+ */
+void virtio_gpu_coherent_upload(struct virtio_gpu_device *vgdev, u32 ctx_id,
+				struct drm_gem_object *obj)
+{
+	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
+
+	if (virtio_gpu_is_coherent(bo))
+		virtio_gpu_coherent_upload_dirty(vgdev, ctx_id, bo);
+}
+
+/**
+ * virtio_gpu_coherent_fetch - Have the CPU see what the host has
+ * @bo: The object, which is coherent
+ * @offset: Start of the range
+ * @len: Its length, which may go beyond the object
+ *
+ * What an explicit transfer is for. There is nothing to wait for: it is the next
+ * access that fetches the data.
+ *
+ * Context: Process context, called with the object's dma_resv held.
+ */
+void virtio_gpu_coherent_fetch(struct virtio_gpu_object *bo, u32 offset,
+			       u32 len)
+{
+	pgoff_t first = offset >> PAGE_SHIFT;
+	pgoff_t end = min_t(u64, PFN_UP((u64)offset + len),
+			    bo->base.dirty->nr_pages);
+
+	if (first < end)
+		drm_gem_dirty_revoke(bo->base.dirty, first, end - first);
+}
+
+struct virtio_gpu_coherent_scan {
+	struct virtio_gpu_scan base;
+	struct virtio_gpu_coherent *coherent;
+};
+
+static void virtio_gpu_coherent_mark(struct virtio_gpu_coherent *c,
+				     struct virtio_gpu_object *bo)
+{
+	if (bo->host_writes)
+		return;
+
+	bo->host_writes = true;
+	atomic64_inc(&c->buffers_marked);
+}
+
+/*
+ * Any id can be in the stream, also that of somebody else's buffer. Those of
+ * the submission, whose dma_resv is held, are known by their pointer to it.
+ */
+static void virtio_gpu_coherent_writes(struct virtio_gpu_scan *base, u32 res_id)
+{
+	struct virtio_gpu_coherent_scan *scan =
+		container_of(base, struct virtio_gpu_coherent_scan, base);
+	struct virtio_gpu_object *bo;
+
+	xa_lock(&scan->coherent->bos);
+	bo = xa_load(&scan->coherent->bos, res_id);
+	if (bo && READ_ONCE(bo->scan) == base)
+		virtio_gpu_coherent_mark(scan->coherent, bo);
+	xa_unlock(&scan->coherent->bos);
+}
+
+/* Mark those buffers of a submission that the host may write from now on. */
+static void virtio_gpu_coherent_scan(struct virtio_gpu_coherent *c,
+				     struct virtio_gpu_object_array *objs,
+				     const u32 *dwords, u32 nr_dwords)
+{
+	struct virtio_gpu_coherent_scan scan = {
+		.base.writes = virtio_gpu_coherent_writes,
+		.coherent = c,
+	};
+	bool unmarked = false;
+	bool understood;
+	u32 i;
+
+	for (i = 0; i < objs->nents; i++) {
+		struct virtio_gpu_object *bo =
+			gem_to_virtio_gpu_obj(objs->objs[i]);
+
+		if (virtio_gpu_is_coherent(bo) && !bo->host_writes) {
+			WRITE_ONCE(bo->scan, &scan.base);
+			unmarked = true;
+		}
+	}
+	if (!unmarked)
+		return;
+
+	atomic64_inc(&c->scans);
+	understood = virtio_gpu_scan(&scan.base, dwords, nr_dwords);
+
+	for (i = 0; i < objs->nents; i++) {
+		struct virtio_gpu_object *bo =
+			gem_to_virtio_gpu_obj(objs->objs[i]);
+
+		if (!virtio_gpu_is_coherent(bo))
+			continue;
+
+		WRITE_ONCE(bo->scan, NULL);
+		if (!understood)
+			virtio_gpu_coherent_mark(c, bo);
+	}
+}
+
+/**
+ * virtio_gpu_coherent_prepare - Prepare coherent buffers for a submission
+ * @vgdev: The device
+ * @ctx_id: The context of the submission
+ * @objs: Its objects
+ * @buf: Its command stream, in memory that user space can't change
+ * @size: The length of that, in bytes
+ *
+ * Takes those that the host may write from the CPU, and uploads what has been
+ * written by it, as virtio_gpu_coherent_upload().
+ *
+ * Context: As virtio_gpu_coherent_upload(), with the dma_resv of all objects
+ * held. The submission's fence must be added to them before they are released.
+ */
+void virtio_gpu_coherent_prepare(struct virtio_gpu_device *vgdev, u32 ctx_id,
+				 struct virtio_gpu_object_array *objs,
+				 const void *buf, u32 size)
+{
+	u32 i;
+
+	virtio_gpu_coherent_scan(&vgdev->coherent, objs, buf,
+				 size / sizeof(u32));
+
+	for (i = 0; i < objs->nents; i++) {
+		struct virtio_gpu_object *bo =
+			gem_to_virtio_gpu_obj(objs->objs[i]);
+
+		if (!virtio_gpu_is_coherent(bo))
+			continue;
+
+		if (bo->host_writes)
+			drm_gem_dirty_revoke(bo->base.dirty, 0,
+					     bo->base.dirty->nr_pages);
+		virtio_gpu_coherent_upload_dirty(vgdev, ctx_id, bo);
 	}
 }
