@@ -1,0 +1,918 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Contract C2, GPU to CPU: what the device has written is what the CPU loads,
+ * however it does that; C4, both write to one page; C5, buffers that the device
+ * never writes don't pay for those that it does.
+ *
+ * The device writes by copying from another coherent buffer, which only the CPU
+ * writes. Fences that take as long as a test wants are from sw_sync.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/dma-buf.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <virtgpu.h>
+
+#include "coherent.h"
+#include "igt_core.h"
+
+IGT_TEST_DESCRIPTION("Coherent buffers: what the device writes is read by the CPU");
+
+#define RW (PROT_READ | PROT_WRITE)
+
+/* Several chunks at any chunk size, and not a multiple of one. */
+#define SIZE (MiB(2) + 5 * PAGE)
+#define PAGES (SIZE / PAGE)
+
+/* What the device writes to, what it copies from, and what both should be. */
+struct buf {
+	struct egm_dev *dev;
+	struct egm_bo *bo, *src;
+	struct pattern *p, *from;
+};
+
+static struct buf setup(struct egm_dev *dev)
+{
+	struct buf b = {
+		.dev = dev,
+		.bo = coh_create(dev, SIZE),
+		.src = coh_create(dev, SIZE),
+		.p = pattern_new(SIZE),
+		.from = pattern_new(SIZE),
+	};
+
+	pattern_fill(b.p, b.bo->map, 0, SIZE);
+	return b;
+}
+
+static void teardown(struct buf *b)
+{
+	egm_bo_destroy(b->bo);
+	egm_bo_destroy(b->src);
+	pattern_free(b->p);
+	pattern_free(b->from);
+}
+
+/* Has the device write new content to a range of the buffer. */
+static void device_fill(struct buf *b, uint64_t off, uint64_t len)
+{
+	struct egm_copy copy = {
+		.dst = b->bo,
+		.dst_off = off,
+		.src = b->src,
+		.src_off = SIZE - off - len,
+		.len = len,
+	};
+
+	pattern_fill(b->from, b->src->map, copy.src_off, len);
+	coh_submit(b->dev, &copy, 1, NULL, 0);
+	pattern_copied(b->p, off, b->from, copy.src_off, len);
+}
+
+static void device_fill_wait(struct buf *b, uint64_t off, uint64_t len)
+{
+	device_fill(b, off, len);
+	coh_wait(b->bo);
+}
+
+static void fill(struct buf *b, uint64_t off, uint64_t len)
+{
+	pattern_fill(b->p, b->bo->map, off, len);
+}
+
+static void check_map(struct buf *b, const void *map, uint64_t off, uint64_t len)
+{
+	pattern_assert(b->p, (const char *)map + off, off, len);
+}
+
+static void check(struct buf *b)
+{
+	check_map(b, b->bo->map, 0, SIZE);
+}
+
+/* The device's copy is the same, by a way that has nothing to do with ours. */
+static void check_device(struct buf *b)
+{
+	struct egm_bo *snap = coh_create_plain(b->dev, SIZE);
+
+	coh_snapshot(b->bo, snap);
+	pattern_assert(b->p, coh_fetch(snap), 0, SIZE);
+	egm_bo_destroy(snap);
+}
+
+static pid_t child_start(void)
+{
+	pid_t pid = fork();
+
+	igt_assert(pid >= 0);
+	return pid;
+}
+
+static int child_wait(pid_t pid)
+{
+	int status;
+
+	igt_assert(waitpid(pid, &status, 0) == pid);
+	return status;
+}
+
+/* For parent and child: one of them says when, the other waits for it. */
+struct turn {
+	int fd[2];
+};
+
+static struct turn turn_new(void)
+{
+	struct turn t;
+
+	igt_assert(!pipe(t.fd));
+	return t;
+}
+
+static void turn_pass(const struct turn *t)
+{
+	igt_assert(write(t->fd[1], "", 1) == 1);
+}
+
+static void turn_await(const struct turn *t)
+{
+	char c;
+
+	igt_assert(read(t->fd[0], &c, 1) == 1);
+}
+
+static void turn_free(const struct turn *t)
+{
+	close(t->fd[0]);
+	close(t->fd[1]);
+}
+
+static void copy(struct egm_dev *dev)
+{
+	static const uint64_t len[] = { 8, 64, PAGE, PAGE + 8, KiB(256), MiB(1) };
+	struct buf b = setup(dev);
+	struct rng r = rng_new(1);
+	size_t i, j;
+
+	for (i = 0; i < 10; i++)
+		for (j = 0; j < ARRAY_SIZE(len); j++) {
+			uint64_t off = rng_below(&r, (SIZE - len[j]) / 8) * 8;
+
+			device_fill_wait(&b, off, len[j]);
+			/* all of it at times, else there is nothing stale */
+			check_map(&b, b.bo->map, off, len[j]);
+			if (j == i % ARRAY_SIZE(len))
+				check(&b);
+		}
+	check(&b);
+	check_device(&b);
+	teardown(&b);
+}
+
+/* The first and the last byte, and all of it, mapped for reading only. */
+static void read_only(struct egm_dev *dev)
+{
+	struct buf b = setup(dev);
+	void *map = coh_map(b.bo, PROT_READ, SIZE);
+
+	device_fill_wait(&b, 0, 8);
+	check_map(&b, map, 0, SIZE);
+	device_fill_wait(&b, SIZE - 8, 8);
+	check_map(&b, map, 0, SIZE);
+	device_fill_wait(&b, 0, SIZE);
+	check_map(&b, map, 0, SIZE);
+	munmap(map, SIZE);
+	teardown(&b);
+}
+
+/* Without a wait the load itself waits. */
+static void unwaited(struct egm_dev *dev)
+{
+	struct buf b = setup(dev);
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		device_fill(&b, KiB(8) * i, MiB(1));
+		check(&b);
+	}
+	teardown(&b);
+}
+
+static void second_vma(struct egm_dev *dev)
+{
+	struct buf b = setup(dev);
+	void *map = coh_map(b.bo, RW, SIZE);
+	int i;
+
+	for (i = 0; i < 5; i++) {
+		check_map(&b, map, 0, SIZE);
+		device_fill_wait(&b, 3 * PAGE * i, 9 * PAGE);
+		check_map(&b, i & 1 ? map : b.bo->map, 0, SIZE);
+		check_map(&b, i & 1 ? b.bo->map : map, 0, SIZE);
+	}
+	munmap(map, SIZE);
+	teardown(&b);
+}
+
+/* A process that has the mapping by fork(), and mapped what is stale then. */
+static void inherited(struct egm_dev *dev)
+{
+	struct buf b = setup(dev);
+	int i;
+
+	for (i = 0; i < 5; i++) {
+		struct turn ready = turn_new(), go = turn_new();
+
+		igt_fork(child, 1) {
+			check(&b);
+			turn_pass(&ready);
+			turn_await(&go);
+			check(&b);
+			/* and the other way round */
+			fill(&b, 77 * PAGE, 3 * PAGE);
+		}
+		turn_await(&ready);
+		device_fill_wait(&b, 50 * PAGE, 30 * PAGE);
+		turn_pass(&go);
+		igt_waitchildren();
+		check(&b);
+		check_device(&b);
+		turn_free(&ready);
+		turn_free(&go);
+	}
+	teardown(&b);
+}
+
+/* A process with a device file, a context and a handle of its own. */
+static void other_process(struct egm_dev *dev)
+{
+	struct buf b = setup(dev);
+	struct turn ready = turn_new(), go = turn_new();
+	int fd = coh_export(b.bo);
+
+	igt_fork(child, 1) {
+		struct egm_dev *mine = coh_open_again(dev);
+		struct egm_bo *bo = coh_import(mine, fd);
+
+		check_map(&b, bo->map, 0, SIZE);
+		turn_pass(&ready);
+		turn_await(&go);
+		check_map(&b, bo->map, 0, SIZE);
+	}
+	turn_await(&ready);
+	device_fill_wait(&b, 100 * PAGE, 100 * PAGE);
+	turn_pass(&go);
+	igt_waitchildren();
+	turn_free(&ready);
+	turn_free(&go);
+	close(fd);
+	teardown(&b);
+}
+
+static void *map_dmabuf(int fd)
+{
+	void *map = mmap(NULL, SIZE, RW, MAP_SHARED, fd, 0);
+
+	igt_assert_f(map != MAP_FAILED, "mmap of the dma-buf: %s\n",
+		     strerror(errno));
+	return map;
+}
+
+/* With and without the ioctl that brackets an access, and a poll for the fence. */
+static void dmabuf(struct egm_dev *dev)
+{
+	struct buf b = setup(dev);
+	int fd = coh_export(b.bo), i;
+	void *map = map_dmabuf(fd);
+
+	for (i = 0; i < 6; i++) {
+		struct dma_buf_sync sync = {
+			.flags = DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW,
+		};
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+
+		device_fill(&b, 10 * i * PAGE, 20 * PAGE);
+		if (i & 1) {
+			igt_assert(!ioctl(fd, DMA_BUF_IOCTL_SYNC, &sync));
+		} else {
+			igt_assert(poll(&p, 1, 10000) == 1);
+			igt_assert(p.revents & POLLIN);
+		}
+		check_map(&b, map, 0, SIZE);
+		pattern_fill(b.p, map, 10 * i * PAGE, PAGE);
+		if (i & 1) {
+			sync.flags = DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW;
+			igt_assert(!ioctl(fd, DMA_BUF_IOCTL_SYNC, &sync));
+		}
+	}
+	check(&b);
+	check_device(&b);
+	munmap(map, SIZE);
+	close(fd);
+	teardown(&b);
+}
+
+/* A debugger reads, and then writes, what the process has not read yet. */
+static void debugger(struct egm_dev *dev)
+{
+	struct buf b = setup(dev);
+	pid_t pid = child_start();
+	char path[32];
+	int i, mem;
+
+	if (!pid) {
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		raise(SIGSTOP);
+		_exit(0);
+	}
+	igt_assert(WIFSTOPPED(child_wait(pid)));
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	mem = open(path, O_RDWR | O_CLOEXEC);
+	igt_assert(mem >= 0);
+
+	for (i = 0; i < 5; i++) {
+		const uint64_t off = (70 + i) * PAGE, len = 3 * PAGE;
+		char *map = b.bo->map, *data = malloc(len);
+		uint64_t word;
+
+		igt_assert(data);
+		device_fill_wait(&b, off, len);
+		if (i & 1) {
+			errno = 0;
+			igt_assert_eq_u64(ptrace(PTRACE_PEEKDATA, pid, map + off, NULL),
+					  b.p->want[off / 8]);
+			igt_assert_eq(errno, 0);
+		}
+		igt_assert(pread(mem, data, len, (uintptr_t)map + off) ==
+			   (ssize_t)len);
+		pattern_assert(b.p, data, off, len);
+		free(data);
+
+		device_fill_wait(&b, off, len);
+		pattern_make(b.p, &word, off + 64, 8);
+		igt_assert(!ptrace(PTRACE_POKEDATA, pid, map + off + 64, word));
+		check_device(&b);
+		check(&b);
+	}
+	close(mem);
+	igt_assert(!ptrace(PTRACE_CONT, pid, NULL, NULL));
+	igt_assert_eq(child_wait(pid), 0);
+	teardown(&b);
+}
+
+/* The kernel's loads and stores: write(2) from the mapping, read(2) into it. */
+static void syscalls(struct egm_dev *dev)
+{
+	const uint64_t off = 300 * PAGE + 512, len = 9 * PAGE;
+	struct buf b = setup(dev);
+	char *map = (char *)b.bo->map + off, *data = malloc(len);
+	FILE *f = tmpfile();
+	int i, pipes[2];
+
+	igt_assert(f && data && !pipe(pipes));
+	for (i = 0; i < 6; i++) {
+		device_fill_wait(&b, off, len);
+		igt_assert(pwrite(fileno(f), map, len, 0) == (ssize_t)len);
+		igt_assert(pread(fileno(f), data, len, 0) == (ssize_t)len);
+		pattern_assert(b.p, data, off, len);
+
+		device_fill_wait(&b, off, PAGE);
+		igt_assert(write(pipes[1], map, PAGE) == (ssize_t)PAGE);
+		igt_assert(read(pipes[0], data, PAGE) == (ssize_t)PAGE);
+		pattern_assert(b.p, data, off, PAGE);
+
+		device_fill_wait(&b, off - 512, len);
+		pattern_make(b.p, data, off, len);
+		igt_assert(pwrite(fileno(f), data, len, 0) == (ssize_t)len);
+		igt_assert(pread(fileno(f), map, len, 0) == (ssize_t)len);
+		check(&b);
+		check_device(&b);
+	}
+	close(pipes[0]);
+	close(pipes[1]);
+	free(data);
+	fclose(f);
+	teardown(&b);
+}
+
+/* Both write what the other has read, round after round. */
+static void ping_pong(struct egm_dev *dev)
+{
+	struct buf b = setup(dev);
+	struct rng r = rng_new(2);
+	int i, rounds = 300;
+
+	for (i = 0; i < rounds; i++) {
+		uint64_t len = 8 + rng_below(&r, 3 * PAGE / 8) * 8;
+		uint64_t off = rng_below(&r, (SIZE - len) / 8) * 8;
+		struct egm_copy back = {
+			.dst = b.src, .src = b.bo, .len = len,
+			.dst_off = off, .src_off = off,
+		};
+
+		if (i & 1)
+			fill(&b, off, len);
+		else
+			device_fill(&b, off, len);
+		coh_submit(dev, &back, 1, NULL, 0);
+		pattern_copied(b.from, off, b.p, off, len);
+		if (i & 2)
+			coh_wait(b.src);
+		pattern_assert(b.from, (char *)b.src->map + off, off, len);
+		check_map(&b, b.bo->map, off, len);
+		if (i % 50 == 0)
+			check(&b);
+	}
+	check(&b);
+	check_device(&b);
+	teardown(&b);
+}
+
+/*
+ * While the device is at work on one part of each page, the CPU writes the
+ * other: nothing of either is lost.
+ */
+static void neighbours(struct egm_dev *dev)
+{
+	struct buf b = setup(dev);
+	int i, page;
+
+	for (i = 0; i < 10; i++) {
+		const uint64_t first = 20 * i;
+		struct egm_copy copies[8];
+
+		for (page = 0; page < 8; page++) {
+			const uint64_t off = (first + page) * PAGE;
+
+			copies[page] = (struct egm_copy){
+				.dst = b.bo, .dst_off = off + 64,
+				.src = b.src, .src_off = off, .len = 64,
+			};
+			pattern_fill(b.from, b.src->map, off, 64);
+			if (i & 1)
+				fill(&b, off, 64);
+		}
+		coh_submit(dev, copies, 8, NULL, 0);
+		for (page = 0; page < 8; page++) {
+			const uint64_t off = (first + page) * PAGE;
+
+			pattern_copied(b.p, off + 64, b.from, off, 64);
+			fill(&b, off, 64);
+			fill(&b, off + 128, 64);
+		}
+		if (i & 2)
+			coh_wait(b.bo);
+		check(&b);
+		check_device(&b);
+	}
+	teardown(&b);
+}
+
+/* C1 and C3 at the same time: stores through mappings that are gone by then. */
+static void unmapped_stores(struct egm_dev *dev)
+{
+	struct buf b = setup(dev);
+	int i;
+
+	for (i = 0; i < 10; i++) {
+		void *map = coh_map(b.bo, RW, SIZE);
+
+		pattern_fill(b.p, map, (100 + 10 * i) * PAGE, 4 * PAGE);
+		if (i & 1)
+			munmap(map, SIZE);
+		device_fill(&b, (102 + 10 * i) * PAGE + 8, PAGE);
+		if (!(i & 1))
+			munmap(map, SIZE);
+		check(&b);
+		check_device(&b);
+	}
+	teardown(&b);
+}
+
+/* The data of the command itself. */
+static void inline_write(struct egm_dev *dev)
+{
+	struct buf b = setup(dev);
+	int i;
+
+	for (i = 0; i < 5; i++) {
+		const uint64_t off = (40 + i) * PAGE + 8, len = 256;
+		uint32_t cmd[12 + 256 / 4] = {
+			VIRGL_CMD(9, 11 + len / 4), b.bo->res,
+			[6] = off, [9] = len, [10] = 1, [11] = 1,
+		};
+
+		pattern_make(b.p, cmd + 12, off, len);
+		igt_assert_eq(virtgpu_execbuffer(dev->fd, cmd, sizeof(cmd),
+						 &b.bo->handle, 1), 0);
+		coh_wait(b.bo);
+		check(&b);
+	}
+	check_device(&b);
+	teardown(&b);
+}
+
+/* The buffer may be written again by any submission that has it in its list. */
+static void sticky(struct egm_dev *dev)
+{
+	struct egm_counters before, after;
+	struct buf b = setup(dev);
+
+	coh_counters(dev, &before);
+	device_fill_wait(&b, 0, PAGE);
+	check(&b);
+	coh_counters(dev, &after);
+	igt_assert_eq_u64(coh_delta(&before, &after, "buffers_marked"), 1);
+
+	before = after;
+	coh_touch(b.bo);
+	coh_counters(dev, &after);
+	igt_assert_eq_u64(coh_delta(&before, &after, "buffers_marked"), 0);
+	igt_assert(coh_delta(&before, &after, "chunks_revoked"));
+	check(&b);
+	teardown(&b);
+}
+
+/* A command that the kernel does not know can write whatever is in the list. */
+static void unknown_command(struct egm_dev *dev)
+{
+	struct egm_counters before, after;
+	struct buf b = setup(dev);
+	const uint32_t cmd = VIRGL_CMD(0xff, 0);
+	/* the host gives up on the context */
+	struct egm_dev *other = coh_open_again(dev);
+	int fd = coh_export(b.bo);
+	struct egm_bo *theirs = coh_import(other, fd);
+
+	coh_counters(dev, &before);
+	igt_assert_eq(virtgpu_execbuffer(other->fd, &cmd, sizeof(cmd),
+					 &theirs->handle, 1), 0);
+	coh_wait(b.bo);
+	coh_counters(dev, &after);
+	igt_assert_eq_u64(coh_delta(&before, &after, "buffers_marked"), 1);
+	check(&b);
+	check_device(&b);
+	coh_close(other);
+	close(fd);
+	teardown(&b);
+}
+
+/* C5: streaming to the device costs what it did. */
+static void never_written(struct egm_dev *dev)
+{
+	struct egm_counters before, after;
+	struct buf b = setup(dev);
+	struct egm_bo *plain = coh_create_plain(dev, SIZE);
+	int i;
+
+	coh_counters(dev, &before);
+	for (i = 0; i < 100; i++) {
+		fill(&b, i * PAGE, 3 * PAGE);
+		coh_snapshot(b.bo, plain);
+		if (i % 10 == 0)
+			pattern_assert(b.p, coh_fetch(plain), 0, SIZE);
+	}
+	coh_counters(dev, &after);
+	igt_assert_eq_u64(coh_delta(&before, &after, "buffers_marked"), 0);
+	igt_assert_eq_u64(coh_delta(&before, &after, "chunks_revoked"), 0);
+	igt_assert_eq_u64(coh_delta(&before, &after, "read_backs"), 0);
+	egm_bo_destroy(plain);
+	teardown(&b);
+}
+
+/* C5: what nobody reads is taken away once, and never fetched. */
+static void idle(struct egm_dev *dev)
+{
+	struct egm_counters before, after;
+	struct buf b = setup(dev);
+	int i;
+
+	device_fill_wait(&b, 0, SIZE);
+	coh_counters(dev, &before);
+	for (i = 0; i < 100; i++)
+		coh_touch(b.bo);
+	coh_wait(b.bo);
+	coh_counters(dev, &after);
+	igt_assert_eq_u64(coh_delta(&before, &after, "chunks_revoked"), 0);
+	igt_assert_eq_u64(coh_delta(&before, &after, "read_backs"), 0);
+	igt_assert_eq_u64(coh_delta(&before, &after, "ptes_scanned"), 0);
+	igt_assert_eq_u64(coh_delta(&before, &after, "passes_idle"),
+			  coh_delta(&before, &after, "passes"));
+
+	/* and a word in the middle costs no more than what is around it */
+	check_map(&b, b.bo->map, MiB(1), 8);
+	coh_counters(dev, &after);
+	igt_assert_eq_u64(coh_delta(&before, &after, "read_backs"), 1);
+	igt_assert_lte_u64(coh_delta(&before, &after, "read_back_bytes"),
+			   KiB(256));
+	check(&b);
+	teardown(&b);
+}
+
+/* ---- a device that takes its time -------------------------------------- */
+
+struct sw_sync_create_fence {
+	uint32_t value;
+	char name[32];
+	int32_t fence;
+};
+
+#define SW_SYNC_CREATE_FENCE _IOWR('W', 0, struct sw_sync_create_fence)
+#define SW_SYNC_INC _IOW('W', 1, uint32_t)
+
+struct import_sync_file {
+	uint32_t flags;
+	int32_t fd;
+};
+
+#ifndef DMA_BUF_IOCTL_IMPORT_SYNC_FILE
+#define DMA_BUF_IOCTL_IMPORT_SYNC_FILE _IOW(DMA_BUF_BASE, 3, struct import_sync_file)
+#endif
+
+/* The buffer is busy, as with a device that writes it, until the timeline moves. */
+static int make_busy(struct buf *b)
+{
+	int timeline = open("/sys/kernel/debug/sync/sw_sync", O_RDWR | O_CLOEXEC);
+	struct sw_sync_create_fence create = { .value = 1, .name = "test" };
+	struct import_sync_file import = { .flags = DMA_BUF_SYNC_WRITE };
+	int fd;
+
+	igt_require_f(timeline >= 0, "needs CONFIG_SW_SYNC: %s\n",
+		      strerror(errno));
+	igt_assert(!ioctl(timeline, SW_SYNC_CREATE_FENCE, &create));
+	import.fd = create.fence;
+	fd = coh_export(b->bo);
+	igt_assert(!ioctl(fd, DMA_BUF_IOCTL_IMPORT_SYNC_FILE, &import));
+	close(fd);
+	close(create.fence);
+	return timeline;
+}
+
+static void end_busy(int timeline)
+{
+	uint32_t one = 1;
+
+	igt_assert(!ioctl(timeline, SW_SYNC_INC, &one));
+	close(timeline);
+}
+
+/* Whether the child does not come to an end by itself. */
+static bool is_blocked(pid_t pid)
+{
+	usleep(300000);
+	return waitpid(pid, NULL, WNOHANG) == 0;
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+static void fence(struct egm_dev *dev)
+{
+	struct buf b = setup(dev);
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		const uint64_t off = (60 + i) * PAGE;
+		int timeline;
+		pid_t pid;
+
+		device_fill(&b, off, PAGE);
+		timeline = make_busy(&b);
+		pid = child_start();
+		if (!pid) {
+			volatile uint64_t *word = (uint64_t *)b.bo->map + off / 8;
+
+			/* a store waits, too, or it would be overwritten */
+			if (i & 1)
+				*word = 1;
+			_exit(*word != (i & 1 ? 1 : b.p->want[off / 8]));
+		}
+		igt_assert(is_blocked(pid));
+		/* it waits without the lock of the address space */
+		end_busy(timeline);
+		igt_assert_eq(child_wait(pid), 0);
+		if (i & 1)
+			b.p->want[off / 8] = 1;
+		check(&b);
+	}
+	check_device(&b);
+	teardown(&b);
+}
+
+static void killed(struct egm_dev *dev)
+{
+	struct buf b = setup(dev);
+	int i, pipes[2], timeline;
+
+	igt_assert(!pipe(pipes));
+	device_fill(&b, 60 * PAGE, PAGE);
+	timeline = make_busy(&b);
+	for (i = 0; i < 3; i++) {
+		const char *map = (char *)b.bo->map + 60 * PAGE;
+		pid_t pid = child_start();
+		double begun;
+		int status;
+
+		if (!pid) {
+			if (i == 0)
+				_exit(*(volatile char *)map);
+			if (i == 1)
+				*(volatile char *)map = 0;
+			/* the kernel's access for it */
+			_exit(write(pipes[1], map, 16) != 16);
+		}
+		igt_assert(is_blocked(pid));
+		begun = now();
+		kill(pid, SIGKILL);
+		status = child_wait(pid);
+		igt_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+		igt_assert_f(now() - begun < 5, "killed after %.1f s\n",
+			     now() - begun);
+	}
+	end_busy(timeline);
+	check(&b);
+	check_device(&b);
+	close(pipes[0]);
+	close(pipes[1]);
+	teardown(&b);
+}
+
+static void *reader(void *arg)
+{
+	return (void *)(uintptr_t)*(volatile uint64_t *)arg;
+}
+
+/* Other threads go on while one waits: it does not hold mmap_lock. */
+static void mmap_meanwhile(struct egm_dev *dev)
+{
+	struct buf b = setup(dev);
+	const uint64_t off = 60 * PAGE;
+	double begun;
+	pthread_t thread;
+	void *value;
+	int i, timeline;
+
+	device_fill(&b, off, PAGE);
+	timeline = make_busy(&b);
+	igt_assert(!pthread_create(&thread, NULL, reader,
+				   (char *)b.bo->map + off));
+	usleep(300000);
+	begun = now();
+	for (i = 0; i < 100; i++) {
+		void *map = mmap(NULL, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS,
+				 -1, 0);
+
+		igt_assert(map != MAP_FAILED);
+		igt_assert(!munmap(map, PAGE));
+		pattern_fill(b.from, b.src->map, 0, PAGE);
+		igt_assert_f(now() - begun < 5, "mmap_lock is held\n");
+	}
+	end_busy(timeline);
+	igt_assert(!pthread_join(thread, &value));
+	igt_assert_eq_u64((uintptr_t)value, b.p->want[off / 8]);
+	check(&b);
+	teardown(&b);
+}
+
+/* A submitter with the same buffer is not held up by somebody who waits for it. */
+static void submit_meanwhile(struct egm_dev *dev)
+{
+	struct buf b = setup(dev);
+	const uint64_t off = 60 * PAGE;
+	int i, timeline;
+	double begun;
+	pid_t pid;
+
+	device_fill(&b, off, PAGE);
+	timeline = make_busy(&b);
+	pid = child_start();
+	if (!pid)
+		_exit(*((volatile uint64_t *)b.bo->map + off / 8) !=
+		      b.p->want[off / 8]);
+	igt_assert(is_blocked(pid));
+	begun = now();
+	for (i = 0; i < 20; i++) {
+		device_fill(&b, (100 + i) * PAGE, PAGE);
+		igt_assert_f(now() - begun < 10, "the submitter waits\n");
+	}
+	igt_assert(is_blocked(pid));
+	end_busy(timeline);
+	igt_assert_eq(child_wait(pid), 0);
+	check(&b);
+	teardown(&b);
+}
+
+/* ---- a device that fails ----------------------------------------------- */
+
+static void fail_read_backs(const struct egm_dev *dev, bool fail)
+{
+	static const char *const name[] = {
+		"interval", "space", "verbose", "times", "probability"
+	};
+	const int value[] = { 1, 0, 0, -1, fail ? 100 : 0 };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(name); i++) {
+		char file[64];
+		FILE *f;
+
+		snprintf(file, sizeof(file), "fail_read_back/%s", name[i]);
+		f = egm_debugfs_open(&dev->node, file, true);
+		igt_require_f(f, "needs CONFIG_FAULT_INJECTION_DEBUG_FS: %s: %s\n",
+			      file, strerror(errno));
+		igt_assert(fprintf(f, "%d\n", value[i]) > 0 && !fclose(f));
+	}
+}
+
+/* No stale data: an access fails, and nothing is lost for later. */
+static void device_error(struct egm_dev *dev)
+{
+	struct buf b = setup(dev);
+	volatile uint64_t *word = (uint64_t *)b.bo->map + 60 * PAGE / 8;
+	int i, pipes[2];
+
+	igt_assert(!pipe(pipes));
+	fill(&b, 61 * PAGE, PAGE);
+	device_fill_wait(&b, 60 * PAGE, PAGE);
+	fail_read_backs(dev, true);
+	for (i = 0; i < 2; i++) {
+		pid_t pid = child_start();
+		int status;
+
+		if (!pid) {
+			signal(SIGBUS, SIG_DFL);
+			if (i)
+				*word = 0;
+			_exit(*word == 0);
+		}
+		status = child_wait(pid);
+		igt_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
+	}
+	igt_assert_eq(write(pipes[1], (void *)word, 8), -1);
+	igt_assert_eq(errno, EFAULT);
+	fail_read_backs(dev, false);
+	check(&b);
+	check_device(&b);
+	close(pipes[0]);
+	close(pipes[1]);
+	teardown(&b);
+}
+
+static const struct coh_subtest subtests[] = {
+	{ "copy", "C2: loads after a wait see what the device copied", copy },
+	{ "read-only", "C2: the same through a mapping that can't be written",
+	  read_only },
+	{ "unwaited", "C2: a load without a wait waits itself", unwaited },
+	{ "second-vma", "C2: two mappings in one process", second_vma },
+	{ "inherited", "C2: a mapping from before fork()", inherited },
+	{ "other-process", "C2: a process with its own device file",
+	  other_process },
+	{ "dmabuf", "C2: the dma-buf's mapping; SYNC ioctl and poll for the fence",
+	  dmabuf },
+	{ "debugger", "C2, C1: PTRACE_PEEKDATA, POKEDATA and /proc/pid/mem",
+	  debugger },
+	{ "syscalls", "C2, C1: write(2) from the mapping and read(2) into it",
+	  syscalls },
+	{ "ping-pong", "C1, C2: each writes what the other has read", ping_pong },
+	{ "neighbours", "C4: CPU and device write different bytes of a page",
+	  neighbours },
+	{ "unmapped-stores", "C3: stores through mappings that are gone",
+	  unmapped_stores },
+	{ "inline-write", "C2: data that is in the command stream", inline_write },
+	{ "sticky", "C2: what was written once is revoked from then on", sticky },
+	{ "unknown-command", "C2: an unknown command may write", unknown_command },
+	{ "never-written", "C5: buffers that are only read are never revoked",
+	  never_written },
+	{ "idle", "C5: what nobody accesses is revoked once and not read back",
+	  idle },
+	{ "fence", "C2: loads and stores wait for a fence that takes long", fence },
+	{ "killed", "C2: who waits can be killed", killed },
+	{ "mmap-meanwhile", "C2: who waits does not hold mmap_lock",
+	  mmap_meanwhile },
+	{ "submit-meanwhile", "C2: who waits does not hold up a submitter",
+	  submit_meanwhile },
+	{ "device-error", "C2: SIGBUS or EFAULT if the device fails",
+	  device_error },
+};
+
+igt_main
+{
+	coh_subtests_of(&egm_virtio_gpu, subtests, ARRAY_SIZE(subtests));
+}
