@@ -7,7 +7,7 @@
 #include "vmob_drv.h"
 
 /*
- * This is all that it takes to be coherent, but for the vm_ops in vmob_gem.c.
+ * This is all that it takes to be coherent, but for ttm_bo_dirty_vm_ops.
  * The usage example in ttm_bo_dirty.c, from here
  */
 int vmob_copy_track(struct vmob_device *vmob, struct vmob_copy *copy)
@@ -55,3 +55,14 @@ void vmob_copy_update(struct vmob_copy *copy, struct vmob_job *job, u32 index)
 }
 
 /* ... to here. */
+
+const struct vmob_tracker vmob_tracker_ttm = {
+	.bo_size = sizeof(struct vmob_bo),
+	.vm_ops = &ttm_bo_dirty_vm_ops,
+	.track = vmob_copy_track,
+	.untrack = vmob_copy_untrack,
+	.update = vmob_copy_update,
+};
+
+/* The one that new buffers have. */
+const struct vmob_tracker *vmob_tracker = &vmob_tracker_ttm;

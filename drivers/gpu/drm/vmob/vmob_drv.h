@@ -26,6 +26,8 @@
 #define VMOB_MAX_DELAY		10000000
 #define VMOB_MAX_CTXS		1024
 
+struct vmob_job;
+
 /**
  * struct vmob_device - The device
  */
@@ -108,11 +110,32 @@ struct vmob_copy {
 };
 
 /**
+ * struct vmob_tracker - What finds out about CPU stores to coherent buffers
+ *
+ * There is one, for which see vmob_coherent.c. It is a table so that others can
+ * be measured against it.
+ */
+struct vmob_tracker {
+	/** @bo_size: Size of a structure that begins with &struct vmob_bo */
+	size_t bo_size;
+	/** @vm_ops: The operations of mmaps, also of buffers not coherent */
+	const struct vm_operations_struct *vm_ops;
+	/** @track: Begin to keep a copy coherent */
+	int (*track)(struct vmob_device *vmob, struct vmob_copy *copy);
+	/** @untrack: No longer do it */
+	void (*untrack)(struct vmob_copy *copy);
+	/** @update: Put what was written into a job, see vmob_job_upload() */
+	void (*update)(struct vmob_copy *copy, struct vmob_job *job, u32 index);
+};
+
+/**
  * struct vmob_bo - A buffer
  */
 struct vmob_bo {
 	/** @tbo: Base, its guest memory */
 	struct ttm_buffer_object tbo;
+	/** @tracker: Of its copies, if they are coherent */
+	const struct vmob_tracker *tracker;
 	/** @copy: Its own device copy */
 	struct vmob_copy copy;
 	/** @flags: DRM_VMOB_BO_* */
@@ -223,6 +246,8 @@ struct vmob_job {
 };
 
 /* vmob_coherent.c */
+extern const struct vmob_tracker vmob_tracker_ttm;
+extern const struct vmob_tracker *vmob_tracker;
 int vmob_copy_track(struct vmob_device *vmob, struct vmob_copy *copy);
 void vmob_copy_untrack(struct vmob_copy *copy);
 void vmob_copy_update(struct vmob_copy *copy, struct vmob_job *job, u32 index);

@@ -43,7 +43,7 @@ static int vmob_copy_init(struct vmob_device *vmob, struct vmob_copy *copy,
 	copy->size = size;
 
 	if (bo->flags & DRM_VMOB_BO_COHERENT) {
-		ret = vmob_copy_track(vmob, copy);
+		ret = bo->tracker->track(vmob, copy);
 		if (ret)
 			goto err_vaddr;
 		copy->coherent = true;
@@ -65,7 +65,7 @@ static void vmob_copy_fini(struct vmob_device *vmob, struct vmob_copy *copy)
 		return;
 
 	if (copy->coherent)
-		vmob_copy_untrack(copy);
+		copy->bo->tracker->untrack(copy);
 	vfree(copy->vaddr);
 	atomic64_sub(copy->size, &vmob->device_used);
 }
@@ -143,6 +143,13 @@ static void vmob_bo_vunmap(struct drm_gem_object *obj, struct iosys_map *map)
 	vmob_bo_unpin(obj);
 }
 
+static int vmob_bo_mmap(struct drm_gem_object *obj, struct vm_area_struct *vma)
+{
+	vma->vm_ops = vmob_bo_of_gem(obj)->tracker->vm_ops;
+
+	return drm_gem_ttm_mmap(obj, vma);
+}
+
 static const struct drm_gem_object_funcs vmob_bo_funcs = {
 	.free = vmob_bo_free,
 	.pin = vmob_bo_pin,
@@ -150,8 +157,7 @@ static const struct drm_gem_object_funcs vmob_bo_funcs = {
 	.get_sg_table = vmob_bo_get_sg_table,
 	.vmap = vmob_bo_vmap,
 	.vunmap = vmob_bo_vunmap,
-	.mmap = drm_gem_ttm_mmap,
-	.vm_ops = &ttm_bo_dirty_vm_ops,
+	.mmap = vmob_bo_mmap,
 };
 
 static struct vmob_bo *vmob_bo_create(struct vmob_device *vmob,
@@ -162,13 +168,15 @@ static struct vmob_bo *vmob_bo_create(struct vmob_device *vmob,
 		.placement = &place,
 		.num_placement = 1,
 	};
+	const struct vmob_tracker *tracker = READ_ONCE(vmob_tracker);
 	struct vmob_bo *bo;
 	int ret;
 
-	bo = kzalloc(sizeof(*bo), GFP_KERNEL);
+	bo = kzalloc(tracker->bo_size, GFP_KERNEL);
 	if (!bo)
 		return ERR_PTR(-ENOMEM);
 
+	bo->tracker = tracker;
 	bo->flags = args->flags;
 	bo->domains = args->domains;
 	bo->tbo.base.funcs = &vmob_bo_funcs;

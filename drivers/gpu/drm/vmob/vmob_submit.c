@@ -584,7 +584,7 @@ static void vmob_job_commit(struct vmob_job *job, struct vmob_out_sync *outs,
 		struct vmob_bo *bo = jbo->copy->bo;
 
 		if (jbo->copy->coherent)
-			vmob_copy_update(jbo->copy, job, i);
+			bo->tracker->update(jbo->copy, job, i);
 
 		if (vmob_ttm_domain(bo) == DRM_VMOB_DOMAIN_VRAM)
 			jbo->vram = vmob_ttm_vram(bo);
