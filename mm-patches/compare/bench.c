@@ -24,6 +24,8 @@
 #define BENCH_PAGES	512
 #define BENCH_MAX	BIT(22)	/* 16 GiB */
 
+struct stock_count stock_count;
+
 static struct page *bench_pages[BENCH_PAGES];
 static DEFINE_MUTEX(bench_lock);
 
@@ -122,6 +124,7 @@ static void bench_pass(struct address_space *mapping, struct bench_pass *pass,
 	pass->scanned = harvest.base.scanned;
 	pass->ranges = harvest.base.notifier_ranges;
 	pass->flushes = harvest.base.flushes;
+	pass->holds = harvest.base.holds;
 }
 
 static long bench_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

@@ -30,4 +30,20 @@ stock_clean_record_shared_mapping_range(struct address_space *mapping,
 					unsigned long *bitmap, pgoff_t *start,
 					pgoff_t *end);
 
+/**
+ * struct stock_count - What trackers other than ours have done
+ * @entries: Page-table entries of the ranges that were walked
+ * @ranges: mmu_notifier ranges
+ * @flushes: TLB range flushes
+ *
+ * Not protected: a benchmark makes one pass at a time.
+ */
+struct stock_count {
+	unsigned long entries;
+	unsigned long ranges;
+	unsigned long flushes;
+};
+
+extern struct stock_count stock_count;
+
 #endif
