@@ -1,0 +1,1080 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Measures what it costs to know what was written to a coherent buffer: with
+ * ttm_bo_dirty, with mainline's way of vmwgfx, with each of that one's two
+ * methods alone, and with an oracle that is told and does what cannot be
+ * avoided; all of them over no tracking at all. /dev/vmob_compare has vmob's
+ * buffers tracked in one way or another.
+ *
+ * The cost of a submission is what faults add to the stores before it, and
+ * what the kernel does in it to find the dirty pages and put them into a list.
+ * Both are this thread's CPU time, less what they take with no tracking.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+#include <cairo-svg.h>
+#include <jansson.h>
+#include <xf86drm.h>
+#include <drm/vmob_drm.h>
+
+#include <egm.h>
+#include <pattern.h>
+
+#include "cli.h"
+#include "draw.h"
+#include "../mm-patches/compare/trackers.h"
+
+#define DEVICE "/dev/vmob_compare"
+#define PAGE_WORDS (PAGE / sizeof(uint64_t))
+#define MAX_ROUNDS 15
+#define MAX_SERIES 12
+#define MAX_CELLS 256
+#define MAX_BUFFERS 10000
+#define DIRTY_BUFFERS 10
+
+static const char *const tracker_name[COMPARE_TRACKERS] = {
+	[COMPARE_NONE] = "none", [COMPARE_MAINLINE] = "mainline",
+	[COMPARE_PAGETABLE] = "pagetable", [COMPARE_MKWRITE] = "mkwrite",
+	[COMPARE_OURS] = "ours", [COMPARE_ORACLE] = "oracle",
+};
+
+/* ---- what is written --------------------------------------------------- */
+
+/*
+ * In the order in which they are measured: LATER_ONE and LATER_SPARSE are ONE and
+ * SPARSE once more, in a buffer that has been written to as a whole before.
+ */
+enum pattern_kind {
+	FIRST, IDLE, ONE, SPARSE, RING, TENTH, DENSE, LATER_ONE, LATER_SPARSE, PHASES, PATTERNS
+};
+
+static const char *const pattern_name[PATTERNS] = {
+	"first touch", "idle", "one page", "0.1 % random", "ring, 1/16", "10 % random", "dense",
+	"one, later", "0.1 %, later", "phases",
+};
+
+/* Idle, dense, sparse: what each of the submissions of PHASES is like. */
+static const enum pattern_kind phases[MAX_SERIES] = {
+	IDLE, IDLE, IDLE, IDLE, DENSE, DENSE, DENSE, SPARSE, SPARSE, SPARSE, SPARSE, SPARSE,
+};
+
+enum axis { SIZE, VMAS, BUFFERS, NOTIFIER, AXES };
+
+static const char *const axis_name[AXES] = { "size", "vmas", "buffers", "notifier" };
+
+struct setup {
+	enum axis axis;
+	uint64_t value;			/* on that axis */
+	uint64_t size;			/* of each buffer */
+	unsigned int buffers, vmas;
+	unsigned int notifier_us;	/* that a notifier of this process takes */
+	unsigned int patterns;		/* bits */
+};
+
+/* What a submission takes, as a mean. Times are in nanoseconds. */
+struct run {
+	double write, harvest, submit;
+	double faults, entries, ranges, flushes, dirty, upload;
+	double memory;			/* of all buffers */
+	uint64_t wrong;			/* pages the device did not get, in all */
+	double series[MAX_SERIES];	/* write and harvest of each, of PHASES */
+};
+
+struct cell {
+	struct setup setup;
+	enum pattern_kind pattern;
+	unsigned int submissions;
+	struct run run[MAX_ROUNDS][COMPARE_TRACKERS];
+};
+
+static struct cell cells[MAX_CELLS];
+static unsigned int n_cells;
+static unsigned int rounds = 3;
+static uint64_t seed = 1;
+static uint64_t max_size = 256 << 20;
+static bool forget;
+static const char *out_dir;
+
+static struct egm_dev *dev;
+static int compare_fd;
+
+/* ---- times and counters ------------------------------------------------ */
+
+/* What this thread has had of a CPU: not what the engine's had meanwhile. */
+static double cpu_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return ts.tv_sec * 1e9 + ts.tv_nsec;
+}
+
+static uint64_t faults_now(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_minflt + usage.ru_majflt;
+}
+
+static struct compare_stats stats_now(void)
+{
+	struct compare_stats stats;
+
+	if (ioctl(compare_fd, COMPARE_IOCTL_STATS, &stats))
+		failed("%s: %s", DEVICE, strerror(errno));
+	return stats;
+}
+
+/* Of ours and of the device, from debugfs. */
+static struct egm_counters counters_now(void)
+{
+	struct egm_counters c;
+	char err[EGM_ERR];
+
+	if (egm_counters_read(&dev->node, &c, err))
+		cannot("%s", err);
+	return c;
+}
+
+static double counted(const struct egm_counters *from, const struct egm_counters *to,
+		      const char *name)
+{
+	const uint64_t *a = egm_counter(from, name), *b = egm_counter(to, name);
+
+	if (!a || !b)
+		failed("debugfs has no counter %s", name);
+	return *b - *a;
+}
+
+/* ---- buffers ----------------------------------------------------------- */
+
+struct buffer {
+	uint32_t handle;
+	uint64_t offset;	/* for mmap() */
+	volatile uint64_t *map;	/* what is written through */
+	uint64_t *want;		/* the first word of each page */
+};
+
+static struct buffer buffers[MAX_BUFFERS];
+static uint32_t handles[MAX_BUFFERS];
+static void **more_maps;
+
+static void vmob(unsigned long request, void *arg, const char *what)
+{
+	if (drmIoctl(dev->fd, request, arg))
+		cannot("%s: %s", what, strerror(errno));
+}
+
+static void submit(const struct setup *s, const struct drm_vmob_cmd *cmds, unsigned int n)
+{
+	struct drm_vmob_submit arg = {
+		.bo_handles = (uintptr_t)handles, .bo_count = s->buffers,
+		.cmds = (uintptr_t)cmds, .cmd_count = n,
+	};
+
+	vmob(DRM_IOCTL_VMOB_SUBMIT, &arg, "a submission");
+}
+
+static void wait_idle(void)
+{
+	struct drm_vmob_bo_wait arg = { .handle = handles[0], .timeout_ns = INT64_MAX };
+
+	vmob(DRM_IOCTL_VMOB_BO_WAIT, &arg, "waiting");
+}
+
+static volatile uint64_t *map_buffer(const struct buffer *b, uint64_t size)
+{
+	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, dev->fd, b->offset);
+
+	if (map == MAP_FAILED)
+		cannot("mmap of %.2f MiB: %s", size / MIB, strerror(errno));
+	return map;
+}
+
+/* In the memory that the device has a table of, and mapped. */
+static void create_buffers(const struct setup *s)
+{
+	for (unsigned int i = 0; i < s->buffers; i++) {
+		struct drm_vmob_bo_create create = {
+			.size = s->size, .flags = DRM_VMOB_BO_COHERENT,
+			.domains = DRM_VMOB_DOMAIN_MOB,
+		};
+		struct drm_vmob_bo_info info = { 0 };
+
+		vmob(DRM_IOCTL_VMOB_BO_CREATE, &create, "a buffer");
+		info.handle = create.handle;
+		vmob(DRM_IOCTL_VMOB_BO_INFO, &info, "a buffer");
+		buffers[i].handle = handles[i] = create.handle;
+		buffers[i].offset = info.mmap_offset;
+		buffers[i].want = calloc(s->size / PAGE, sizeof(uint64_t));
+		if (!buffers[i].want)
+			cannot("%s", strerror(ENOMEM));
+	}
+	/* Mainline's loses what is written before a buffer has its place. */
+	submit(s, NULL, 0);
+	wait_idle();
+	for (unsigned int i = 0; i < s->buffers; i++)
+		buffers[i].map = map_buffer(&buffers[i], s->size);
+}
+
+static void destroy_buffers(const struct setup *s)
+{
+	for (unsigned int i = 0; more_maps && i < s->vmas - 1; i++)
+		munmap(more_maps[i], s->size);
+	free(more_maps);
+	more_maps = NULL;
+	for (unsigned int i = 0; i < s->buffers; i++) {
+		munmap((void *)buffers[i].map, s->size);
+		drmCloseBufferHandle(dev->fd, buffers[i].handle);
+		free(buffers[i].want);
+	}
+}
+
+static void read_all(const volatile uint64_t *map, uint64_t size)
+{
+	for (uint64_t at = 0; at < size / sizeof(uint64_t); at += PAGE_WORDS)
+		(void)map[at];
+}
+
+/* All page-table entries are there, of all VMAs. */
+static void populate(const struct setup *s)
+{
+	for (unsigned int i = 0; i < s->buffers; i++)
+		read_all(buffers[i].map, s->size);
+	if (s->vmas == 1)
+		return;
+	more_maps = calloc(s->vmas - 1, sizeof(*more_maps));
+	if (!more_maps)
+		cannot("%s", strerror(ENOMEM));
+	for (unsigned int i = 0; i < s->vmas - 1; i++) {
+		more_maps[i] = (void *)map_buffer(&buffers[0], s->size);
+		read_all(more_maps[i], s->size);
+	}
+}
+
+/* ---- one submission ---------------------------------------------------- */
+
+/* The pages to write: in the order of the buffer, and in that of the stores. */
+struct plan {
+	unsigned int buffer[DIRTY_BUFFERS], n_buffers;
+	uint32_t *page, *order;
+	struct compare_range *range;
+	uint32_t n, n_ranges;
+};
+
+static struct plan plan_new(const struct setup *s)
+{
+	const uint64_t pages = s->size / PAGE;
+	struct plan p = {
+		.page = calloc(pages, sizeof(*p.page)), .order = calloc(pages, sizeof(*p.order)),
+		.range = calloc(pages, sizeof(*p.range)),
+	};
+
+	if (!p.page || !p.order || !p.range)
+		cannot("%s", strerror(ENOMEM));
+	return p;
+}
+
+static void plan_free(struct plan *p)
+{
+	free(p->page);
+	free(p->order);
+	free(p->range);
+}
+
+static void plan_add(struct plan *p, uint32_t page)
+{
+	if (p->n_ranges && p->range[p->n_ranges - 1].first + p->range[p->n_ranges - 1].nr == page)
+		p->range[p->n_ranges - 1].nr++;
+	else
+		p->range[p->n_ranges++] = (struct compare_range){ .first = page, .nr = 1 };
+	p->page[p->n++] = page;
+}
+
+/* @turn: counts submissions. The same pages for all trackers. */
+static void make_plan(struct plan *p, const struct setup *s, enum pattern_kind pattern,
+		      uint32_t turn)
+{
+	const uint64_t pages = s->size / PAGE;
+	struct rng rng = rng_seeded(seed, turn);
+	uint64_t n = 0, first = 0;
+
+	p->n = p->n_ranges = 0;
+	p->n_buffers = s->buffers < DIRTY_BUFFERS ? s->buffers : DIRTY_BUFFERS;
+	for (unsigned int i = 0; i < p->n_buffers; i++)
+		p->buffer[i] = (uint64_t)i * s->buffers / p->n_buffers;
+
+	switch (pattern) {
+	case ONE:
+	case LATER_ONE:
+		plan_add(p, pages / 2);
+		break;
+	case SPARSE:
+	case LATER_SPARSE:
+	case TENTH:
+		/* somewhere in each nth of the buffer, so no page twice */
+		n = pages / (pattern == TENTH ? 10 : 1000);
+		n = n ? n : 1;
+		for (uint64_t i = 0; i < n; i++)
+			plan_add(p, i * (pages / n) + rng_below(&rng, pages / n));
+		break;
+	case RING:
+		n = pages / 16;
+		first = turn % 16 * n;
+		for (uint64_t i = 0; i < n; i++)
+			plan_add(p, first + i);
+		break;
+	case FIRST:
+	case DENSE:
+		for (uint64_t i = 0; i < pages; i++)
+			plan_add(p, i);
+		break;
+	default:
+		break;
+	}
+	memcpy(p->order, p->page, p->n * sizeof(*p->page));
+	if (pattern != RING && pattern != FIRST && pattern != DENSE)
+		for (uint32_t i = p->n; i > 1; i--) {
+			uint32_t j = rng_below(&rng, i), swap = p->order[j];
+
+			p->order[j] = p->order[i - 1];
+			p->order[i - 1] = swap;
+		}
+}
+
+static void tell(const struct plan *p)
+{
+	const uint32_t skip = forget && p->n_ranges > 1;
+
+	for (unsigned int i = 0; i < p->n_buffers; i++) {
+		const struct compare_tell arg = {
+			.addr = (uintptr_t)buffers[p->buffer[i]].map,
+			.ranges = (uintptr_t)(p->range + skip), .nr = p->n_ranges - skip,
+		};
+
+		if (ioctl(compare_fd, COMPARE_IOCTL_TELL, &arg))
+			failed("the oracle: %s", strerror(errno));
+	}
+}
+
+/* Makes the stores and the submission; adds what it took to @r. */
+static void once(const struct setup *s, const struct plan *p, unsigned int tracker,
+		 uint64_t value, struct run *r)
+{
+	uint64_t faults = faults_now();
+	struct compare_stats before, after;
+	double t;
+
+	t = cpu_ns();
+	for (unsigned int b = 0; p->n && b < p->n_buffers; b++) {
+		volatile uint64_t *map = buffers[p->buffer[b]].map;
+		uint64_t *want = buffers[p->buffer[b]].want;
+
+		for (uint32_t i = 0; i < p->n; i++) {
+			uint32_t page = p->order[i];
+
+			map[page * PAGE_WORDS] = value + page;
+			want[page] = value + page;
+		}
+	}
+	r->write += cpu_ns() - t;
+	r->faults += faults_now() - faults;
+	r->dirty += (double)p->n * p->n_buffers * PAGE;
+
+	if (tracker == COMPARE_ORACLE && p->n)
+		tell(p);
+	before = stats_now();
+	t = cpu_ns();
+	submit(s, NULL, 0);
+	r->submit += cpu_ns() - t;
+	after = stats_now();
+	r->harvest += after.ns - before.ns;
+	wait_idle();
+}
+
+static void add_counts(struct run *r, unsigned int tracker, const struct compare_stats *from,
+		       const struct egm_counters *from_device)
+{
+	const struct compare_stats to = stats_now();
+	const struct egm_counters c = counters_now();
+
+	r->upload += counted(from_device, &c, "upload_bytes");
+	if (tracker == COMPARE_OURS) {
+		r->entries += counted(from_device, &c, "ptes_scanned");
+		r->ranges += counted(from_device, &c, "notifier_ranges");
+		r->flushes += counted(from_device, &c, "tlb_flushes");
+	} else {
+		r->entries += to.entries - from->entries;
+		r->ranges += to.ranges - from->ranges;
+		r->flushes += to.flushes - from->flushes;
+	}
+}
+
+/* How many pages the device has not got: what it has is put where they are. */
+static uint64_t wrong_pages(const struct setup *s, const struct plan *p)
+{
+	uint64_t wrong = 0;
+
+	for (unsigned int b = 0; b < p->n_buffers; b++) {
+		const struct buffer *buffer = &buffers[p->buffer[b]];
+		const struct drm_vmob_cmd cmd = {
+			.op = DRM_VMOB_CMD_READBACK, .dst = p->buffer[b], .size = s->size,
+		};
+
+		submit(s, &cmd, 1);
+		wait_idle();
+		for (uint64_t page = 0; page < s->size / PAGE; page++)
+			wrong += buffer->map[page * PAGE_WORDS] != buffer->want[page];
+	}
+	return wrong;
+}
+
+/* ---- cells ------------------------------------------------------------- */
+
+/* A pattern's mean is over so many submissions; those before let it settle. */
+static void how_many(const struct setup *s, enum pattern_kind pattern, unsigned int *settle,
+		     unsigned int *submissions)
+{
+	bool much = pattern == DENSE && s->size > 4 << 20;
+
+	*settle = much ? 4 : 8;
+	*submissions = much ? 4 : 16;
+	if (pattern == PHASES)
+		*settle = *submissions = MAX_SERIES;
+	if (pattern == FIRST) {
+		*settle = 0;
+		*submissions = 1;
+	}
+}
+
+static void measure(const struct setup *s, enum pattern_kind pattern, unsigned int tracker,
+		    struct plan *p, struct run *r)
+{
+	unsigned int settle, submissions;
+	struct egm_counters from_device;
+	struct compare_stats from = { 0 };
+
+	memset(r, 0, sizeof(*r));
+	how_many(s, pattern, &settle, &submissions);
+	for (unsigned int i = 0; i < settle + submissions; i++) {
+		uint64_t value = (uint64_t)(pattern * 1000 + i + 1) << 32;
+		struct run before = *r;
+
+		make_plan(p, s, pattern == PHASES ? phases[i % MAX_SERIES] : pattern, i);
+		if (i == settle) {
+			memset(r, 0, sizeof(*r));
+			before = *r;
+			from_device = counters_now();
+			from = stats_now();
+		}
+		once(s, p, tracker, value, r);
+		r->series[i % MAX_SERIES] = r->write - before.write + r->harvest - before.harvest;
+	}
+	add_counts(r, tracker, &from, &from_device);
+	r->memory = from.memory;
+	if (tracker != COMPARE_NONE)
+		r->wrong = wrong_pages(s, p);
+
+	r->write /= submissions;
+	r->harvest /= submissions;
+	r->submit /= submissions;
+	r->faults /= submissions;
+	r->entries /= submissions;
+	r->ranges /= submissions;
+	r->flushes /= submissions;
+	r->dirty /= submissions;
+	r->upload /= submissions;
+	/* With many buffers the times of their passes are not taken. */
+	if (s->axis == BUFFERS)
+		r->harvest = r->submit;
+}
+
+static void check(const struct setup *s, enum pattern_kind pattern, unsigned int tracker,
+		  const struct run *r)
+{
+	if (!r->wrong)
+		return;
+	fprintf(stderr, "%s: %s, %s %llu, %s: the device did not get %llu pages\n", program,
+		tracker_name[tracker], axis_name[s->axis], (unsigned long long)s->value,
+		pattern_name[pattern], (unsigned long long)r->wrong);
+	if (tracker == COMPARE_OURS || tracker == COMPARE_ORACLE)
+		exit(EXIT_FAILED);
+}
+
+/* All patterns of one setup with one tracker, into the cells from @first on. */
+static void run_tracker(const struct setup *s, unsigned int tracker, unsigned int round,
+			struct cell *cell)
+{
+	const struct compare_select select = {
+		.tracker = tracker, .flags = s->axis == BUFFERS ? COMPARE_UNTIMED : 0,
+	};
+	struct plan p = plan_new(s);
+
+	if (ioctl(compare_fd, COMPARE_IOCTL_SELECT, &select))
+		failed("%s: %s", DEVICE, strerror(errno));
+	create_buffers(s);
+	for (unsigned int pattern = 0; pattern < PATTERNS; pattern++) {
+		if (pattern == IDLE)
+			populate(s);
+		if (!(s->patterns & 1 << pattern))
+			continue;
+		measure(s, pattern, tracker, &p, &cell->run[round][tracker]);
+		check(s, pattern, tracker, &cell->run[round][tracker]);
+		cell++;
+	}
+	destroy_buffers(s);
+	plan_free(&p);
+}
+
+/* ---- results ----------------------------------------------------------- */
+
+/* Over no tracking, in the same round. */
+static double cost(const struct cell *c, unsigned int round, unsigned int tracker)
+{
+	const struct run *r = &c->run[round][tracker], *none = &c->run[round][COMPARE_NONE];
+
+	return r->write - none->write + r->harvest - none->harvest;
+}
+
+static struct spread cost_spread(const struct cell *c, unsigned int tracker)
+{
+	double v[MAX_ROUNDS];
+
+	for (unsigned int i = 0; i < rounds; i++)
+		v[i] = cost(c, i, tracker);
+	return spread_of(v, rounds);
+}
+
+static struct spread ratio_spread(const struct cell *c, unsigned int a, unsigned int b)
+{
+	double v[MAX_ROUNDS];
+
+	for (unsigned int i = 0; i < rounds; i++)
+		v[i] = cost(c, i, a) / cost(c, i, b);
+	return spread_of(v, rounds);
+}
+
+static void label(char *out, size_t size, const struct cell *c)
+{
+	if (c->setup.axis == SIZE)
+		draw_size(out, size, c->setup.value);
+	else
+		snprintf(out, size, "%llu%s", (unsigned long long)c->setup.value,
+			 c->setup.axis == NOTIFIER ? " us" : "");
+}
+
+static void print_cell(const struct cell *c)
+{
+	const struct run *ours = &c->run[0][COMPARE_OURS], *stock = &c->run[0][COMPARE_MAINLINE];
+	struct spread ratio = ratio_spread(c, COMPARE_MAINLINE, COMPARE_OURS);
+	char at[32];
+
+	label(at, sizeof(at), c);
+	printf("%8s  %-12s  %8.0f", at, pattern_name[c->pattern], ours->dirty / PAGE);
+	for (unsigned int t = COMPARE_MAINLINE; t < COMPARE_TRACKERS; t++)
+		printf("  %10.1f", cost_spread(c, t).median / 1000);
+	printf("  %7.2f  %6.2f..%-7.2f  %5.2f", ratio.median, ratio.least, ratio.most,
+	       ratio_spread(c, COMPARE_OURS, COMPARE_ORACLE).median);
+	printf("  %8.1f  %8.1f  %9.0f  %9.0f  %5.2f\n", stock->faults, ours->faults, stock->entries,
+	       ours->entries, ours->dirty ? ours->upload / ours->dirty : 0);
+	fflush(stdout);
+}
+
+static void print_head(const struct setup *s)
+{
+	if (s->axis == SIZE)
+		printf("\nsize of the buffer\n");
+	else if (s->axis == VMAS)
+		printf("\nVMAs that map a buffer of %.4g MiB, one is written through\n",
+		       s->size / MIB);
+	else if (s->axis == BUFFERS)
+		printf("\nbuffers of %llu KiB in a submission, %u are written to\n",
+		       (unsigned long long)s->size >> 10, DIRTY_BUFFERS);
+	else
+		printf("\nan mmu_notifier that takes so long, a buffer of %.4g MiB\n",
+		       s->size / MIB);
+	printf("\n%8s  %-12s  %8s", axis_name[s->axis], "pattern", "dirty");
+	for (unsigned int t = COMPARE_MAINLINE; t < COMPARE_TRACKERS; t++)
+		printf("  %7s us", tracker_name[t]);
+	printf("  %7s  %-15s  %5s  %8s  %8s  %9s  %9s  %5s\n", "ratio", "least..most", "/orcl",
+	       "faults m", "ours", "entries m", "ours", "up");
+}
+
+/* All cells of a setup: the trackers take turns, each with new buffers. */
+static void run_setup(const struct setup *s)
+{
+	struct cell *first = &cells[n_cells];
+
+	compare_fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+	if (compare_fd < 0)
+		cannot("%s: %s (a kernel with CONFIG_VMOB_COMPARE has it)", DEVICE,
+		       strerror(errno));
+	if (s->notifier_us) {
+		const struct compare_notifier arg = { .us = s->notifier_us };
+
+		if (ioctl(compare_fd, COMPARE_IOCTL_NOTIFIER, &arg))
+			cannot("an mmu_notifier: %s", strerror(errno));
+	}
+	for (unsigned int pattern = 0; pattern < PATTERNS; pattern++) {
+		unsigned int settle;
+
+		if (!(s->patterns & 1 << pattern))
+			continue;
+		if (n_cells == MAX_CELLS)
+			abort();
+		cells[n_cells].setup = *s;
+		cells[n_cells].pattern = pattern;
+		how_many(s, pattern, &settle, &cells[n_cells].submissions);
+		n_cells++;
+	}
+	for (unsigned int round = 0; round < rounds; round++)
+		for (unsigned int i = 0; i < COMPARE_TRACKERS; i++)
+			run_tracker(s, (round + i) % COMPARE_TRACKERS, round, first);
+	close(compare_fd);
+	for (const struct cell *c = first; c < &cells[n_cells]; c++)
+		print_cell(c);
+}
+
+static json_t *spread_json(struct spread s)
+{
+	return json_pack("{s:f, s:f, s:f}", "median", s.median, "least", s.least, "most", s.most);
+}
+
+static json_t *cell_json(const struct cell *c)
+{
+	json_t *trackers = json_object();
+
+	for (unsigned int t = 0; t < COMPARE_TRACKERS; t++) {
+		const struct run *r = &c->run[0][t], *none = &c->run[0][COMPARE_NONE];
+		json_t *json = json_pack(
+			"{s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I}",
+			"cost_ns", spread_json(cost_spread(c, t)),
+			"write_ns", r->write, "harvest_ns", r->harvest, "submit_ns", r->submit,
+			"faults", r->faults, "entries", r->entries, "notifier_ranges", r->ranges,
+			"flushes", r->flushes, "upload_bytes", r->upload, "memory_bytes", r->memory,
+			"wrong_pages", (json_int_t)r->wrong);
+
+		if (c->pattern == PHASES) {
+			json_t *series = json_array();
+
+			for (unsigned int i = 0; i < MAX_SERIES; i++)
+				json_array_append_new(series, json_real(r->series[i] -
+									none->series[i]));
+			json_object_set_new(json, "series_ns", series);
+		}
+		json_object_set_new(trackers, tracker_name[t], json);
+	}
+	return json_pack("{s:s, s:I, s:s, s:I, s:i, s:i, s:i, s:f, s:o, s:o, s:o}",
+			 "axis", axis_name[c->setup.axis], "value", (json_int_t)c->setup.value,
+			 "pattern", pattern_name[c->pattern], "size", (json_int_t)c->setup.size,
+			 "buffers", c->setup.buffers, "vmas", c->setup.vmas,
+			 "submissions", c->submissions,
+			 "dirty_bytes", c->run[0][COMPARE_OURS].dirty,
+			 "mainline_over_ours",
+			 spread_json(ratio_spread(c, COMPARE_MAINLINE, COMPARE_OURS)),
+			 "ours_over_oracle",
+			 spread_json(ratio_spread(c, COMPARE_OURS, COMPARE_ORACLE)),
+			 "trackers", trackers);
+}
+
+static void write_json(void)
+{
+	json_t *all = json_array(), *json;
+	char path[4096];
+
+	for (unsigned int i = 0; i < n_cells; i++)
+		json_array_append_new(all, cell_json(&cells[i]));
+	json = json_pack("{s:I, s:i, s:o}", "seed", (json_int_t)seed, "rounds", rounds,
+			 "cells", all);
+	snprintf(path, sizeof(path), "%s/track.json", out_dir);
+	if (json_dump_file(json, path, JSON_INDENT(1) | JSON_REAL_PRECISION(6)))
+		cannot("cannot write %s", path);
+	json_decref(json);
+}
+
+/* ---- plots ------------------------------------------------------------- */
+
+#define PANEL_WIDTH 250
+#define PANEL_HEIGHT 210
+#define PANEL_STEP_X 320
+#define PANEL_STEP_Y 290
+#define PLOT_LEFT 70
+#define PLOT_TOP 112
+
+static const double colour[COMPARE_TRACKERS][3] = {
+	[COMPARE_MAINLINE] = { 0.84, 0.15, 0.16 }, [COMPARE_PAGETABLE] = { 1.00, 0.60, 0.20 },
+	[COMPARE_MKWRITE] = { 0.58, 0.40, 0.74 }, [COMPARE_OURS] = { 0.12, 0.47, 0.71 },
+	[COMPARE_ORACLE] = { 0.45, 0.45, 0.45 },
+};
+
+/* A panel's points: for each tracker and place on the x axis a time. */
+struct panel {
+	const char *title;
+	unsigned int n;
+	char x[16][16];
+	double y[COMPARE_TRACKERS][16], least[COMPARE_TRACKERS][16], most[COMPARE_TRACKERS][16];
+};
+
+static double place(double y, double low, double high)
+{
+	y = fmin(fmax(y, low), high);
+	return 1 - log(y / low) / log(high / low);
+}
+
+static void draw_one(cairo_t *c, const struct panel *p, double left, double top)
+{
+	const double step = (double)PANEL_WIDTH / (p->n > 1 ? p->n - 1 : 1);
+	double low = 1e12, high = 0;
+	unsigned int every = p->n > 8 ? 2 : 1;
+
+	for (unsigned int t = COMPARE_MAINLINE; t < COMPARE_TRACKERS; t++)
+		for (unsigned int i = 0; i < p->n; i++) {
+			low = fmin(low, fmax(p->y[t][i], 10));
+			high = fmax(high, p->y[t][i]);
+		}
+	low = pow(10, floor(log10(low)));
+	high = fmax(pow(10, ceil(log10(high))), low * 10);
+
+	draw_grey(c, 0.1);
+	draw_text(c, left, top - 10, DRAW_FROM_LEFT, 14, true, p->title);
+	for (double y = low; y <= high * 1.01; y *= 10) {
+		double at = round(top + PANEL_HEIGHT * place(y, low, high)) + 0.5;
+		char text[16];
+
+		if (y < 1000)
+			snprintf(text, sizeof(text), "%g ns", y);
+		else if (y < 1e6)
+			snprintf(text, sizeof(text), "%g us", y / 1e3);
+		else
+			snprintf(text, sizeof(text), "%g ms", y / 1e6);
+		draw_grey(c, 0.4);
+		draw_text(c, left - 8, at + 4, DRAW_FROM_RIGHT, 11, false, text);
+		draw_grey(c, 0.85);
+		cairo_set_line_width(c, 1);
+		cairo_move_to(c, left, at);
+		cairo_line_to(c, left + PANEL_WIDTH, at);
+		cairo_stroke(c);
+	}
+	draw_grey(c, 0.4);
+	for (unsigned int i = 0; i < p->n; i += every)
+		draw_text(c, left + i * step, top + PANEL_HEIGHT + 18, DRAW_CENTRE, 11, false,
+			  p->x[i]);
+
+	cairo_set_line_width(c, 2);
+	for (unsigned int t = COMPARE_MAINLINE; t < COMPARE_TRACKERS; t++) {
+		cairo_set_source_rgb(c, colour[t][0], colour[t][1], colour[t][2]);
+		cairo_new_path(c);
+		for (unsigned int i = 0; i < p->n; i++)
+			cairo_line_to(c, left + i * step,
+				      top + PANEL_HEIGHT * place(p->y[t][i], low, high));
+		cairo_stroke(c);
+		for (unsigned int i = 0; i < p->n; i++) {
+			double x = left + i * step;
+
+			cairo_move_to(c, x, top + PANEL_HEIGHT * place(p->least[t][i], low, high));
+			cairo_line_to(c, x, top + PANEL_HEIGHT * place(p->most[t][i], low, high));
+			cairo_stroke(c);
+			cairo_arc(c, x, top + PANEL_HEIGHT * place(p->y[t][i], low, high), 3, 0, 7);
+			cairo_fill(c);
+		}
+	}
+}
+
+static void legend(cairo_t *c, double y)
+{
+	static const char *const meaning[COMPARE_TRACKERS] = {
+		[COMPARE_MAINLINE] = "mainline's vmwgfx", [COMPARE_PAGETABLE] = "its scan only",
+		[COMPARE_MKWRITE] = "its write-protection only",
+		[COMPARE_OURS] = "ours", [COMPARE_ORACLE] = "oracle: told what is dirty",
+	};
+	double x = PLOT_LEFT;
+
+	for (unsigned int t = COMPARE_MAINLINE; t < COMPARE_TRACKERS; t++) {
+		cairo_set_source_rgb(c, colour[t][0], colour[t][1], colour[t][2]);
+		cairo_rectangle(c, x, y - 11, 12, 12);
+		cairo_fill(c);
+		draw_grey(c, 0.1);
+		draw_text(c, x + 18, y, DRAW_FROM_LEFT, 13, false, meaning[t]);
+		x += 60 + 7.2 * strlen(meaning[t]);
+	}
+}
+
+static void draw_page(cairo_t *c, const char *title, const char *subtitle,
+		      const struct panel *panels, unsigned int n, unsigned int columns)
+{
+	draw_grey(c, 1);
+	cairo_paint(c);
+	draw_grey(c, 0.1);
+	draw_text(c, PLOT_LEFT, 30, DRAW_FROM_LEFT, 18, true, title);
+	draw_grey(c, 0.35);
+	draw_text(c, PLOT_LEFT, 50, DRAW_FROM_LEFT, 12, false, subtitle);
+	legend(c, 76);
+	for (unsigned int i = 0; i < n; i++)
+		draw_one(c, &panels[i], PLOT_LEFT + i % columns * PANEL_STEP_X,
+			 PLOT_TOP + i / columns * PANEL_STEP_Y);
+}
+
+static void write_page(const char *name, const char *title, const char *subtitle,
+		       const struct panel *panels, unsigned int n, unsigned int columns)
+{
+	const int width = PLOT_LEFT + columns * PANEL_STEP_X;
+	const int height = PLOT_TOP + (n + columns - 1) / columns * PANEL_STEP_Y - 30;
+	cairo_surface_t *surface;
+	char path[4096];
+	cairo_t *c;
+
+	if (!n)
+		return;
+	snprintf(path, sizeof(path), "%s/%s.svg", out_dir, name);
+	surface = cairo_svg_surface_create(path, width, height);
+	c = cairo_create(surface);
+	draw_page(c, title, subtitle, panels, n, columns);
+	cairo_destroy(c);
+	cairo_surface_finish(surface);
+	if (cairo_surface_status(surface))
+		cannot("cannot write %s", path);
+	cairo_surface_destroy(surface);
+
+	surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, width, height);
+	c = cairo_create(surface);
+	draw_page(c, title, subtitle, panels, n, columns);
+	cairo_destroy(c);
+	snprintf(path, sizeof(path), "%s/%s.png", out_dir, name);
+	if (cairo_surface_write_to_png(surface, path))
+		cannot("cannot write %s", path);
+	cairo_surface_destroy(surface);
+}
+
+/* The cells of an axis and a pattern, if there are any. */
+static bool fill_panel(struct panel *p, enum axis axis, unsigned int pattern, const char *title)
+{
+	*p = (struct panel){ .title = title };
+	for (unsigned int i = 0; i < n_cells && p->n < LENGTH(p->x); i++) {
+		const struct cell *c = &cells[i];
+
+		if (c->setup.axis != axis || c->pattern != pattern)
+			continue;
+		label(p->x[p->n], sizeof(p->x[0]), c);
+		for (unsigned int t = COMPARE_MAINLINE; t < COMPARE_TRACKERS; t++) {
+			struct spread s = cost_spread(c, t);
+
+			p->y[t][p->n] = s.median;
+			p->least[t][p->n] = s.least;
+			p->most[t][p->n] = s.most;
+		}
+		p->n++;
+	}
+	return p->n;
+}
+
+static void plot_sizes(void)
+{
+	struct panel panels[PATTERNS];
+	unsigned int n = 0;
+
+	for (unsigned int pattern = 0; pattern < PATTERNS; pattern++)
+		n += fill_panel(&panels[n], SIZE, pattern, pattern_name[pattern]);
+	write_page("track", "What a submission costs, by size of the buffer",
+		   "Faults and harvest over no tracking, by what is written between two submissions. Lower is better.",
+		   panels, n, 5);
+}
+
+static void plot_axes(void)
+{
+	static const struct {
+		enum axis axis;
+		enum pattern_kind pattern;
+		const char *title;
+	} wanted[] = {
+		{ VMAS, IDLE, "VMAs of a buffer, idle" }, { VMAS, ONE, "VMAs, one page written" },
+		{ BUFFERS, ONE, "Buffers, 10 are written" },
+		{ NOTIFIER, IDLE, "A slow mmu_notifier, idle" },
+		{ NOTIFIER, ONE, "Slow notifier, one page" },
+		{ NOTIFIER, SPARSE, "Slow notifier, 0.1 %" },
+	};
+	struct panel panels[LENGTH(wanted)];
+	unsigned int n = 0;
+
+	for (int i = 0; i < LENGTH(wanted); i++)
+		n += fill_panel(&panels[n], wanted[i].axis, wanted[i].pattern, wanted[i].title);
+	write_page("axes", "What a submission costs, by VMAs, buffers and notifiers",
+		   "Faults and harvest over no tracking. Lower is better.", panels, n, 3);
+}
+
+static void plot_phases(void)
+{
+	struct panel panels[4];
+	char titles[LENGTH(panels)][64];
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < n_cells && n < LENGTH(panels); i++) {
+		const struct cell *c = &cells[i];
+		struct panel *p = &panels[n];
+		char size[32];
+
+		if (c->pattern != PHASES || c->setup.size < 4 << 20)
+			continue;
+		draw_size(size, sizeof(size), c->setup.size);
+		snprintf(titles[n], sizeof(titles[n]), "%s: idle, dense, sparse", size);
+		*p = (struct panel){ .title = titles[n], .n = MAX_SERIES };
+		for (unsigned int at = 0; at < MAX_SERIES; at++) {
+			snprintf(p->x[at], sizeof(p->x[at]), "%s", phases[at] == IDLE ? "idle" :
+				 phases[at] == DENSE ? "dense" : "sparse");
+			for (unsigned int t = COMPARE_MAINLINE; t < COMPARE_TRACKERS; t++) {
+				double v[MAX_ROUNDS];
+				struct spread s;
+
+				for (unsigned int r = 0; r < rounds; r++)
+					v[r] = c->run[r][t].series[at] -
+						c->run[r][COMPARE_NONE].series[at];
+				s = spread_of(v, rounds);
+				p->y[t][at] = s.median;
+				p->least[t][at] = s.least;
+				p->most[t][at] = s.most;
+			}
+		}
+		n++;
+	}
+	write_page("phases", "Phases: the cost of each submission, one after the other",
+		   "Four with nothing written, three with everything, five with 0.1 %, and again. Lower is better.",
+		   panels, n, 2);
+}
+
+/* ---- the whole --------------------------------------------------------- */
+
+static const char help[] =
+"usage: egm-track [options]\n"
+"\n"
+"Measures what it costs to know what was written to coherent buffers of vmob,\n"
+"with our tracker, mainline's, each of mainline's two methods and an oracle,\n"
+"by size of the buffer, number of VMAs and of buffers, and with an mmu_notifier\n"
+"that takes time. After each cell the device's copy is compared with what was\n"
+"written.\n"
+"\n"
+"  --out DIR     also write track.json and plots there\n"
+"  --max SIZE    of the buffer (256M)\n"
+"  --rounds N    measure each cell N times, the trackers in turn (3)\n"
+"  --seed N      for the random pages (1)\n"
+"  --forget      do not tell the oracle of the first range: must be found\n"
+"  --help        this text\n"
+"\n"
+"Exit status: 0 done, 1 the device did not get what was written with our tracker\n"
+"or the oracle, 2 wrong usage, 77 cannot be measured here.\n";
+
+static void open_vmob(void)
+{
+	struct egm_node nodes[16];
+	int n = egm_nodes(nodes, LENGTH(nodes));
+	char err[EGM_ERR];
+	int i;
+
+	for (i = 0; i < n && strcmp(nodes[i].driver, "vmob"); i++)
+		;
+	if (i == n)
+		cannot("no vmob here");
+	if (egm_open(&dev, nodes[i].path, true, err))
+		cannot("%s", err);
+}
+
+static void run_axes(void)
+{
+	static const unsigned int vmas[] = { 1, 10, 100, 1000 };
+	static const unsigned int many[] = { 1, 10, 100, 1000, MAX_BUFFERS };
+	static const unsigned int us[] = { 0, 10, 100 };
+	struct setup s = { .buffers = 1, .vmas = 1 };
+
+	for (s.size = 64 << 10; s.size <= max_size; s.size *= s.size == 64 << 10 ? 16 : 4) {
+		s.axis = SIZE;
+		s.value = s.size;
+		s.patterns = (1 << PATTERNS) - 1;
+		/* a fault a page takes too long there */
+		if (s.size > 64 << 20)
+			s.patterns &= ~(1 << PHASES);
+		if (s.size == 64 << 10)
+			print_head(&s);
+		run_setup(&s);
+	}
+	for (int i = 0; i < LENGTH(vmas); i++) {
+		s = (struct setup){ .axis = VMAS, .value = vmas[i], .size = 2 << 20, .buffers = 1,
+				    .vmas = vmas[i], .patterns = 1 << IDLE | 1 << ONE };
+		if (!i)
+			print_head(&s);
+		run_setup(&s);
+	}
+	for (int i = 0; i < LENGTH(many); i++) {
+		s = (struct setup){ .axis = BUFFERS, .value = many[i], .size = 64 << 10,
+				    .buffers = many[i], .vmas = 1, .patterns = 1 << ONE };
+		if (!i)
+			print_head(&s);
+		run_setup(&s);
+	}
+	for (int i = 0; i < LENGTH(us); i++) {
+		s = (struct setup){ .axis = NOTIFIER, .value = us[i], .size = 16 << 20,
+				    .buffers = 1, .vmas = 1, .notifier_us = us[i],
+				    .patterns = 1 << IDLE | 1 << ONE | 1 << SPARSE };
+		if (!i)
+			print_head(&s);
+		run_setup(&s);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "out", required_argument, NULL, 'o' },
+		{ "max", required_argument, NULL, 'm' },
+		{ "rounds", required_argument, NULL, 'r' },
+		{ "seed", required_argument, NULL, 's' },
+		{ "forget", no_argument, NULL, 'f' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 }
+	};
+	int option;
+
+	program = "egm-track";
+	while ((option = next_option(argc, argv, options, help)) != -1) {
+		switch (option) {
+		case 'o':
+			out_dir = optarg;
+			break;
+		case 'm':
+			max_size = size("--max", optarg, 64 << 10, 4ull << 30);
+			break;
+		case 'r':
+			rounds = number("--rounds", optarg, 1, MAX_ROUNDS);
+			break;
+		case 's':
+			seed = number("--seed", optarg, 1, INT64_MAX);
+			break;
+		case 'f':
+			forget = true;
+			break;
+		}
+	}
+	no_arguments(argc, argv);
+
+	open_vmob();
+	printf("seed %llu, each %u times\n", (unsigned long long)seed, rounds);
+	run_axes();
+	egm_close(dev);
+	if (out_dir) {
+		write_json();
+		plot_sizes();
+		plot_axes();
+		plot_phases();
+	}
+	return finish(0);
+}
