@@ -85,8 +85,8 @@ vmwgfx: user $(or $(KERNELS),stock release) ## what vmwgfx loses, on the model o
 	@scripts/vmwgfx $(KERNELS)
 
 .PHONY: bench
-bench: release user ## passes over page tables, ours against mainline's, in one boot
-	@scripts/bench
+bench: release user ## walker and trackers against mainline's, and a page of results
+	@scripts/bench $(BENCH)
 
 .PHONY: clean
 clean: ## remove all that was made

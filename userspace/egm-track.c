@@ -43,6 +43,7 @@
 #define MAX_CELLS 256
 #define MAX_BUFFERS 10000
 #define DIRTY_BUFFERS 10
+#define SMALLEST (64 << 10)
 
 static const char *const tracker_name[COMPARE_TRACKERS] = {
 	[COMPARE_NONE] = "none", [COMPARE_MAINLINE] = "mainline",
@@ -595,6 +596,11 @@ static void print_cell(const struct cell *c)
 
 static void print_head(const struct setup *s)
 {
+	static enum axis last = AXES;
+
+	if (s->axis == last)
+		return;
+	last = s->axis;
 	if (s->axis == SIZE)
 		printf("\nsize of the buffer\n");
 	else if (s->axis == VMAS)
@@ -611,41 +617,6 @@ static void print_head(const struct setup *s)
 		printf("  %7s us", tracker_name[t]);
 	printf("  %7s  %-15s  %5s  %8s  %8s  %9s  %9s  %5s\n", "ratio", "least..most", "/orcl",
 	       "faults m", "ours", "entries m", "ours", "up");
-}
-
-/* All cells of a setup: the trackers take turns, each with new buffers. */
-static void run_setup(const struct setup *s)
-{
-	struct cell *first = &cells[n_cells];
-
-	compare_fd = open(DEVICE, O_RDWR | O_CLOEXEC);
-	if (compare_fd < 0)
-		cannot("%s: %s (a kernel with CONFIG_VMOB_COMPARE has it)", DEVICE,
-		       strerror(errno));
-	if (s->notifier_us) {
-		const struct compare_notifier arg = { .us = s->notifier_us };
-
-		if (ioctl(compare_fd, COMPARE_IOCTL_NOTIFIER, &arg))
-			cannot("an mmu_notifier: %s", strerror(errno));
-	}
-	for (unsigned int pattern = 0; pattern < PATTERNS; pattern++) {
-		unsigned int settle;
-
-		if (!(s->patterns & 1 << pattern))
-			continue;
-		if (n_cells == MAX_CELLS)
-			abort();
-		cells[n_cells].setup = *s;
-		cells[n_cells].pattern = pattern;
-		how_many(s, pattern, &settle, &cells[n_cells].submissions);
-		n_cells++;
-	}
-	for (unsigned int round = 0; round < rounds; round++)
-		for (unsigned int i = 0; i < COMPARE_TRACKERS; i++)
-			run_tracker(s, (round + i) % COMPARE_TRACKERS, round, first);
-	close(compare_fd);
-	for (const struct cell *c = first; c < &cells[n_cells]; c++)
-		print_cell(c);
 }
 
 static json_t *spread_json(struct spread s)
@@ -703,6 +674,44 @@ static void write_json(void)
 	if (json_dump_file(json, path, JSON_INDENT(1) | JSON_REAL_PRECISION(6)))
 		cannot("cannot write %s", path);
 	json_decref(json);
+}
+
+/* All cells of a setup: the trackers take turns, each with new buffers. */
+static void run_setup(const struct setup *s)
+{
+	struct cell *first = &cells[n_cells];
+
+	compare_fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+	if (compare_fd < 0)
+		cannot("%s: %s (a kernel with CONFIG_VMOB_COMPARE has it)", DEVICE,
+		       strerror(errno));
+	if (s->notifier_us) {
+		const struct compare_notifier arg = { .us = s->notifier_us };
+
+		if (ioctl(compare_fd, COMPARE_IOCTL_NOTIFIER, &arg))
+			cannot("an mmu_notifier: %s", strerror(errno));
+	}
+	for (unsigned int pattern = 0; pattern < PATTERNS; pattern++) {
+		unsigned int settle;
+
+		if (!(s->patterns & 1 << pattern))
+			continue;
+		if (n_cells == MAX_CELLS)
+			abort();
+		cells[n_cells].setup = *s;
+		cells[n_cells].pattern = pattern;
+		how_many(s, pattern, &settle, &cells[n_cells].submissions);
+		n_cells++;
+	}
+	for (unsigned int round = 0; round < rounds; round++)
+		for (unsigned int i = 0; i < COMPARE_TRACKERS; i++)
+			run_tracker(s, (round + i) % COMPARE_TRACKERS, round, first);
+	close(compare_fd);
+	print_head(s);
+	for (const struct cell *c = first; c < &cells[n_cells]; c++)
+		print_cell(c);
+	if (out_dir)
+		write_json();
 }
 
 /* ---- plots ------------------------------------------------------------- */
@@ -903,7 +912,7 @@ static void plot_axes(void)
 		{ BUFFERS, ONE, "Buffers, 10 are written" },
 		{ NOTIFIER, IDLE, "A slow mmu_notifier, idle" },
 		{ NOTIFIER, ONE, "Slow notifier, one page" },
-		{ NOTIFIER, SPARSE, "Slow notifier, 0.1 %" },
+		{ NOTIFIER, LATER_ONE, "Slow notifier, one page, later" },
 	};
 	struct panel panels[LENGTH(wanted)];
 	unsigned int n = 0;
@@ -953,6 +962,15 @@ static void plot_phases(void)
 		   panels, n, 2);
 }
 
+static void write_plots(void)
+{
+	if (!out_dir)
+		return;
+	plot_sizes();
+	plot_axes();
+	plot_phases();
+}
+
 /* ---- the whole --------------------------------------------------------- */
 
 static const char help[] =
@@ -989,44 +1007,53 @@ static void open_vmob(void)
 		cannot("%s", err);
 }
 
-static void run_axes(void)
+static void run_sizes(uint64_t first, uint64_t last)
 {
-	static const unsigned int vmas[] = { 1, 10, 100, 1000 };
-	static const unsigned int many[] = { 1, 10, 100, 1000, MAX_BUFFERS };
-	static const unsigned int us[] = { 0, 10, 100 };
-	struct setup s = { .buffers = 1, .vmas = 1 };
+	struct setup s = { .axis = SIZE, .buffers = 1, .vmas = 1 };
 
-	for (s.size = 64 << 10; s.size <= max_size; s.size *= s.size == 64 << 10 ? 16 : 4) {
-		s.axis = SIZE;
+	for (s.size = first; s.size <= last && s.size <= max_size;
+	     s.size *= s.size == SMALLEST ? 16 : 4) {
 		s.value = s.size;
 		s.patterns = (1 << PATTERNS) - 1;
 		/* a fault a page takes too long there */
 		if (s.size > 64 << 20)
 			s.patterns &= ~(1 << PHASES);
-		if (s.size == 64 << 10)
-			print_head(&s);
 		run_setup(&s);
 	}
-	for (int i = 0; i < LENGTH(vmas); i++) {
-		s = (struct setup){ .axis = VMAS, .value = vmas[i], .size = 2 << 20, .buffers = 1,
-				    .vmas = vmas[i], .patterns = 1 << IDLE | 1 << ONE };
-		if (!i)
-			print_head(&s);
+}
+
+static void run_vmas(unsigned int first, unsigned int last)
+{
+	struct setup s = {
+		.axis = VMAS, .size = 2 << 20, .buffers = 1, .patterns = 1 << IDLE | 1 << ONE,
+	};
+
+	for (s.vmas = first; s.vmas <= last; s.vmas *= 10) {
+		s.value = s.vmas;
 		run_setup(&s);
 	}
-	for (int i = 0; i < LENGTH(many); i++) {
-		s = (struct setup){ .axis = BUFFERS, .value = many[i], .size = 64 << 10,
-				    .buffers = many[i], .vmas = 1, .patterns = 1 << ONE };
-		if (!i)
-			print_head(&s);
+}
+
+static void run_buffers(unsigned int first, unsigned int last)
+{
+	struct setup s = { .axis = BUFFERS, .size = SMALLEST, .vmas = 1, .patterns = 1 << ONE };
+
+	for (s.buffers = first; s.buffers <= last; s.buffers *= 10) {
+		s.value = s.buffers;
 		run_setup(&s);
 	}
+}
+
+static void run_notifiers(void)
+{
+	static const unsigned int us[] = { 0, 10, 100 };
+	struct setup s = {
+		.axis = NOTIFIER, .size = 4 << 20, .buffers = 1, .vmas = 1,
+		.patterns = 1 << IDLE | 1 << ONE | 1 << SPARSE | 1 << LATER_ONE | 1 << DENSE,
+	};
+
 	for (int i = 0; i < LENGTH(us); i++) {
-		s = (struct setup){ .axis = NOTIFIER, .value = us[i], .size = 16 << 20,
-				    .buffers = 1, .vmas = 1, .notifier_us = us[i],
-				    .patterns = 1 << IDLE | 1 << ONE | 1 << SPARSE };
-		if (!i)
-			print_head(&s);
+		s.value = s.notifier_us = us[i];
 		run_setup(&s);
 	}
 }
@@ -1068,13 +1095,16 @@ int main(int argc, char **argv)
 
 	open_vmob();
 	printf("seed %llu, each %u times\n", (unsigned long long)seed, rounds);
-	run_axes();
+	/* What takes long comes last. */
+	run_sizes(SMALLEST, 4 << 20);
+	run_vmas(1, 100);
+	run_buffers(1, 1000);
+	run_notifiers();
+	write_plots();
+	run_sizes(16 << 20, max_size);
+	run_vmas(1000, 1000);
+	run_buffers(MAX_BUFFERS, MAX_BUFFERS);
+	write_plots();
 	egm_close(dev);
-	if (out_dir) {
-		write_json();
-		plot_sizes();
-		plot_axes();
-		plot_phases();
-	}
 	return finish(0);
 }
