@@ -369,6 +369,13 @@ void vmw_touch(struct vmw_surf *surf)
 	vmw_exec(surf->vmw, &c, sizeof(c));
 }
 
+int vmw_touch_nowait(struct vmw_surf *surf)
+{
+	struct touch_cmd c = touch_cmd(surf);
+
+	return vmw_submit(surf->vmw, &c, sizeof(c), NULL);
+}
+
 void vmw_touch_polled(struct vmw_surf *surf)
 {
 	struct touch_cmd c = touch_cmd(surf);

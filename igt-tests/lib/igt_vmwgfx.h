@@ -73,10 +73,11 @@ struct vmw_surf *vmw_snap_create(struct vmw_surf *surf);
 /* All of its memory into the device's copy, asked for by name */
 void vmw_update(struct vmw_surf *surf);
 /*
- * Have the kernel look at it, with a command that does nothing; the second
- * never sleeps while it waits for the device.
+ * Have the kernel look at it, with a command that does nothing; the second does
+ * not wait for the device, the third never sleeps while it does.
  */
 void vmw_touch(struct vmw_surf *surf);
+int vmw_touch_nowait(struct vmw_surf *surf);
 void vmw_touch_polled(struct vmw_surf *surf);
 /* The device writes all of the surface, from another of the same shape. */
 void vmw_device_write(struct vmw_surf *dst, struct vmw_surf *src);
