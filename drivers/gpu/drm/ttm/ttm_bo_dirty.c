@@ -159,6 +159,7 @@ int ttm_bo_dirty_attach(struct ttm_buffer_object *bo,
 
 		/* They can be writable. New ones wait for the dma_resv. */
 		ttm_bo_unmap_virtual(bo);
+		/* Pairs with READ_ONCE() in ttm_bo_dirty_vm_zap(). */
 		smp_store_release(&bo->dirty, dirty);
 	}
 	dirty->users++;
@@ -235,8 +236,11 @@ int ttm_bo_dirty_add(struct ttm_buffer_object *bo,
 	}
 	dirty->users++;
 
-	/* From here on zaps are heard of, so there is no gap. */
 	if (!bo->dirty) {
+		/*
+		 * From here on zaps are heard of, so there is no gap. Pairs
+		 * with READ_ONCE() in ttm_bo_dirty_vm_zap().
+		 */
 		smp_store_release(&bo->dirty, dirty);
 		drm_gem_dirty_open(dirty->tracker);
 		drm_gem_dirty_close(dirty->tracker);
