@@ -1028,7 +1028,7 @@ static struct kunit_case gem_dirty_tests[] = {
 	KUNIT_CASE(gem_dirty_test_pending_mark),
 	KUNIT_CASE(gem_dirty_test_read_stream),
 	KUNIT_CASE(gem_dirty_test_wait),
-	KUNIT_CASE(gem_dirty_test_read_back_fails),
+	KUNIT_CASE_SLOW(gem_dirty_test_read_back_fails),
 	KUNIT_CASE_SLOW(gem_dirty_test_ping_pong),
 	{ }
 };
