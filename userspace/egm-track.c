@@ -897,7 +897,7 @@ static void plot_sizes(void)
 	for (unsigned int pattern = 0; pattern < PATTERNS; pattern++)
 		n += fill_panel(&panels[n], SIZE, pattern, pattern_name[pattern]);
 	write_page("track", "What a submission costs, by size of the buffer",
-		   "Faults and harvest over no tracking, by what is written between two submissions. Lower is better.",
+		   "Faults and harvest over no tracking, by what is written between two submissions. Lower is better; at the bottom, no more than without.",
 		   panels, n, 5);
 }
 
@@ -920,7 +920,7 @@ static void plot_axes(void)
 	for (int i = 0; i < LENGTH(wanted); i++)
 		n += fill_panel(&panels[n], wanted[i].axis, wanted[i].pattern, wanted[i].title);
 	write_page("axes", "What a submission costs, by VMAs, buffers and notifiers",
-		   "Faults and harvest over no tracking. Lower is better.", panels, n, 3);
+		   "Faults and harvest over no tracking. Lower is better; at the bottom, no more than without.", panels, n, 3);
 }
 
 static void plot_phases(void)
@@ -959,13 +959,59 @@ static void plot_phases(void)
 	}
 	write_page("phases", "Phases: the cost of each submission, one after the other",
 		   "Four with nothing written, three with everything, five with 0.1 %, and again. Lower is better.",
-		   panels, n, 2);
+		   panels, n, 3);
 }
 
+static int index_of(const char *const *names, int n, json_t *name)
+{
+	int i;
+
+	for (i = 0; i < n && strcmp(names[i], json_string_value(name) ?: ""); i++)
+		;
+	if (i == n)
+		cannot("track.json has an unknown name in it");
+	return i;
+}
+
+/* A cell whose spreads are those of the one that was written. */
+static void load_cell(struct cell *c, json_t *json)
+{
+	c->setup.axis = index_of(axis_name, AXES, json_object_get(json, "axis"));
+	c->setup.value = json_integer_value(json_object_get(json, "value"));
+	c->setup.size = json_integer_value(json_object_get(json, "size"));
+	c->pattern = index_of(pattern_name, PATTERNS, json_object_get(json, "pattern"));
+	for (unsigned int t = 0; t < COMPARE_TRACKERS; t++) {
+		json_t *tracker = json_object_get(json_object_get(json, "trackers"),
+						  tracker_name[t]);
+		static const char *const of[] = { "least", "median", "most" };
+		json_t *cost = json_object_get(tracker, "cost_ns");
+		json_t *series = json_object_get(tracker, "series_ns");
+
+		for (unsigned int i = 0; i < rounds; i++) {
+			c->run[i][t].write = json_number_value(json_object_get(cost, of[i]));
+			for (size_t at = 0; at < json_array_size(series) && at < MAX_SERIES; at++)
+				c->run[i][t].series[at] =
+					json_number_value(json_array_get(series, at));
+		}
+	}
+}
+
+/* From track.json, where that is. */
 static void write_plots(void)
 {
-	if (!out_dir)
-		return;
+	json_error_t error;
+	char path[4096];
+	json_t *json, *all;
+
+	snprintf(path, sizeof(path), "%s/track.json", out_dir);
+	json = json_load_file(path, 0, &error);
+	if (!json)
+		cannot("%s: %s", path, error.text);
+	all = json_object_get(json, "cells");
+	rounds = 3;
+	for (n_cells = 0; n_cells < json_array_size(all) && n_cells < MAX_CELLS; n_cells++)
+		load_cell(&cells[n_cells], json_array_get(all, n_cells));
+	json_decref(json);
 	plot_sizes();
 	plot_axes();
 	plot_phases();
@@ -982,7 +1028,9 @@ static const char help[] =
 "that takes time. After each cell the device's copy is compared with what was\n"
 "written.\n"
 "\n"
-"  --out DIR     also write track.json and plots there\n"
+"  --out DIR     also write track.json there\n"
+"  --plot DIR    draw track.png, axes.png and phases.png, and the same as SVG, from\n"
+"                the track.json in that directory; measure nothing\n"
 "  --max SIZE    of the buffer (256M)\n"
 "  --rounds N    measure each cell N times, the trackers in turn (3)\n"
 "  --seed N      for the random pages (1)\n"
@@ -1062,6 +1110,7 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "out", required_argument, NULL, 'o' },
+		{ "plot", required_argument, NULL, 'p' },
 		{ "max", required_argument, NULL, 'm' },
 		{ "rounds", required_argument, NULL, 'r' },
 		{ "seed", required_argument, NULL, 's' },
@@ -1069,6 +1118,7 @@ int main(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 }
 	};
+	bool plot = false;
 	int option;
 
 	program = "egm-track";
@@ -1076,6 +1126,10 @@ int main(int argc, char **argv)
 		switch (option) {
 		case 'o':
 			out_dir = optarg;
+			break;
+		case 'p':
+			out_dir = optarg;
+			plot = true;
 			break;
 		case 'm':
 			max_size = size("--max", optarg, 64 << 10, 4ull << 30);
@@ -1093,6 +1147,11 @@ int main(int argc, char **argv)
 	}
 	no_arguments(argc, argv);
 
+	if (plot) {
+		write_plots();
+		return finish(0);
+	}
+
 	open_vmob();
 	printf("seed %llu, each %u times\n", (unsigned long long)seed, rounds);
 	/* What takes long comes last. */
@@ -1100,11 +1159,9 @@ int main(int argc, char **argv)
 	run_vmas(1, 100);
 	run_buffers(1, 1000);
 	run_notifiers();
-	write_plots();
 	run_sizes(16 << 20, max_size);
 	run_vmas(1000, 1000);
 	run_buffers(MAX_BUFFERS, MAX_BUFFERS);
-	write_plots();
 	egm_close(dev);
 	return finish(0);
 }
