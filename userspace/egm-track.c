@@ -661,15 +661,18 @@ static json_t *cell_json(const struct cell *c)
 			 "trackers", trackers);
 }
 
-static void write_json(void)
+/* @complete: nothing is left to be measured */
+static void write_json(bool complete)
 {
 	json_t *all = json_array(), *json;
 	char path[4096];
 
+	if (!out_dir)
+		return;
 	for (unsigned int i = 0; i < n_cells; i++)
 		json_array_append_new(all, cell_json(&cells[i]));
-	json = json_pack("{s:I, s:i, s:o}", "seed", (json_int_t)seed, "rounds", rounds,
-			 "cells", all);
+	json = json_pack("{s:I, s:i, s:b, s:o}", "seed", (json_int_t)seed, "rounds", rounds,
+			 "complete", complete, "cells", all);
 	snprintf(path, sizeof(path), "%s/track.json", out_dir);
 	if (json_dump_file(json, path, JSON_INDENT(1) | JSON_REAL_PRECISION(6)))
 		cannot("cannot write %s", path);
@@ -710,8 +713,7 @@ static void run_setup(const struct setup *s)
 	print_head(s);
 	for (const struct cell *c = first; c < &cells[n_cells]; c++)
 		print_cell(c);
-	if (out_dir)
-		write_json();
+	write_json(false);
 }
 
 /* ---- plots ------------------------------------------------------------- */
@@ -1162,6 +1164,7 @@ int main(int argc, char **argv)
 	run_sizes(16 << 20, max_size);
 	run_vmas(1000, 1000);
 	run_buffers(MAX_BUFFERS, MAX_BUFFERS);
+	write_json(true);
 	egm_close(dev);
 	return finish(0);
 }
