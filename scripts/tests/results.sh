@@ -102,6 +102,34 @@ no_plan_inside()
 	END
 }
 
+# parameters TOTAL: a case of KUnit's with two of them
+parameters()
+{
+	cat <<-END
+		KTAP version 1
+		1..1
+		    # Subtest: suite
+		    1..1
+		        KTAP version 1
+		        # Subtest: case
+		        ok 1 a
+		        ok 2 b
+		    # case: pass:$1 fail:0 skip:0 total:$1
+		    ok 1 case
+		ok 1 suite
+	END
+}
+
+counted()
+{
+	parameters 2 | sums 0 "2 passed, 0 failed, 0 skipped"
+}
+
+miscounted()
+{
+	parameters 3 | sums 1 "FAILED: suite.case.(output): 2 of 3 results"
+}
+
 out_of_order()
 {
 	sums 1 "2 passed, 1 failed, 0 skipped" <<-END
@@ -169,7 +197,7 @@ nothing_there()
 	expect 2 "does not exist" "$here/../results" "$tmp/missing"
 }
 
-plan 15
+plan 17
 check "passes and skips are counted" flat
 check "leaves of nested tests are counted" nested
 check "a failure comes with its diagnostics and its file" failure_is_explained
@@ -177,6 +205,8 @@ check "a missing result fails" cut_off
 check "output that ends inside a subtest fails" cut_off_inside
 check "a missing plan fails" no_plan
 check "a missing plan of subtests fails" no_plan_inside
+check "KUnit's count of a case's parameters is their plan" counted
+check "a count of more parameters than there are fails" miscounted
 check "a number left out fails" out_of_order
 check "an empty file fails" empty
 check "a file that is not KTAP fails" not_ktap
