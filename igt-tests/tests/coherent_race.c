@@ -24,6 +24,8 @@ IGT_TEST_DESCRIPTION("Coherent buffers: writers against submitters");
 #define SECONDS 5
 #define WRITERS 4
 #define SLOTS 64
+/* At least so many moves in a test that is about them */
+#define DISTURBANCES 20
 /* Few: each is an upload, and many submissions find more than large ones. */
 #define PAGES 8
 #define SIZE (MiB(2) + 3 * PAGE)
@@ -60,7 +62,8 @@ struct disturber {
 	pthread_t thread;
 	struct race *r;
 	const struct egm_dev *dev;
-	uint64_t count;
+	_Atomic uint64_t count;
+	atomic_bool ended;
 	char error[EGM_ERR];
 };
 
@@ -246,6 +249,7 @@ static void *disturber_thread(void *arg)
 	while (!atomic_load(&d->r->stop) &&
 	       !egm_disturb(&d->dev->node, d->count % n, d->error))
 		d->count++;
+	atomic_store(&d->ended, true);
 	return NULL;
 }
 
@@ -296,6 +300,17 @@ static void final_check(struct submitter *s)
 }
 
 /* For some seconds, or until there were so many stores */
+static bool enough(const struct race *r, uint64_t stores, uint64_t end)
+{
+	return stores ? atomic_load(&r->stores) >= stores : now_ms() >= end;
+}
+
+/* The stores can be done before the first buffer has moved: then wait for that. */
+static bool disturbed_enough(const struct disturber *d)
+{
+	return atomic_load(&d->count) >= DISTURBANCES || atomic_load(&d->ended);
+}
+
 static void threads(struct egm_dev *dev, enum style style, int n_pages,
 		    uint64_t stores, bool disturb)
 {
@@ -318,8 +333,8 @@ static void threads(struct egm_dev *dev, enum style style, int n_pages,
 	}
 	if (disturb)
 		disturber_start(&d, dev, s.r);
-	while (!s.error[0] && (stores ? atomic_load(&s.r->stores) < stores :
-			       now_ms() < end))
+	while (!s.error[0] && !(enough(s.r, stores, end) &&
+				(!disturb || disturbed_enough(&d))))
 		submit_once(&s);
 	atomic_store(&s.r->stop, true);
 	for (i = 0; i < WRITERS; i++)
