@@ -135,6 +135,16 @@ void *coh_map(const struct egm_bo *bo, int prot, uint64_t len)
 	return map;
 }
 
+void *coh_map_dmabuf(int dmabuf, uint64_t len)
+{
+	void *map = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, dmabuf,
+			 0);
+
+	igt_assert_f(map != MAP_FAILED, "mmap of the dma-buf: %s\n",
+		     strerror(errno));
+	return map;
+}
+
 void coh_submit(struct egm_dev *dev, const struct egm_copy *copies,
 		int n_copies, struct egm_bo *const *also, int n_also)
 {

@@ -43,6 +43,8 @@ struct egm_bo *coh_import(struct egm_dev *dev, int dmabuf);
 int coh_export(const struct egm_bo *bo);
 /* A mapping besides bo->map. */
 void *coh_map(const struct egm_bo *bo, int prot, uint64_t len);
+/* The same, of a dma-buf, to read and to write */
+void *coh_map_dmabuf(int dmabuf, uint64_t len);
 
 void coh_submit(struct egm_dev *dev, const struct egm_copy *copies,
 		int n_copies, struct egm_bo *const *also, int n_also);

@@ -901,21 +901,12 @@ static void uring(struct egm_dev *dev)
 	teardown(&b);
 }
 
-static void *map_dmabuf(int fd)
-{
-	void *map = mmap(NULL, SIZE, RW, MAP_SHARED, fd, 0);
-
-	igt_assert_f(map != MAP_FAILED, "mmap of the dma-buf: %s\n",
-		     strerror(errno));
-	return map;
-}
-
 /* The exported file has an address space of its own, if nobody sees to it. */
 static void dmabuf_mmap(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	int fd = coh_export(b.bo), i;
-	void *map = map_dmabuf(fd);
+	void *map = coh_map_dmabuf(fd, SIZE);
 
 	for (i = 0; i < 10; i++) {
 		if (i & 1)
@@ -976,7 +967,7 @@ static void dmabuf_mmap_first(struct egm_dev *dev)
 
 	/* exported and written before any other mapping or submission */
 	egm_bo_unmap(bo);
-	map = map_dmabuf(fd);
+	map = coh_map_dmabuf(fd, SIZE);
 	pattern_fill(b.p, map, 0, SIZE);
 	bo->map = map;
 	check(&b);
@@ -1110,7 +1101,7 @@ static void other_process(struct egm_dev *dev)
 		fd = receive_fd(pair[1]);
 		theirs.bo = coh_import(mine, fd);
 		theirs.snap = coh_create_plain(mine, SIZE);
-		map = map_dmabuf(fd);
+		map = coh_map_dmabuf(fd, SIZE);
 		/* what the parent wrote, by the child's submission */
 		check(&theirs);
 		fill(&theirs, theirs.bo->map, 0, 800, 8);

@@ -281,21 +281,12 @@ static void other_process(struct egm_dev *dev)
 	teardown(&b);
 }
 
-static void *map_dmabuf(int fd)
-{
-	void *map = mmap(NULL, SIZE, RW, MAP_SHARED, fd, 0);
-
-	igt_assert_f(map != MAP_FAILED, "mmap of the dma-buf: %s\n",
-		     strerror(errno));
-	return map;
-}
-
 /* With and without the ioctl that brackets an access, and a poll for the fence. */
 static void dmabuf(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
 	int fd = coh_export(b.bo), i;
-	void *map = map_dmabuf(fd);
+	void *map = coh_map_dmabuf(fd, SIZE);
 
 	for (i = 0; i < 6; i++) {
 		struct dma_buf_sync sync = {
