@@ -270,13 +270,14 @@ static u8 *gmem_find(struct svga3 *s, u64 gpa, u64 *len)
 	return NULL;
 }
 
-int gmem_read(struct svga3 *s, u64 gpa, void *to, u64 len)
+/* Between guest memory and a buffer of ours, which is only read for a write */
+static int gmem_copy(struct svga3 *s, u64 gpa, u8 *buf, u64 len, bool write)
 {
 	u64 n = 0;
 	int ret = 0;
 
 	pthread_rwlock_rdlock(&s->gmem.lock);
-	for (; len && !ret; gpa += n, to = (u8 *)to + n, len -= n) {
+	for (; len; gpa += n, buf += n, len -= n) {
 		u8 *host = gmem_find(s, gpa, &n);
 
 		if (!host) {
@@ -285,29 +286,21 @@ int gmem_read(struct svga3 *s, u64 gpa, void *to, u64 len)
 		}
 		if (n > len)
 			n = len;
-		memcpy(to, host, n);
+		if (write)
+			memcpy(host, buf, n);
+		else
+			memcpy(buf, host, n);
 	}
 	pthread_rwlock_unlock(&s->gmem.lock);
 	return ret;
 }
 
+int gmem_read(struct svga3 *s, u64 gpa, void *to, u64 len)
+{
+	return gmem_copy(s, gpa, to, len, false);
+}
+
 int gmem_write(struct svga3 *s, u64 gpa, const void *from, u64 len)
 {
-	u64 n = 0;
-	int ret = 0;
-
-	pthread_rwlock_rdlock(&s->gmem.lock);
-	for (; len && !ret; gpa += n, from = (const u8 *)from + n, len -= n) {
-		u8 *host = gmem_find(s, gpa, &n);
-
-		if (!host) {
-			ret = -EFAULT;
-			break;
-		}
-		if (n > len)
-			n = len;
-		memcpy(host, from, n);
-	}
-	pthread_rwlock_unlock(&s->gmem.lock);
-	return ret;
+	return gmem_copy(s, gpa, (u8 *)from, len, true);
 }
