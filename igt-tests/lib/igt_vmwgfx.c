@@ -388,6 +388,41 @@ void vmw_touch_polled(struct vmw_surf *surf)
 	vmw_fence_unref(surf->vmw, fence);
 }
 
+/* ------------------------------------------------- surfaces with contents */
+
+struct vmw_buf vmw_buf_of(struct vmw_surf *surf)
+{
+	return (struct vmw_buf){
+		.surf = surf,
+		.snap = vmw_snap_create(surf),
+		.p = pattern_new(surf->size & ~UINT64_C(7)),
+	};
+}
+
+struct vmw_buf vmw_buf_warm(struct vmw_surf *surf)
+{
+	struct vmw_buf b = vmw_buf_of(surf);
+
+	vmw_touch(surf);
+	pattern_fill(b.p, surf->map, 0, b.p->size);
+	vmw_buf_check(&b);
+	return b;
+}
+
+void vmw_buf_check(struct vmw_buf *b)
+{
+	vmw_snapshot(b->surf, b->snap);
+	pattern_assert(b->p, b->snap->map, 0, b->p->size);
+	pattern_assert(b->p, b->surf->map, 0, b->p->size);
+}
+
+void vmw_buf_destroy(struct vmw_buf *b)
+{
+	vmw_surf_destroy(b->surf);
+	vmw_surf_destroy(b->snap);
+	pattern_free(b->p);
+}
+
 /* -------------------------------------------------------------- the model */
 
 uint64_t vmw_ctl_get(struct vmw *vmw, enum svga3_ctl which)

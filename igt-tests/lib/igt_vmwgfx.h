@@ -14,6 +14,7 @@
 #include <drm/vmwgfx_drm.h>
 #include <svga3d_reg.h>
 
+#include "igt_pattern.h"
 #include "svga3_ctl.h"
 
 struct vmw {
@@ -81,6 +82,19 @@ int vmw_touch_nowait(struct vmw_surf *surf);
 void vmw_touch_polled(struct vmw_surf *surf);
 /* The device writes all of the surface, from another of the same shape. */
 void vmw_device_write(struct vmw_surf *dst, struct vmw_surf *src);
+
+/* A coherent surface, a snapshot of it, and what it should hold */
+struct vmw_buf {
+	struct vmw_surf *surf, *snap;
+	struct pattern *p;
+};
+
+struct vmw_buf vmw_buf_of(struct vmw_surf *surf);
+/* One that the device knows, and that is written in full */
+struct vmw_buf vmw_buf_warm(struct vmw_surf *surf);
+/* The device has what was written, and so has memory. */
+void vmw_buf_check(struct vmw_buf *b);
+void vmw_buf_destroy(struct vmw_buf *b);
 
 /* The model's knobs and counters; skips if the device is not the model. */
 uint64_t vmw_ctl_get(struct vmw *vmw, enum svga3_ctl which);

@@ -37,66 +37,25 @@ IGT_TEST_DESCRIPTION("Coherent surfaces of vmwgfx, on a model of its device");
 #define SMALL KiB(64)
 #define LARGE MiB(4)
 
-/* A coherent surface, a snapshot of it, and what it should hold */
-struct buf {
-	struct vmw_surf *surf, *snap;
-	struct pattern *p;
-};
-
-static struct buf buf_of(struct vmw_surf *surf)
-{
-	return (struct buf){
-		.surf = surf,
-		.snap = vmw_snap_create(surf),
-		.p = pattern_new(surf->size & ~UINT64_C(7)),
-	};
-}
-
-static void fill(struct buf *b, void *map, uint64_t page, uint64_t n)
+static void fill(struct vmw_buf *b, void *map, uint64_t page, uint64_t n)
 {
 	pattern_fill(b->p, map, page * PAGE, n * PAGE);
 }
 
-static void fill_all(struct buf *b)
+static void fill_all(struct vmw_buf *b)
 {
 	pattern_fill(b->p, b->surf->map, 0, b->p->size);
-}
-
-/* The device has what was written, and so has memory. */
-static void check(struct buf *b)
-{
-	vmw_snapshot(b->surf, b->snap);
-	pattern_assert(b->p, b->snap->map, 0, b->p->size);
-	pattern_assert(b->p, b->surf->map, 0, b->p->size);
-}
-
-/* The device knows it, written to or not. */
-static struct buf warm(struct vmw_surf *surf)
-{
-	struct buf b = buf_of(surf);
-
-	vmw_touch(surf);
-	fill_all(&b);
-	check(&b);
-	return b;
-}
-
-static void done(struct buf *b)
-{
-	vmw_surf_destroy(b->surf);
-	vmw_surf_destroy(b->snap);
-	pattern_free(b->p);
 }
 
 /* ------------------------------------------------------- what has to work */
 
 static void first(struct vmw *vmw, uint64_t size)
 {
-	struct buf b = buf_of(vmw_buffer(vmw, size, true));
+	struct vmw_buf b = vmw_buf_of(vmw_buffer(vmw, size, true));
 
 	fill_all(&b);
-	check(&b);
-	done(&b);
+	vmw_buf_check(&b);
+	vmw_buf_destroy(&b);
 }
 
 static void first_small(struct vmw *vmw)
@@ -111,7 +70,7 @@ static void first_large(struct vmw *vmw)
 
 static void rounds(struct vmw_surf *surf)
 {
-	struct buf b = warm(surf);
+	struct vmw_buf b = vmw_buf_warm(surf);
 	uint64_t pages = b.p->size / PAGE;
 	struct rng r = rng_new(1);
 	int i, j;
@@ -119,12 +78,12 @@ static void rounds(struct vmw_surf *surf)
 	for (i = 0; i < 30; i++) {
 		for (j = rng_below(&r, 4); j >= 0; j--)
 			fill(&b, surf->map, rng_below(&r, pages), 1);
-		check(&b);
+		vmw_buf_check(&b);
 		if (i % 8 == 7)
 			for (j = 0; j < 5; j++)
 				vmw_touch(surf);
 	}
-	done(&b);
+	vmw_buf_destroy(&b);
 }
 
 static void rounds_small(struct vmw *vmw)
@@ -191,13 +150,13 @@ static void rounds_array(struct vmw *vmw)
 
 static void unmapped(struct vmw *vmw, uint64_t size)
 {
-	struct buf b = warm(vmw_buffer(vmw, size, true));
+	struct vmw_buf b = vmw_buf_warm(vmw_buffer(vmw, size, true));
 	void *map = vmw_surf_mmap(b.surf, RW);
 
 	fill(&b, map, 3, 5);
 	munmap(map, b.surf->map_size);
-	check(&b);
-	done(&b);
+	vmw_buf_check(&b);
+	vmw_buf_destroy(&b);
 }
 
 static void unmapped_small(struct vmw *vmw)
@@ -212,16 +171,16 @@ static void unmapped_large(struct vmw *vmw)
 
 static void mprotect_roundtrip(struct vmw *vmw, uint64_t size)
 {
-	struct buf b = warm(vmw_buffer(vmw, size, true));
+	struct vmw_buf b = vmw_buf_warm(vmw_buffer(vmw, size, true));
 	char *map = b.surf->map;
 
 	fill(&b, map, 5, 3);
-	check(&b);
+	vmw_buf_check(&b);
 	igt_assert(!mprotect(map + 5 * PAGE, 3 * PAGE, PROT_READ));
 	igt_assert(!mprotect(map + 5 * PAGE, 3 * PAGE, RW));
 	fill(&b, map, 5, 3);
-	check(&b);
-	done(&b);
+	vmw_buf_check(&b);
+	vmw_buf_destroy(&b);
 }
 
 static void mprotect_small(struct vmw *vmw)
@@ -352,14 +311,14 @@ static void race(struct vmw *vmw)
 
 /* Two surfaces of one buffer, both from its start: each is a consumer. */
 struct pair {
-	struct buf large, small;
+	struct vmw_buf large, small;
 };
 
 static struct pair pair(struct vmw *vmw)
 {
 	struct pair p;
 
-	p.large = warm(vmw_buffer(vmw, KiB(256), true));
+	p.large = vmw_buf_warm(vmw_buffer(vmw, KiB(256), true));
 	p.small.surf = vmw_surf_create(vmw, &(struct vmw_surf_info){
 		.format = SVGA3D_BUFFER,
 		.width = KiB(64),
@@ -389,7 +348,7 @@ static void pair_done(struct pair *p)
 {
 	vmw_surf_destroy(p->small.surf);
 	vmw_surf_destroy(p->small.snap);
-	done(&p->large);
+	vmw_buf_destroy(&p->large);
 }
 
 /* What lies behind the end of the surface that is submitted first */
@@ -416,13 +375,13 @@ static void two_surfaces_same(struct vmw *vmw)
 static void box(struct vmw *vmw, const struct vmw_surf_info *info,
 		const uint64_t *pages, int n)
 {
-	struct buf b = warm(vmw_surf_create(vmw, info));
+	struct vmw_buf b = vmw_buf_warm(vmw_surf_create(vmw, info));
 	int i;
 
 	for (i = 0; i < n; i++)
 		fill(&b, b.surf->map, pages[i], 1);
-	check(&b);
-	done(&b);
+	vmw_buf_check(&b);
+	vmw_buf_destroy(&b);
 }
 
 /* Rows of two pages: the right half of one, then the left half of another */
@@ -471,7 +430,7 @@ static void synccpu(struct vmw *vmw, uint32_t bo, enum drm_vmw_synccpu_op op)
  */
 static void backoff(struct vmw *vmw)
 {
-	struct buf b = warm(vmw_buffer(vmw, SMALL, true));
+	struct vmw_buf b = vmw_buf_warm(vmw_buffer(vmw, SMALL, true));
 	struct vmw_surf *mover = vmw_buffer(vmw, SMALL, true);
 	struct {
 		SVGA3dCmdHeader header;
@@ -501,9 +460,9 @@ static void backoff(struct vmw *vmw)
 	igt_assert_f(!WIFSIGNALED(status),
 		     "the kernel crashed, and killed the process with %s\n",
 		     strsignal(WTERMSIG(status)));
-	check(&b);
+	vmw_buf_check(&b);
 	vmw_surf_destroy(mover);
-	done(&b);
+	vmw_buf_destroy(&b);
 }
 
 /*
@@ -535,7 +494,7 @@ static void clean_window(struct vmw *vmw)
 
 static void read_back(struct vmw *vmw, uint64_t size)
 {
-	struct buf b = warm(vmw_buffer(vmw, size, true));
+	struct vmw_buf b = vmw_buf_warm(vmw_buffer(vmw, size, true));
 	struct vmw_surf *src = vmw_buffer(vmw, size, false);
 	int i;
 
@@ -549,10 +508,10 @@ static void read_back(struct vmw *vmw, uint64_t size)
 		pattern_free(p);
 		/* and the CPU's turn */
 		fill_all(&b);
-		check(&b);
+		vmw_buf_check(&b);
 	}
 	vmw_surf_destroy(src);
-	done(&b);
+	vmw_buf_destroy(&b);
 }
 
 static void read_back_small(struct vmw *vmw)
@@ -569,7 +528,7 @@ static void read_back_large(struct vmw *vmw)
 
 static void one_page(struct vmw *vmw, uint64_t size)
 {
-	struct buf b = warm(vmw_buffer(vmw, size, true));
+	struct vmw_buf b = vmw_buf_warm(vmw_buffer(vmw, size, true));
 	uint64_t before;
 	int i;
 
@@ -581,8 +540,8 @@ static void one_page(struct vmw *vmw, uint64_t size)
 	fill(&b, b.surf->map, 7, 1);
 	vmw_touch(b.surf);
 	igt_assert_eq_u64(vmw_ctl_get(vmw, SVGA3_UPDATE_BYTES) - before, PAGE);
-	check(&b);
-	done(&b);
+	vmw_buf_check(&b);
+	vmw_buf_destroy(&b);
 }
 
 static void one_page_small(struct vmw *vmw)
@@ -597,7 +556,7 @@ static void one_page_large(struct vmw *vmw)
 
 static void drop_update(struct vmw *vmw)
 {
-	struct buf b = warm(vmw_buffer(vmw, SMALL, true));
+	struct vmw_buf b = vmw_buf_warm(vmw_buffer(vmw, SMALL, true));
 	struct pattern_diff diff;
 
 	vmw_touch(b.surf);
@@ -612,12 +571,12 @@ static void drop_update(struct vmw *vmw)
 	igt_assert_eq(diff.n_ranges, 1);
 	igt_assert_eq_u64(diff.range[0].start, 4 * PAGE);
 	igt_assert_eq_u64(diff.range[0].end, 6 * PAGE);
-	done(&b);
+	vmw_buf_destroy(&b);
 }
 
 static void later(struct vmw *vmw)
 {
-	struct buf b = warm(vmw_buffer(vmw, SMALL, true));
+	struct vmw_buf b = vmw_buf_warm(vmw_buffer(vmw, SMALL, true));
 	struct {
 		SVGA3dCmdHeader header;
 		SVGA3dCmdUpdateGBSurface body;
@@ -656,8 +615,8 @@ static void later(struct vmw *vmw)
 	vmw_ctl_set(vmw, SVGA3_REORDER, 0);
 	vmw_ctl_set(vmw, SVGA3_DELAY_US, 0);
 	fill(&b, b.surf->map, 1, 1);
-	check(&b);
-	done(&b);
+	vmw_buf_check(&b);
+	vmw_buf_destroy(&b);
 }
 
 /* ------------------------------------------------------------------ screen */

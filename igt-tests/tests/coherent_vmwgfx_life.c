@@ -24,44 +24,6 @@ IGT_TEST_DESCRIPTION("The life of vmwgfx's coherent surfaces and their buffers")
 
 #define SMALL KiB(64)
 
-struct buf {
-	struct vmw_surf *surf, *snap;
-	struct pattern *p;
-};
-
-static struct buf buf_of(struct vmw_surf *surf)
-{
-	return (struct buf){
-		.surf = surf,
-		.snap = vmw_snap_create(surf),
-		.p = pattern_new(surf->size & ~UINT64_C(7)),
-	};
-}
-
-static void check(struct buf *b)
-{
-	vmw_snapshot(b->surf, b->snap);
-	pattern_assert(b->p, b->snap->map, 0, b->p->size);
-	pattern_assert(b->p, b->surf->map, 0, b->p->size);
-}
-
-static struct buf warm(struct vmw_surf *surf)
-{
-	struct buf b = buf_of(surf);
-
-	vmw_touch(surf);
-	pattern_fill(b.p, surf->map, 0, b.p->size);
-	check(&b);
-	return b;
-}
-
-static void done(struct buf *b)
-{
-	vmw_surf_destroy(b->surf);
-	vmw_surf_destroy(b->snap);
-	pattern_free(b->p);
-}
-
 /* A buffer that no surface has */
 struct mob {
 	uint32_t bo;
@@ -114,7 +76,7 @@ static void moved(struct vmw_surf *surf, const struct mob *mob)
 /* What was written to the new buffer before it was the surface's */
 static void switch_buffer(struct vmw *vmw, bool mapped, bool written)
 {
-	struct buf b = warm(vmw_buffer(vmw, SMALL, true));
+	struct vmw_buf b = vmw_buf_warm(vmw_buffer(vmw, SMALL, true));
 	struct mob mob = mob_create(vmw, SMALL);
 	void *map = mob_map(vmw, &mob);
 	struct bind_cmd bind = bind_cmd(b.surf, mob.bo);
@@ -131,15 +93,15 @@ static void switch_buffer(struct vmw *vmw, bool mapped, bool written)
 		munmap(map, SMALL);
 	vmw_exec(b.surf->vmw, &bind, sizeof(bind));
 	moved(b.surf, &mob);
-	check(&b);
+	vmw_buf_check(&b);
 
 	/* and it is tracked */
 	pattern_fill(b.p, mapped ? map : b.surf->map, 3 * PAGE, 2 * PAGE);
-	check(&b);
+	vmw_buf_check(&b);
 	if (mapped)
 		munmap(map, SMALL);
 	vmw_surf_destroy(src);
-	done(&b);
+	vmw_buf_destroy(&b);
 }
 
 static void switch_mapped(struct vmw *vmw)
@@ -160,7 +122,7 @@ static void switch_written(struct vmw *vmw)
 /* The same submission binds the buffer, and has the device write. */
 static void switch_and_write(struct vmw *vmw)
 {
-	struct buf b = warm(vmw_buffer(vmw, SMALL, true));
+	struct vmw_buf b = vmw_buf_warm(vmw_buffer(vmw, SMALL, true));
 	struct mob mob = mob_create(vmw, SMALL);
 	struct vmw_surf *src = vmw_buffer(vmw, SMALL, false);
 	const volatile uint64_t *map = mob_map(vmw, &mob);
@@ -183,16 +145,16 @@ static void switch_and_write(struct vmw *vmw)
 	vmw_exec(vmw, &c, sizeof(c));
 	moved(b.surf, &mob);
 	pattern_assert(b.p, (void *)map, 0, SMALL);
-	check(&b);
+	vmw_buf_check(&b);
 	munmap((void *)map, SMALL);
 	vmw_surf_destroy(src);
-	done(&b);
+	vmw_buf_destroy(&b);
 }
 
 /* Two surfaces, two buffers, to and fro */
 static void swap_buffers(struct vmw *vmw)
 {
-	struct buf b[2];
+	struct vmw_buf b[2];
 	struct bind_cmd bind[2];
 	struct rng r = rng_new(7);
 	uint32_t bo;
@@ -200,7 +162,7 @@ static void swap_buffers(struct vmw *vmw)
 	int i, j;
 
 	for (i = 0; i < 2; i++)
-		b[i] = warm(vmw_buffer(vmw, SMALL, true));
+		b[i] = vmw_buf_warm(vmw_buffer(vmw, SMALL, true));
 	for (j = 0; j < 20; j++) {
 		struct pattern *p = b[0].p;
 
@@ -220,11 +182,11 @@ static void swap_buffers(struct vmw *vmw)
 		vmw_exec(vmw, bind, sizeof(bind));
 		pattern_fill(b[0].p, b[0].surf->map,
 			     rng_below(&r, SMALL / PAGE) * PAGE, PAGE);
-		check(&b[1]);
-		check(&b[0]);
+		vmw_buf_check(&b[1]);
+		vmw_buf_check(&b[0]);
 	}
 	for (i = 0; i < 2; i++)
-		done(&b[i]);
+		vmw_buf_destroy(&b[i]);
 }
 
 /* ------------------------------------------------------- several surfaces */
@@ -243,7 +205,7 @@ static struct vmw_surf *share(struct vmw_surf *surf, uint64_t size,
 /* The device has written to the largest of three. */
 static void three_surfaces(struct vmw *vmw)
 {
-	struct buf b = warm(vmw_buffer(vmw, MiB(1), true));
+	struct vmw_buf b = vmw_buf_warm(vmw_buffer(vmw, MiB(1), true));
 	struct vmw_surf *src = vmw_buffer(vmw, MiB(1), false);
 	struct vmw_surf *other[2];
 	int i;
@@ -260,15 +222,15 @@ static void three_surfaces(struct vmw *vmw)
 	pattern_assert(b.p, b.surf->map, 0, MiB(1));
 	for (i = 0; i < 2; i++)
 		vmw_surf_destroy(other[i]);
-	check(&b);
+	vmw_buf_check(&b);
 	vmw_surf_destroy(src);
-	done(&b);
+	vmw_buf_destroy(&b);
 }
 
 /* One that is not coherent by itself is, as long as the other is there. */
 static void not_coherent(struct vmw *vmw)
 {
-	struct buf b = warm(vmw_buffer(vmw, SMALL, true));
+	struct vmw_buf b = vmw_buf_warm(vmw_buffer(vmw, SMALL, true));
 	struct vmw_surf *other = share(b.surf, SMALL, false);
 	struct vmw_surf *snap = vmw_snap_create(other);
 	uint64_t before;
@@ -280,7 +242,7 @@ static void not_coherent(struct vmw *vmw)
 	pattern_fill(b.p, b.surf->map, 2 * PAGE, 3 * PAGE);
 	vmw_snapshot(other, snap);
 	pattern_assert(b.p, snap->map, 0, SMALL);
-	check(&b);
+	vmw_buf_check(&b);
 
 	/* the coherent one leaves: nothing is uploaded any more */
 	mob = mob_create(vmw, SMALL);
@@ -300,7 +262,7 @@ static void not_coherent(struct vmw *vmw)
 	vmw_surf_destroy(other);
 	vmw_surf_destroy(snap);
 	moved(b.surf, &mob);
-	done(&b);
+	vmw_buf_destroy(&b);
 }
 
 /* -------------------------------------------------------- memory pressure */
@@ -315,7 +277,7 @@ static void evict(struct vmw *vmw)
 		.param = DRM_VMW_PARAM_MAX_MOB_MEMORY,
 	};
 	struct rng r = rng_new(3);
-	struct buf *b;
+	struct vmw_buf *b;
 	uint64_t n, i;
 	int round;
 
@@ -327,7 +289,7 @@ static void evict(struct vmw *vmw)
 	b = calloc(n, sizeof(*b));
 	igt_assert(b);
 	for (i = 0; i < n; i++)
-		b[i] = warm(vmw_buffer(vmw, MiB(1), true));
+		b[i] = vmw_buf_warm(vmw_buffer(vmw, MiB(1), true));
 	for (round = 0; round < 3; round++) {
 		for (i = 0; i < n; i++) {
 			uint64_t page = rng_below(&r, MiB(1) / PAGE - 2);
@@ -336,11 +298,11 @@ static void evict(struct vmw *vmw)
 				     2 * PAGE);
 		}
 		for (i = 0; i < n; i++)
-			check(&b[rng_below(&r, n)]);
+			vmw_buf_check(&b[rng_below(&r, n)]);
 	}
 	for (i = 0; i < n; i++) {
-		check(&b[i]);
-		done(&b[i]);
+		vmw_buf_check(&b[i]);
+		vmw_buf_destroy(&b[i]);
 	}
 	free(b);
 }
@@ -360,14 +322,14 @@ static bool write_file(const char *path, const char *text)
 
 static void suspend(struct vmw *vmw)
 {
-	struct buf b, device;
+	struct vmw_buf b, device;
 	struct vmw_surf *src;
 
 	/* resumes by itself when all devices are suspended */
 	igt_require_f(write_file("/sys/power/pm_test", "devices"),
 		      "the kernel has no CONFIG_PM_DEBUG\n");
-	b = warm(vmw_buffer(vmw, SMALL, true));
-	device = warm(vmw_buffer(vmw, SMALL, true));
+	b = vmw_buf_warm(vmw_buffer(vmw, SMALL, true));
+	device = vmw_buf_warm(vmw_buffer(vmw, SMALL, true));
 	src = vmw_buffer(vmw, SMALL, false);
 	pattern_fill(b.p, b.surf->map, 5 * PAGE, 2 * PAGE);
 	pattern_fill(device.p, src->map, 0, SMALL);
@@ -377,14 +339,14 @@ static void suspend(struct vmw *vmw)
 	igt_assert(write_file("/sys/power/state", "freeze"));
 
 	pattern_assert(device.p, device.surf->map, 0, SMALL);
-	check(&b);
-	check(&device);
+	vmw_buf_check(&b);
+	vmw_buf_check(&device);
 	pattern_fill(b.p, b.surf->map, 6 * PAGE, 2 * PAGE);
-	check(&b);
+	vmw_buf_check(&b);
 	write_file("/sys/power/pm_test", "none");
 	vmw_surf_destroy(src);
-	done(&device);
-	done(&b);
+	vmw_buf_destroy(&device);
+	vmw_buf_destroy(&b);
 }
 
 /* The process ends with stores that were not submitted, and work in flight. */
