@@ -4,6 +4,7 @@
 
 #include <linux/bits.h>
 #include <linux/minmax.h>
+#include <linux/mmu_notifier.h>
 #include <linux/pgtable.h>
 #include <linux/types.h>
 
@@ -56,6 +57,7 @@ struct pfn_range_apply {
 	unsigned long changed_end;
 	bool flushed;
 	/* private: */
+	struct mmu_notifier_range range;
 	pte_t *before;
 };
 

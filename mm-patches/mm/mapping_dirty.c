@@ -9,6 +9,8 @@
 #include <linux/pagewalk.h>
 #include <linux/pfn_range.h>
 
+#include "internal.h"
+
 /**
  * DOC: overview
  *
@@ -26,7 +28,7 @@
  *    and nothing tells the owners of such memory that their dirty bits were
  *    taken away.
  *
- * The VMAs are found by walk_page_mapping(), their entries by
+ * The VMAs are found by walk_page_mapping(), and their entries changed as by
  * apply_to_pfn_range(). If there are mmu_notifiers a VMA is first only looked
  * at, under its page table locks, which needs none of them. Only if there is
  * something to change is a notifier range started, for the span from the first
@@ -63,22 +65,16 @@
 
 /**
  * struct dirty_walk - State of a pass
- * @look: Finds out what there is to do in a VMA
- * @change: Does it
+ * @change: Changes what there is to change
  * @pass: What the caller wants, and the counters
  * @first: First page offset of the caller's range
  * @nr: Number of page offsets
  * @work: What has been done in this hold of i_mmap_rwsem
  * @divisible: Whether the hold may be ended before all of the piece is done
  * @err: What to return in the end
- * @looked: Whether the following is known of the VMA
- * @origin: Number of the first page table of its part
- * @tables: Page tables that have something to change, from @origin
- * @start: Address of the first entry with something to change
- * @end: Address after the last such entry
+ * @look: What is known of the VMA, or NULL if it was not looked at before
  */
 struct dirty_walk {
-	struct pfn_range_apply look;
 	struct pfn_range_apply change;
 	struct mapping_dirty_pass *pass;
 	pgoff_t first;
@@ -86,8 +82,21 @@ struct dirty_walk {
 	unsigned long work;
 	bool divisible;
 	int err;
+	const struct dirty_look *look;
+};
 
-	bool looked;
+/**
+ * struct dirty_look - What there is to do in a VMA
+ * @base: Finds it out
+ * @dw: The pass
+ * @origin: Number of the first page table of the VMA's part of the range
+ * @tables: Page tables that have something to change, from @origin
+ * @start: Address of the first entry with something to change
+ * @end: Address after the last such entry
+ */
+struct dirty_look {
+	struct pfn_range_apply base;
+	struct dirty_walk *dw;
 	unsigned long origin;
 	DECLARE_BITMAP(tables, PIECE_TABLES);
 	unsigned long start;
@@ -151,35 +160,43 @@ static noinline unsigned long dirty_skip_both(pte_t *pte, unsigned long i,
 			    MAPPING_DIRTY_CLEAN);
 }
 
-/* The first entry from @i on with something to change, or @nr. */
+/* The first entry from @i on with something to change; @nr or more if none has. */
 static __always_inline unsigned long dirty_next(pte_t *pte, unsigned long i,
 						unsigned long nr,
 						unsigned int flags)
 {
-	for (; i < nr; i++) {
-		if (!(i % 8)) {
+	while (i < nr) {
+		unsigned long end = min(nr, (i | 3) + 1);
+
+		if (end - i == 4 && !dirty_four_may_want(pte + i, flags)) {
+			i = end;
+			/* Not worth a call. */
+			if (nr - i < 32)
+				continue;
 			if (flags == MAPPING_DIRTY_CLEAN)
 				i = dirty_skip_clean(pte, i, nr);
 			else if (flags == MAPPING_DIRTY_WRPROTECT)
 				i = dirty_skip_readonly(pte, i, nr);
 			else
 				i = dirty_skip_both(pte, i, nr);
-			if (i == nr)
-				break;
+			continue;
 		}
-		if (dirty_wants(ptep_get(pte + i), flags))
-			break;
+
+		do {
+			if (dirty_wants(ptep_get(pte + i), flags))
+				return i;
+		} while (++i < end);
 	}
 
 	return i;
 }
 
 /* Takes in what is to be changed, from @start up to and without @end. */
-static void dirty_look_found(struct dirty_walk *dw, unsigned long start,
+static void dirty_look_found(struct dirty_look *look, unsigned long start,
 			     unsigned long end)
 {
-	dw->start = min(dw->start, start);
-	dw->end = max(dw->end, end);
+	look->start = min(look->start, start);
+	look->end = max(look->end, end);
 }
 
 /*
@@ -191,7 +208,8 @@ static int dirty_look_ptes(struct pfn_range_apply *closure,
 			   struct vm_area_struct *vma, pte_t *pte,
 			   unsigned long addr, unsigned long nr)
 {
-	struct dirty_walk *dw = container_of(closure, struct dirty_walk, look);
+	struct dirty_look *look = container_of(closure, struct dirty_look, base);
+	struct dirty_walk *dw = look->dw;
 	unsigned int flags = dw->pass->flags & (MAPPING_DIRTY_WRPROTECT |
 						MAPPING_DIRTY_CLEAN);
 	unsigned long first, end;
@@ -209,8 +227,8 @@ static int dirty_look_ptes(struct pfn_range_apply *closure,
 		end = nr;
 		while (!dirty_wants(ptep_get(pte + end - 1), flags))
 			end--;
-		__set_bit((addr >> PMD_SHIFT) - dw->origin, dw->tables);
-		dirty_look_found(dw, addr + (first << PAGE_SHIFT),
+		__set_bit((addr >> PMD_SHIFT) - look->origin, look->tables);
+		dirty_look_found(look, addr + (first << PAGE_SHIFT),
 				 addr + (end << PAGE_SHIFT));
 		nr = first + 1 + nr - end;
 	}
@@ -220,9 +238,11 @@ static int dirty_look_ptes(struct pfn_range_apply *closure,
 	return 0;
 }
 
-static void dirty_look_leaf(struct dirty_walk *dw, unsigned long addr,
+static void dirty_look_leaf(struct pfn_range_apply *closure, unsigned long addr,
 			    unsigned long size, bool write, bool dirty)
 {
+	struct dirty_look *look = container_of(closure, struct dirty_look, base);
+	struct dirty_walk *dw = look->dw;
 	unsigned int flags = dw->pass->flags;
 
 	dw->pass->scanned++;
@@ -230,60 +250,91 @@ static void dirty_look_leaf(struct dirty_walk *dw, unsigned long addr,
 	if ((flags & MAPPING_DIRTY_SPLIT) ||
 	    ((flags & MAPPING_DIRTY_WRPROTECT) && write) ||
 	    ((flags & MAPPING_DIRTY_CLEAN) && dirty))
-		dirty_look_found(dw, addr, addr + size);
+		dirty_look_found(look, addr, addr + size);
 }
 
-static __always_inline void dirty_change_run(struct dirty_walk *dw,
-					     struct vm_area_struct *vma,
-					     pte_t *pte, unsigned long addr,
-					     unsigned long nr,
-					     unsigned int flags)
+/* Change one entry, and return what it was. */
+static __always_inline pte_t dirty_change_one(struct vm_area_struct *vma,
+					      unsigned long addr, pte_t *pte,
+					      unsigned int flags)
 {
-	struct mapping_dirty_pass *pass = dw->pass;
-	pgoff_t first = linear_page_index(vma, addr);
-	unsigned long i, run_start = 0, run_end = 0;
-	unsigned long changed_start = nr, changed_end = 0;
-	unsigned long changed = 0;
+	pte_t old, new;
 
-	for (i = dirty_next(pte, 0, nr, flags); i < nr;
-	     i = dirty_next(pte, i + 1, nr, flags)) {
-		unsigned long entry_addr = addr + (i << PAGE_SHIFT);
-		pte_t old, new;
+	/* From here on the hardware can't set the dirty bit. */
+	old = ptep_modify_prot_start(vma, addr, pte);
+	new = old;
+	if (flags & MAPPING_DIRTY_WRPROTECT)
+		new = pte_wrprotect(new);
+	if (flags & MAPPING_DIRTY_CLEAN)
+		new = pte_mkclean(new);
+	ptep_modify_prot_commit(vma, addr, pte, old, new);
 
-		/* From here on the hardware can't set the dirty bit. */
-		old = ptep_modify_prot_start(vma, entry_addr, pte + i);
-		new = old;
-		if (flags & MAPPING_DIRTY_WRPROTECT)
-			new = pte_wrprotect(new);
-		if (flags & MAPPING_DIRTY_CLEAN)
-			new = pte_mkclean(new);
-		ptep_modify_prot_commit(vma, entry_addr, pte + i, old, new);
+	return old;
+}
 
-		changed_start = min(changed_start, i);
-		changed_end = i + 1;
-		changed++;
-		if ((flags & MAPPING_DIRTY_WRPROTECT) && pte_write(old))
-			pass->wrprotected++;
-		if ((flags & MAPPING_DIRTY_CLEAN) && pte_dirty(old)) {
-			pass->cleaned++;
-			if (run_end != i) {
-				if (run_end)
-					pass->report(pass, first + run_start,
-						     run_end - run_start);
-				run_start = i;
+/*
+ * Change the run of entries from @i on with something to change, of which there
+ * is one at least, and return its end.
+ */
+static __always_inline unsigned long
+dirty_change_run(struct mapping_dirty_pass *pass, struct vm_area_struct *vma,
+		 pte_t *pte, unsigned long addr, unsigned long i,
+		 unsigned long nr, unsigned int flags)
+{
+	pgoff_t pgoff = linear_page_index(vma, addr);
+	unsigned long start = i, dirty = 0;
+
+	do {
+		pte_t old = dirty_change_one(vma, addr + (i << PAGE_SHIFT),
+					     pte + i, flags);
+
+		if (flags == (MAPPING_DIRTY_WRPROTECT | MAPPING_DIRTY_CLEAN)) {
+			pass->wrprotected += !!pte_write(old);
+			/* Of those that are writable not all are dirty. */
+			if (pte_dirty(old)) {
+				dirty++;
+			} else if (dirty) {
+				pass->cleaned += dirty;
+				pass->report(pass, pgoff + i - dirty, dirty);
+				dirty = 0;
 			}
-			run_end = i + 1;
 		}
-	}
-	if (run_end)
-		pass->report(pass, first + run_start, run_end - run_start);
+		i++;
+	} while (i < nr && dirty_wants(ptep_get(pte + i), flags));
 
-	pass->scanned += nr;
-	dw->work += nr + changed * WORK_CHANGE;
-	if (changed)
-		pfn_range_changed(&dw->change,
-				  addr + (changed_start << PAGE_SHIFT),
-				  addr + (changed_end << PAGE_SHIFT));
+	if (flags == MAPPING_DIRTY_WRPROTECT)
+		pass->wrprotected += i - start;
+	if (flags == MAPPING_DIRTY_CLEAN)
+		dirty = i - start;
+	if (dirty) {
+		pass->cleaned += dirty;
+		pass->report(pass, pgoff + i - dirty, dirty);
+	}
+
+	return i;
+}
+
+static __always_inline void dirty_change_runs(struct dirty_walk *dw,
+					      struct vm_area_struct *vma,
+					      pte_t *pte, unsigned long addr,
+					      unsigned long nr,
+					      unsigned int flags)
+{
+	unsigned long i, first, end = 0;
+
+	dw->pass->scanned += nr;
+	dw->work += nr;
+
+	first = dirty_next(pte, 0, nr, flags);
+	if (first >= nr)
+		return;
+
+	for (i = first; i < nr; i = dirty_next(pte, end + 1, nr, flags)) {
+		end = dirty_change_run(dw->pass, vma, pte, addr, i, nr, flags);
+		dw->work += (end - i) * WORK_CHANGE;
+	}
+	pfn_range_changed(&dw->change, addr + (first << PAGE_SHIFT),
+			  addr + (end << PAGE_SHIFT));
 }
 
 static int dirty_change_ptes(struct pfn_range_apply *closure,
@@ -294,23 +345,24 @@ static int dirty_change_ptes(struct pfn_range_apply *closure,
 	unsigned int flags = dw->pass->flags & (MAPPING_DIRTY_WRPROTECT |
 						MAPPING_DIRTY_CLEAN);
 
-	if (dw->looked) {
-		unsigned long table = (addr >> PMD_SHIFT) - dw->origin;
+	if (dw->look) {
+		unsigned long table = (addr >> PMD_SHIFT) - dw->look->origin;
 
-		if (table >= PIECE_TABLES || !test_bit(table, dw->tables))
+		if (table >= PIECE_TABLES || !test_bit(table, dw->look->tables))
 			return 0;
 	}
 	if (dw->work >= HOLD_WORK && dw->divisible)
 		return -EAGAIN;
 
 	if (flags == MAPPING_DIRTY_CLEAN)
-		dirty_change_run(dw, vma, pte, addr, nr, MAPPING_DIRTY_CLEAN);
+		dirty_change_runs(dw, vma, pte, addr, nr, MAPPING_DIRTY_CLEAN);
 	else if (flags == MAPPING_DIRTY_WRPROTECT)
-		dirty_change_run(dw, vma, pte, addr, nr,
-				 MAPPING_DIRTY_WRPROTECT);
+		dirty_change_runs(dw, vma, pte, addr, nr,
+				  MAPPING_DIRTY_WRPROTECT);
 	else
-		dirty_change_run(dw, vma, pte, addr, nr,
-				 MAPPING_DIRTY_WRPROTECT | MAPPING_DIRTY_CLEAN);
+		dirty_change_runs(dw, vma, pte, addr, nr,
+				  MAPPING_DIRTY_WRPROTECT |
+				  MAPPING_DIRTY_CLEAN);
 
 	return 0;
 }
@@ -329,7 +381,7 @@ static unsigned int dirty_change_leaf(struct dirty_walk *dw,
 	pgoff_t end = first + (size >> PAGE_SHIFT);
 
 	/* What is outside the notifier range has come after the look. */
-	if (dw->looked && (addr < dw->start || addr + size > dw->end))
+	if (dw->look && (addr < dw->look->start || addr + size > dw->look->end))
 		return 0;
 
 	/* It goes away: nobody can have its dirty bit later. */
@@ -378,8 +430,7 @@ static int dirty_look_pmd_leaf(struct pfn_range_apply *closure,
 {
 	pmd_t entry = pmdp_get(pmd);
 
-	dirty_look_leaf(container_of(closure, struct dirty_walk, look), addr,
-			PMD_SIZE, pmd_write(entry), pmd_dirty(entry));
+	dirty_look_leaf(closure, addr, PMD_SIZE, pmd_write(entry), pmd_dirty(entry));
 
 	return 0;
 }
@@ -423,8 +474,7 @@ static int dirty_look_pud_leaf(struct pfn_range_apply *closure,
 {
 	pud_t entry = pudp_get(pud);
 
-	dirty_look_leaf(container_of(closure, struct dirty_walk, look), addr,
-			PUD_SIZE, pud_write(entry), pud_dirty(entry));
+	dirty_look_leaf(closure, addr, PUD_SIZE, pud_write(entry), pud_dirty(entry));
 
 	return 0;
 }
@@ -461,17 +511,49 @@ static int dirty_change_pud_leaf(struct pfn_range_apply *closure,
 #endif
 
 /*
- * All that is to be done in a VMA, whose part of the range goes from @start to
- * @end. Nothing is left for pagewalk, for which it is a VMA to be skipped.
+ * What there is to do in a VMA that has notifiers, and whose part of the range
+ * goes from @start to @end.
+ */
+static int dirty_look_and_change(struct dirty_walk *dw,
+				 struct vm_area_struct *vma,
+				 unsigned long start, unsigned long end)
+{
+	struct dirty_look look = {
+		.base.flags = PFN_RANGE_I_MMAP | PFN_RANGE_WIDEN,
+		.base.ptes = dirty_look_ptes,
+		.base.pmd_leaf = dirty_look_pmd_leaf,
+		.base.pud_leaf = dirty_look_pud_leaf,
+		.dw = dw,
+		.origin = start >> PMD_SHIFT,
+		.start = ULONG_MAX,
+	};
+	int err;
+
+	err = apply_to_pfn_range(vma, start, end - start, &look.base);
+	if (err || look.start >= look.end)
+		return err;
+
+	dw->look = &look;
+	err = apply_to_pfn_range(vma, look.start, look.end - look.start,
+				 &dw->change);
+	dw->look = NULL;
+	dw->pass->notifier_ranges++;
+	dw->pass->flushes += dw->change.flushed;
+
+	return err;
+}
+
+/*
+ * Returns 0 for a VMA in which pagewalk is to change what it finds, and 1 for one
+ * that is to be left alone, or was done.
  */
 static int dirty_harvest_vma(unsigned long start, unsigned long end,
 			     struct mm_walk *walk)
 {
+	struct dirty_walk *dw = container_of(walk->private, struct dirty_walk,
+					     change);
 	struct vm_area_struct *vma = walk->vma;
 	unsigned long vm_flags = READ_ONCE(vma->vm_flags);
-	struct dirty_walk *dw = walk->private;
-	struct mapping_dirty_pass *pass = dw->pass;
-	int err = 0;
 
 	if (dw->work >= HOLD_WORK && dw->divisible)
 		return -EAGAIN;
@@ -481,39 +563,47 @@ static int dirty_harvest_vma(unsigned long start, unsigned long end,
 	if ((vm_flags & (VM_SHARED | VM_MAYWRITE)) != (VM_SHARED | VM_MAYWRITE))
 		return 1;
 
+	if (!pfn_range_allowed(&dw->change, vma)) {
+		dw->err = -EINVAL;
+		return 1;
+	}
+
 	/*
 	 * Without notifiers there is nobody who could be spared. One that is
 	 * about to be registered waits for i_mmap_rwsem, see
 	 * mm_take_all_locks().
 	 */
-	dw->looked = mm_has_notifiers(vma->vm_mm);
-	if (dw->looked) {
-		dw->origin = start >> PMD_SHIFT;
-		bitmap_zero(dw->tables, PIECE_TABLES);
-		dw->start = ULONG_MAX;
-		dw->end = 0;
-		err = apply_to_pfn_range(vma, start, end - start, &dw->look);
-		if (!err && dw->start >= dw->end)
-			return 1;
-		start = dw->start;
-		end = dw->end;
-	}
+	if (!mm_has_notifiers(vma->vm_mm))
+		return 0;
 
-	if (!err)
-		err = apply_to_pfn_range(vma, start, end - start, &dw->change);
-	if (err == -EINVAL) {
-		dw->err = err;
-		return 1;
-	}
-	if (dw->change.flushed || dw->looked)
-		pass->notifier_ranges++;
-	pass->flushes += dw->change.flushed;
+	return dirty_look_and_change(dw, vma, start, end) ?: 1;
+}
 
-	return err ?: 1;
+static int dirty_pre_vma(unsigned long start, unsigned long end,
+			 struct mm_walk *walk)
+{
+	pfn_range_begin(walk->private, walk->vma, start, end);
+
+	return 0;
+}
+
+static void dirty_post_vma(struct mm_walk *walk)
+{
+	struct dirty_walk *dw = container_of(walk->private, struct dirty_walk,
+					     change);
+
+	pfn_range_end(&dw->change, walk->vma);
+	/* A range in which nothing changed counts for none: nobody was told. */
+	dw->pass->notifier_ranges += dw->change.flushed;
+	dw->pass->flushes += dw->change.flushed;
 }
 
 static const struct mm_walk_ops dirty_harvest_ops = {
 	.test_walk = dirty_harvest_vma,
+	.pre_vma = dirty_pre_vma,
+	.post_vma = dirty_post_vma,
+	.pud_entry = pfn_range_pud,
+	.pmd_entry = pfn_range_pmd,
 };
 
 /**
@@ -550,16 +640,10 @@ static const struct mm_walk_ops dirty_harvest_ops = {
 int mapping_dirty_harvest(struct address_space *mapping, pgoff_t first,
 			  pgoff_t nr, struct mapping_dirty_pass *pass)
 {
+	/* Most passes are short: all of it is set, but nothing twice. */
+	struct dirty_walk dw __uninitialized;
 	pgoff_t piece = PIECE_MAX;
-	struct dirty_walk dw;
 
-	might_sleep();
-
-	/* Not all of it: most passes are short, and this is part of each. */
-	dw.look.flags = PFN_RANGE_I_MMAP | PFN_RANGE_WIDEN;
-	dw.look.ptes = dirty_look_ptes;
-	dw.look.pmd_leaf = dirty_look_pmd_leaf;
-	dw.look.pud_leaf = dirty_look_pud_leaf;
 	dw.change.flags = PFN_RANGE_I_MMAP;
 	if (pass->flags & MAPPING_DIRTY_SPLIT)
 		dw.change.flags |= PFN_RANGE_SPLIT;
@@ -570,6 +654,7 @@ int mapping_dirty_harvest(struct address_space *mapping, pgoff_t first,
 	dw.first = first;
 	dw.nr = nr;
 	dw.err = 0;
+	dw.look = NULL;
 
 	while (nr) {
 		pgoff_t now = min(nr, piece);
@@ -580,7 +665,7 @@ int mapping_dirty_harvest(struct address_space *mapping, pgoff_t first,
 
 		i_mmap_lock_read(mapping);
 		err = walk_page_mapping(mapping, first, now,
-					&dirty_harvest_ops, &dw);
+					&dirty_harvest_ops, &dw.change);
 		i_mmap_unlock_read(mapping);
 		pass->holds++;
 

@@ -12,6 +12,8 @@
 #include <linux/slab.h>
 #include <asm/tlbflush.h>
 
+#include "internal.h"
+
 /**
  * DOC: overview
  *
@@ -41,8 +43,9 @@
  * page table, to be filled in or skipped.
  */
 
-static int pfn_range_pud(pud_t *pud, unsigned long addr, unsigned long end,
-			 struct mm_walk *walk)
+/* mm_walk_ops.pud_entry, for a walk that has the closure as its private data. */
+int pfn_range_pud(pud_t *pud, unsigned long addr, unsigned long end,
+		  struct mm_walk *walk)
 {
 	struct pfn_range_apply *closure = walk->private;
 	spinlock_t *ptl;	/* of the page table */
@@ -99,8 +102,9 @@ static int pfn_range_call(struct pfn_range_apply *closure,
 	return err;
 }
 
-static int pfn_range_pmd(pmd_t *pmd, unsigned long addr, unsigned long end,
-			 struct mm_walk *walk)
+/* The same for mm_walk_ops.pmd_entry, which is to reach page tables as well. */
+int pfn_range_pmd(pmd_t *pmd, unsigned long addr, unsigned long end,
+		  struct mm_walk *walk)
 {
 	struct pfn_range_apply *closure = walk->private;
 	spinlock_t *ptl;	/* of the page table */
@@ -158,6 +162,67 @@ static const struct mm_walk_ops pfn_range_i_mmap_ops = {
 	.walk_lock = PGWALK_I_MMAP,
 };
 
+/* Say, once, who has asked for what pfn_range_allowed() does not allow. */
+void pfn_range_refuse(struct pfn_range_apply *closure)
+{
+	pr_err_once("%pS: entries of a VMA that is no shared mmap of device memory: refused\n",
+		    closure->ptes);
+}
+
+/* Before the walk. Must be followed by pfn_range_end(). */
+void pfn_range_begin(struct pfn_range_apply *closure,
+		     struct vm_area_struct *vma, unsigned long addr,
+		     unsigned long end)
+{
+	closure->changed_start = ULONG_MAX;
+	closure->changed_end = 0;
+	closure->flushed = false;
+	closure->before = NULL;
+
+	if (closure->flags & PFN_RANGE_WIDEN) {
+		if (IS_ENABLED(CONFIG_DEBUG_VM))
+			closure->before = kmalloc_array(PTRS_PER_PTE,
+							sizeof(pte_t),
+							GFP_NOWAIT |
+							__GFP_NOWARN);
+		return;
+	}
+
+	mmu_notifier_range_init(&closure->range, MMU_NOTIFY_CLEAR, 0,
+				vma->vm_mm, addr, end);
+	mmu_notifier_invalidate_range_start(&closure->range);
+	flush_cache_range(vma, addr, end);
+	/*
+	 * Not tlb_gather_mmu(): it is for pages that are freed, and flushes by
+	 * its own idea of the range.
+	 */
+	inc_tlb_flush_pending(vma->vm_mm);
+}
+
+/*
+ * After the walk: flush, before the notifier range ends, and before the caller
+ * reads what the entries map. An entry that somebody else has changed, whose
+ * flush is still to come, counts as ours.
+ */
+void pfn_range_end(struct pfn_range_apply *closure, struct vm_area_struct *vma)
+{
+	if (closure->flags & PFN_RANGE_WIDEN) {
+		kfree(closure->before);
+		return;
+	}
+
+	if (mm_tlb_flush_nested(vma->vm_mm))
+		pfn_range_changed(closure, closure->range.start,
+				  closure->range.end);
+	if (closure->changed_end > closure->changed_start) {
+		flush_tlb_range(vma, closure->changed_start,
+				closure->changed_end);
+		closure->flushed = true;
+	}
+	mmu_notifier_invalidate_range_end(&closure->range);
+	dec_tlb_flush_pending(vma->vm_mm);
+}
+
 /**
  * apply_to_pfn_range - Call a function for the entries of a part of a VMA
  * @vma: A shared mmap of device memory
@@ -178,19 +243,13 @@ int apply_to_pfn_range(struct vm_area_struct *vma, unsigned long addr,
 		       unsigned long size, struct pfn_range_apply *closure)
 {
 	const struct mm_walk_ops *ops = &pfn_range_ops;
-	bool notify = !(closure->flags & PFN_RANGE_WIDEN);
-	struct mmu_notifier_range range;
 	unsigned long end = addr + size;
 	int err;
 
 	might_sleep();
 
-	if (!(vma->vm_flags & (VM_PFNMAP | VM_MIXEDMAP)) ||
-	    !(vma->vm_flags & VM_SHARED) || is_vm_hugetlb_page(vma)) {
-		pr_err_once("%pS: entries of a VMA that is no shared mmap of device memory: refused\n",
-			    closure->ptes);
+	if (!pfn_range_allowed(closure, vma))
 		return -EINVAL;
-	}
 
 	if (addr < vma->vm_start || end > vma->vm_end || addr >= end ||
 	    !PAGE_ALIGNED(addr | end))
@@ -205,46 +264,9 @@ int apply_to_pfn_range(struct vm_area_struct *vma, unsigned long addr,
 		ops = &pfn_range_alloc_ops;
 	}
 
-	closure->changed_start = ULONG_MAX;
-	closure->changed_end = 0;
-	closure->flushed = false;
-	closure->before = NULL;
-
-	if (notify) {
-		mmu_notifier_range_init(&range, MMU_NOTIFY_CLEAR, 0,
-					vma->vm_mm, addr, end);
-		mmu_notifier_invalidate_range_start(&range);
-		flush_cache_range(vma, addr, end);
-		/*
-		 * Not tlb_gather_mmu(): it is for pages that are freed, and
-		 * flushes by its own idea of the range.
-		 */
-		inc_tlb_flush_pending(vma->vm_mm);
-	} else if (IS_ENABLED(CONFIG_DEBUG_VM)) {
-		closure->before = kmalloc_array(PTRS_PER_PTE, sizeof(pte_t),
-						GFP_NOWAIT | __GFP_NOWARN);
-	}
-
+	pfn_range_begin(closure, vma, addr, end);
 	err = walk_page_range_vma(vma, addr, end, ops, closure);
-
-	if (notify) {
-		/*
-		 * Before the range ends, and before the caller reads what the
-		 * entries map. An entry that somebody else has changed, whose
-		 * flush is still to come, counts as ours.
-		 */
-		if (mm_tlb_flush_nested(vma->vm_mm))
-			pfn_range_changed(closure, addr, end);
-		if (closure->changed_end > closure->changed_start) {
-			flush_tlb_range(vma, closure->changed_start,
-					closure->changed_end);
-			closure->flushed = true;
-		}
-		mmu_notifier_invalidate_range_end(&range);
-		dec_tlb_flush_pending(vma->vm_mm);
-	}
-	kfree(closure->before);
-	closure->before = NULL;
+	pfn_range_end(closure, vma);
 
 	return err;
 }
