@@ -12,6 +12,7 @@
 #include <linux/fs.h>
 #include <linux/kthread.h>
 #include <linux/mman.h>
+#include <linux/mm_inline.h>
 #include <linux/pagemap.h>
 #include <linux/pfn_range.h>
 #include <linux/prandom.h>
@@ -166,6 +167,24 @@ static void test_wrprotect(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 1, dev->mkwrites);
 	EXPECT_PASS(test, dev, CLEAN, 0, 64);
 	EXPECT_REPORTED(test, dev, 7);
+}
+
+/* Who has changed an entry may not have flushed yet: it is done for them. */
+static void test_flush_for_others(struct kunit *test)
+{
+	struct pfn_device *dev = pfn_device_create(test, 64, 0);
+	unsigned long map = pfn_device_map(test, dev, 0, 64, 0, RW, MAP_SHARED);
+
+	store_page(test, map, 5, 1);
+	EXPECT_PASS(test, dev, CLEAN, 0, 64);
+	EXPECT_PASS(test, dev, CLEAN, 0, 64);
+	KUNIT_EXPECT_EQ(test, 0, dev->pass.flushes);
+
+	inc_tlb_flush_pending(current->mm);
+	EXPECT_PASS(test, dev, CLEAN, 0, 64);
+	dec_tlb_flush_pending(current->mm);
+	KUNIT_EXPECT_EQ(test, 1, dev->pass.flushes);
+	KUNIT_EXPECT_EQ(test, 0, bitmap_weight(dev->reported, 64));
 }
 
 /* Both in one step. A store after that faults, and is found. */
@@ -450,7 +469,7 @@ static int test_child(void *data)
 	do_exit(0);
 }
 
-static void test_fork(struct kunit *test, void (*fn)(void *data), void *data)
+static int fork_and_wait(void (*fn)(void *data), void *data)
 {
 	struct test_child child = { .fn = fn, .data = data };
 	struct kernel_clone_args args = {
@@ -458,15 +477,21 @@ static void test_fork(struct kunit *test, void (*fn)(void *data), void *data)
 		.fn = test_child,
 		.fn_arg = &child,
 	};
-	pid_t pid;
-	int stat;
+	int ret, stat;
 
 	/* Or the child would be reaped by itself. */
 	kernel_sigaction(SIGCHLD, SIG_DFL);
-	pid = kernel_clone(&args);
-	KUNIT_ASSERT_GT(test, pid, 0);
-	KUNIT_ASSERT_EQ(test, pid, kernel_wait(pid, &stat));
+	ret = kernel_clone(&args);
+	if (ret > 0)
+		ret = kernel_wait(ret, &stat);
 	kernel_sigaction(SIGCHLD, SIG_IGN);
+
+	return min(ret, 0);
+}
+
+static void test_fork(struct kunit *test, void (*fn)(void *data), void *data)
+{
+	KUNIT_ASSERT_EQ(test, 0, fork_and_wait(fn, data));
 }
 
 /* mprotect() gives back no permission that a pass has taken. */
@@ -658,6 +683,83 @@ static void test_fork_pmd(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, args.err);
 	EXPECT_PASS(test, dev, WP | CLEAN, 0, 512);
 	KUNIT_EXPECT_TRUE(test, pfn_device_current(dev));
+}
+
+struct late_fork {
+	struct mm_struct *mm;
+	unsigned long map;
+	u64 entry;
+	bool begun;
+	int err;
+	struct completion done;
+};
+
+static void late_fork_child(void *data)
+{
+	struct late_fork *late = data;
+
+	late->entry = pfn_device_entry(current->mm, late->map);
+}
+
+static int late_fork_fn(void *data)
+{
+	struct late_fork *late = data;
+
+	kthread_use_mm(late->mm);
+	WRITE_ONCE(late->begun, true);
+	late->err = fork_and_wait(late_fork_child, late);
+	kthread_unuse_mm(late->mm);
+	complete(&late->done);
+
+	return 0;
+}
+
+/*
+ * fork() has read a huge PMD and waits for its lock, while it is
+ * write-protected by way of the mapping: the child gets it as it is then.
+ */
+static void test_fork_pmd_late(struct kunit *test)
+{
+	struct pfn_device *dev = pfn_device_create(test, 512, PMD_ORDER);
+	struct late_fork late = {};
+	struct task_struct *thread;
+	spinlock_t *ptl;	/* of the page table */
+	pmd_t *pmd;
+	u64 leaf;
+	int i;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+
+	late.map = pfn_device_map(test, dev, BASE, 512, 0, RW, MAP_SHARED);
+	store_page(test, late.map, 100, 1);
+	pmd = pfn_device_pmd(current->mm, late.map, &leaf);
+	KUNIT_ASSERT_NOT_NULL(test, pmd);
+	KUNIT_ASSERT_TRUE(test, pmd_write(pmdp_get(pmd)));
+	late.mm = current->mm;
+	init_completion(&late.done);
+	thread = kthread_create(late_fork_fn, &late, "late_fork");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(thread));
+
+	/* Not on this CPU, which will be busy. */
+	migrate_disable();
+	kthread_bind(thread, cpumask_any_but(cpu_online_mask,
+					     raw_smp_processor_id()));
+	ptl = pmd_lock(late.mm, pmd);
+	wake_up_process(thread);
+	for (i = 0; i < 5000 && !READ_ONCE(late.begun); i++)
+		udelay(1000);
+	/* Whether it waits for the lock can't be seen, but it is soon there. */
+	for (i = 0; i < 100; i++)
+		udelay(1000);
+	set_pmd_at(late.mm, late.map, pmd, pmd_wrprotect(pmdp_get(pmd)));
+	spin_unlock(ptl);
+	migrate_enable();
+	wait_for_completion(&late.done);
+
+	KUNIT_EXPECT_EQ(test, 0, late.err);
+	KUNIT_EXPECT_NE(test, 0, late.entry);
+	KUNIT_EXPECT_FALSE(test, pmd_write(__pmd(late.entry)));
 }
 #endif
 
@@ -1239,6 +1341,7 @@ static struct kunit_case mapping_dirty_cases[] = {
 	KUNIT_CASE(test_nothing),
 	KUNIT_CASE(test_clean),
 	KUNIT_CASE(test_wrprotect),
+	KUNIT_CASE(test_flush_for_others),
 	KUNIT_CASE(test_both),
 	KUNIT_CASE(test_range),
 	KUNIT_CASE(test_unfit_first),
@@ -1252,6 +1355,7 @@ static struct kunit_case mapping_dirty_cases[] = {
 	KUNIT_CASE(test_fork_child),
 	KUNIT_CASE_SLOW(test_move_during_pass),
 	KUNIT_CASE(test_fork_pmd),
+	KUNIT_CASE(test_fork_pmd_late),
 #endif
 	KUNIT_CASE_SLOW(test_writers),
 	KUNIT_CASE(test_pmd),

@@ -330,8 +330,7 @@ void pfn_device_leave(struct mm_struct *mm, struct mm_struct *back)
 		kthread_use_mm(back);
 }
 
-static pmd_t *pfn_device_pmd(struct mm_struct *mm, unsigned long addr,
-			     u64 *leaf)
+pmd_t *pfn_device_pmd(struct mm_struct *mm, unsigned long addr, u64 *leaf)
 {
 	pgd_t *pgd = pgd_offset(mm, addr);
 	p4d_t *p4d;
@@ -386,10 +385,22 @@ u64 pfn_device_entry(struct mm_struct *mm, unsigned long addr)
 	return leaf ?: pte_val(pfn_device_pte(mm, addr));
 }
 
-static void pfn_notifier_compare(struct pfn_notifier *notifier,
+/* Counts the flushes of an mm's TLB entries, where that is to be had. */
+static u64 pfn_notifier_flushes(struct pfn_notifier *notifier)
+{
+#ifdef CONFIG_X86
+	return atomic64_read(&notifier->mm->context.tlb_gen);
+#else
+	return 0;
+#endif
+}
+
+/* Whether any entry has changed. Outside of @start to @end that is an error. */
+static bool pfn_notifier_compare(struct pfn_notifier *notifier,
 				 unsigned long start, unsigned long end)
 {
 	unsigned long addr = notifier->addr;
+	bool changed = false;
 	unsigned long i;
 
 	for (i = 0; i < notifier->nr; i++, addr += PAGE_SIZE) {
@@ -400,7 +411,10 @@ static void pfn_notifier_compare(struct pfn_notifier *notifier,
 		if (addr < start || addr >= end)
 			notifier->errors++;
 		notifier->shadow[i] = entry;
+		changed = true;
 	}
+
+	return changed;
 }
 
 static int pfn_notifier_start(struct mmu_notifier *mn,
@@ -422,8 +436,10 @@ static int pfn_notifier_start(struct mmu_notifier *mn,
 	    range->event != MMU_NOTIFY_PROTECTION_PAGE)
 		notifier->errors++;
 	/* Whatever changed before this changed without a range. */
-	if (notifier->open == 1)
+	if (notifier->open == 1) {
 		pfn_notifier_compare(notifier, 0, 0);
+		notifier->flushes = pfn_notifier_flushes(notifier);
+	}
 
 	return 0;
 }
@@ -436,8 +452,12 @@ static void pfn_notifier_end(struct mmu_notifier *mn,
 
 	if (--notifier->open < 0)
 		notifier->errors++;
-	if (!notifier->open)
-		pfn_notifier_compare(notifier, range->start, range->end);
+	/* What was changed is flushed by now. */
+	if (!notifier->open &&
+	    pfn_notifier_compare(notifier, range->start, range->end) &&
+	    IS_ENABLED(CONFIG_X86) &&
+	    pfn_notifier_flushes(notifier) == notifier->flushes)
+		notifier->errors++;
 }
 
 static const struct mmu_notifier_ops pfn_notifier_ops = {

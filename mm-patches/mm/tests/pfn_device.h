@@ -74,6 +74,8 @@ struct mm_struct *pfn_device_mm(struct kunit *test);
 struct mm_struct *pfn_device_enter(struct mm_struct *mm);
 void pfn_device_leave(struct mm_struct *mm, struct mm_struct *back);
 
+/* The PMD of an address; NULL if there is none, with a huge PUD in @leaf. */
+pmd_t *pfn_device_pmd(struct mm_struct *mm, unsigned long addr, u64 *leaf);
 /* A page-table entry, of whatever level, or 0. */
 u64 pfn_device_entry(struct mm_struct *mm, unsigned long addr);
 /* The entry of a page as such, none if there is no page table. */
@@ -87,6 +89,7 @@ pte_t pfn_device_pte(struct mm_struct *mm, unsigned long addr);
  * @nr: Number of pages
  * @shadow: The entries as they may be
  * @open: Ranges that have been started and not been ended
+ * @flushes: Count of TLB flushes when the first of those that are open began
  * @ranges: Ranges so far
  * @start: Start of the last one
  * @end: Its end
@@ -99,6 +102,7 @@ struct pfn_notifier {
 	unsigned long nr;
 	u64 *shadow;
 	int open;
+	u64 flushes;
 	unsigned int ranges;
 	unsigned long start;
 	unsigned long end;
