@@ -22,7 +22,8 @@ struct vm_fault;
  * @faults: Write faults
  * @pages_marked: Pages marked dirty by a write fault, a zap or the driver
  * @chunks_opened: Chunks opened for writing
- * @chunks_closed: Chunks closed because they had become quiet
+ * @chunks_closed: Chunks closed because they had become quiet, or had a single
+ * page open
  * @ptes_scanned: Page-table entries looked at by passes
  * @notifier_ranges: mmu_notifier ranges started by passes
  * @tlb_flushes: TLB range flushes made by passes
@@ -65,6 +66,21 @@ struct drm_gem_dirty_device {
 };
 
 /**
+ * struct drm_gem_dirty_chunk - What is known of the writes to a chunk
+ * @quiet: Passes since it was last found dirty, while it is open
+ * @pages: Dirty pages found since it was opened, or what is the most of that
+ * @single: While it is open, the one page of it that is, counted from 1, or 0
+ * if all of it is
+ * @closed: The pass that closed it with a single page open, modulo 256
+ */
+struct drm_gem_dirty_chunk {
+	u8 quiet;
+	u8 pages;
+	u8 single;
+	u8 closed;
+};
+
+/**
  * struct drm_gem_dirty - CPU write tracking of a GEM object
  *
  * Everything is protected by the object's dma_resv unless noted otherwise.
@@ -88,8 +104,8 @@ struct drm_gem_dirty {
 	unsigned long nr_open;
 	/** @open: Chunks that can have writable page-table entries */
 	unsigned long *open;
-	/** @quiet: For each chunk, passes since it was last found dirty */
-	u8 *quiet;
+	/** @chunks: How each chunk is being written */
+	struct drm_gem_dirty_chunk *chunks;
 	/** @next_chunk: Where a writer that goes on in order faults next */
 	unsigned long next_chunk;
 	/** @stream: Number of chunks opened at once for such a writer */

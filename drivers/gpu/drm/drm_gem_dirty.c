@@ -44,7 +44,10 @@
  * that was nothing.
  *
  * A writer that opens one chunk after the other in order has the ones ahead
- * opened as well, more of them each time.
+ * opened as well, more of them each time. And a chunk of which a single dirty
+ * page was found the last time it was open is opened for one page only, and
+ * closed by the next pass: where writes are rare, waiting for more of them costs
+ * more than the next fault. A store to a second page opens all of it.
  *
  * Where there is no certainty a page counts as dirty. A dirty entry that is
  * zapped, by munmap(), exit or mmap() over it, is remembered. Nothing is
@@ -255,13 +258,13 @@ struct drm_gem_dirty *drm_gem_dirty_create(struct drm_gem_object *obj,
 					DRM_GEM_DIRTY_CHUNK_PAGES);
 	dirty->open = kvcalloc(BITS_TO_LONGS(dirty->nr_chunks),
 			       sizeof(*dirty->open), GFP_KERNEL);
-	dirty->quiet = kvcalloc(dirty->nr_chunks, sizeof(*dirty->quiet),
-				GFP_KERNEL);
+	dirty->chunks = kvcalloc(dirty->nr_chunks, sizeof(*dirty->chunks),
+				 GFP_KERNEL);
 	dirty->zapped = kvcalloc(BITS_TO_LONGS(dirty->nr_pages),
 				 sizeof(*dirty->zapped), GFP_KERNEL);
-	if (!dirty->open || !dirty->quiet || !dirty->zapped) {
+	if (!dirty->open || !dirty->chunks || !dirty->zapped) {
 		kvfree(dirty->zapped);
-		kvfree(dirty->quiet);
+		kvfree(dirty->chunks);
 		kvfree(dirty->open);
 		kfree(dirty);
 		return ERR_PTR(-ENOMEM);
@@ -295,7 +298,7 @@ void drm_gem_dirty_destroy(struct drm_gem_dirty *dirty)
 
 	kvfree(dirty->pending);
 	kvfree(dirty->zapped);
-	kvfree(dirty->quiet);
+	kvfree(dirty->chunks);
 	kvfree(dirty->open);
 	kfree(dirty);
 }
@@ -406,6 +409,10 @@ bool drm_gem_dirty_next(struct drm_gem_dirty_consumer *consumer,
 
 	dma_resv_assert_held(consumer->dirty->obj->resv);
 
+	/* As it is most of the time. */
+	if (consumer->first >= consumer->end)
+		return false;
+
 	start = find_next_bit(consumer->pages, consumer->end, consumer->first);
 	if (start >= consumer->end) {
 		consumer->first = consumer->dirty->nr_pages;
@@ -492,30 +499,54 @@ static void gem_dirty_report(struct mapping_dirty_pass *base, pgoff_t pgoff,
 		container_of(base, struct gem_dirty_pass, base);
 	struct drm_gem_dirty *dirty = pass->dirty;
 	unsigned long first = pgoff - pass->start;
-	unsigned long chunk;
+	unsigned long end = first + nr;
 
 	gem_dirty_set(dirty, first, nr);
-	for (chunk = first / DRM_GEM_DIRTY_CHUNK_PAGES;
-	     chunk <= (first + nr - 1) / DRM_GEM_DIRTY_CHUNK_PAGES; chunk++)
-		dirty->quiet[chunk] = 0;
+	while (first < end) {
+		unsigned long i = first / DRM_GEM_DIRTY_CHUNK_PAGES;
+		struct drm_gem_dirty_chunk *chunk = &dirty->chunks[i];
+		unsigned long next =
+			min(end, (i + 1) * DRM_GEM_DIRTY_CHUNK_PAGES);
+
+		chunk->quiet = 0;
+		chunk->pages = min(chunk->pages + next - first, U8_MAX);
+		first = next;
+	}
+}
+
+/* Walk @nr pages from @first on. */
+static void gem_dirty_harvest_pages(struct gem_dirty_pass *pass, pgoff_t first,
+				    pgoff_t nr, unsigned int flags)
+{
+	struct drm_gem_dirty *dirty = pass->dirty;
+	struct address_space *mapping =
+		dirty->obj->dev->anon_inode->i_mapping;
+
+	pass->base.flags = flags;
+	/* A VMA that can't be looked at may have written anything. */
+	if (mapping_dirty_harvest(mapping, pass->start + first, nr,
+				  &pass->base))
+		drm_gem_dirty_mark(dirty, first, nr);
 }
 
 /* Walk the chunks from @first up to and without @end. */
 static void gem_dirty_harvest(struct gem_dirty_pass *pass, unsigned long first,
 			      unsigned long end, unsigned int flags)
 {
-	struct drm_gem_dirty *dirty = pass->dirty;
-	struct address_space *mapping =
-		dirty->obj->dev->anon_inode->i_mapping;
-
 	first *= DRM_GEM_DIRTY_CHUNK_PAGES;
-	end = min(end * DRM_GEM_DIRTY_CHUNK_PAGES, dirty->nr_pages);
+	end = min(end * DRM_GEM_DIRTY_CHUNK_PAGES, pass->dirty->nr_pages);
 
-	pass->base.flags = flags;
-	/* A VMA that can't be looked at may have written anything. */
-	if (mapping_dirty_harvest(mapping, pass->start + first, end - first,
-				  &pass->base))
-		drm_gem_dirty_mark(dirty, first, end - first);
+	gem_dirty_harvest_pages(pass, first, end - first, flags);
+}
+
+/* The chunks from @first up to and without @end have no writable entries. */
+static void gem_dirty_closed(struct drm_gem_dirty *dirty, unsigned long first,
+			     unsigned long end)
+{
+	bitmap_clear(dirty->open, first, end - first);
+	dirty->nr_open -= end - first;
+	dirty->stats.chunks_closed += end - first;
+	trace_drm_gem_dirty_close(dirty, first, end - first);
 }
 
 /*
@@ -529,11 +560,7 @@ static void gem_dirty_close(struct gem_dirty_pass *pass, unsigned long first,
 
 	gem_dirty_harvest(pass, first, end,
 			  MAPPING_DIRTY_WRPROTECT | MAPPING_DIRTY_CLEAN);
-
-	bitmap_clear(dirty->open, first, end - first);
-	dirty->nr_open -= end - first;
-	dirty->stats.chunks_closed += end - first;
-	trace_drm_gem_dirty_close(dirty, first, end - first);
+	gem_dirty_closed(dirty, first, end);
 }
 
 /* Close the run of quiet chunks that starts at @first, return its end. */
@@ -544,10 +571,41 @@ static unsigned long gem_dirty_close_quiet(struct gem_dirty_pass *pass,
 	unsigned long end = first;
 
 	while (end < dirty->nr_chunks && test_bit(end, dirty->open) &&
-	       dirty->quiet[end] >= QUIET_PASSES)
+	       dirty->chunks[end].quiet >= QUIET_PASSES)
 		end++;
 
 	gem_dirty_close(pass, first, end);
+
+	return end;
+}
+
+/* Close a chunk of which a single page is open. */
+static void gem_dirty_close_single(struct gem_dirty_pass *pass,
+				   unsigned long i)
+{
+	struct drm_gem_dirty *dirty = pass->dirty;
+	struct drm_gem_dirty_chunk *chunk = &dirty->chunks[i];
+
+	gem_dirty_harvest_pages(pass, i * DRM_GEM_DIRTY_CHUNK_PAGES +
+				chunk->single - 1, 1,
+				MAPPING_DIRTY_WRPROTECT | MAPPING_DIRTY_CLEAN);
+	chunk->pages = 1;
+	chunk->closed = dirty->stats.passes;
+	gem_dirty_closed(dirty, i, i + 1);
+}
+
+/* Scan the run of chunks from @first on that are all open, return its end. */
+static unsigned long gem_dirty_scan(struct gem_dirty_pass *pass,
+				    unsigned long first)
+{
+	struct drm_gem_dirty *dirty = pass->dirty;
+	unsigned long end = first;
+
+	while (end < dirty->nr_chunks && test_bit(end, dirty->open) &&
+	       !dirty->chunks[end].single)
+		dirty->chunks[end++].quiet++;
+
+	gem_dirty_harvest(pass, first, end, MAPPING_DIRTY_CLEAN);
 
 	return end;
 }
@@ -561,6 +619,40 @@ static void gem_dirty_account(struct gem_dirty_pass *pass)
 	stats->tlb_flushes += pass->base.flushes;
 	stats->pages_harvested += pass->base.cleaned;
 	trace_drm_gem_dirty_pass(pass->dirty, &pass->base);
+}
+
+/* Out of line: most passes have nothing to do. */
+static noinline void gem_dirty_pass_open(struct drm_gem_dirty *dirty)
+{
+	struct gem_dirty_pass pass = {
+		.base.report = gem_dirty_report,
+		.dirty = dirty,
+		.start = drm_vma_node_start(&dirty->obj->vma_node),
+	};
+	unsigned long first, page;
+
+	first = 0;
+	for_each_set_bit_from(first, dirty->open, dirty->nr_chunks) {
+		if (dirty->chunks[first].single)
+			gem_dirty_close_single(&pass, first);
+		else
+			first = gem_dirty_scan(&pass, first) - 1;
+	}
+
+	first = 0;
+	for_each_set_bit_from(first, dirty->open, dirty->nr_chunks)
+		if (dirty->chunks[first].quiet >= QUIET_PASSES)
+			first = gem_dirty_close_quiet(&pass, first) - 1;
+
+	/*
+	 * After the walks, for entries that were zapped just before they came
+	 * by. The bits stay: CPUs may still be writing through their TLBs.
+	 */
+	if (test_bit(0, &dirty->any_zapped))
+		for_each_set_bit(page, dirty->zapped, dirty->nr_pages)
+			drm_gem_dirty_mark(dirty, page, 1);
+
+	gem_dirty_account(&pass);
 }
 
 /**
@@ -579,44 +671,13 @@ static void gem_dirty_account(struct gem_dirty_pass *pass)
  */
 void drm_gem_dirty_pass(struct drm_gem_dirty *dirty)
 {
-	struct gem_dirty_pass pass = {
-		.base.report = gem_dirty_report,
-		.dirty = dirty,
-		.start = drm_vma_node_start(&dirty->obj->vma_node),
-	};
-	unsigned long first, end, page;
-
 	dma_resv_assert_held(dirty->obj->resv);
 
 	dirty->stats.passes++;
-	if (!dirty->nr_open && !test_bit(0, &dirty->any_zapped)) {
+	if (dirty->nr_open || test_bit(0, &dirty->any_zapped))
+		gem_dirty_pass_open(dirty);
+	else
 		dirty->stats.passes_idle++;
-		return;
-	}
-
-	for_each_set_bitrange(first, end, dirty->open, dirty->nr_chunks) {
-		unsigned long chunk;
-
-		for (chunk = first; chunk < end; chunk++)
-			dirty->quiet[chunk]++;
-
-		gem_dirty_harvest(&pass, first, end, MAPPING_DIRTY_CLEAN);
-	}
-
-	first = 0;
-	for_each_set_bit_from(first, dirty->open, dirty->nr_chunks)
-		if (dirty->quiet[first] >= QUIET_PASSES)
-			first = gem_dirty_close_quiet(&pass, first) - 1;
-
-	/*
-	 * After the walks, for entries that were zapped just before they came
-	 * by. The bits stay: CPUs may still be writing through their TLBs.
-	 */
-	if (test_bit(0, &dirty->any_zapped))
-		for_each_set_bit(page, dirty->zapped, dirty->nr_pages)
-			drm_gem_dirty_mark(dirty, page, 1);
-
-	gem_dirty_account(&pass);
 }
 EXPORT_SYMBOL_GPL(drm_gem_dirty_pass);
 
@@ -636,7 +697,7 @@ void drm_gem_dirty_open(struct drm_gem_dirty *dirty)
 
 	dirty->stats.chunks_opened += dirty->nr_chunks - dirty->nr_open;
 	bitmap_fill(dirty->open, dirty->nr_chunks);
-	memset(dirty->quiet, 0, dirty->nr_chunks);
+	memset(dirty->chunks, 0, dirty->nr_chunks * sizeof(*dirty->chunks));
 	dirty->nr_open = dirty->nr_chunks;
 	trace_drm_gem_dirty_open(dirty, 0, dirty->nr_chunks);
 }
@@ -954,22 +1015,41 @@ static void gem_dirty_clip(struct drm_gem_dirty *dirty,
 	map->nr = min(end, vma_first + vma_pages(vma)) - map->first;
 }
 
-/* Open the chunk that is being written, and if that is a habit, some more. */
+/*
+ * Whether to open a single page of a chunk: if there was no more to be found the
+ * last time it was open, and that was not just now.
+ */
+static bool gem_dirty_opens_single(struct drm_gem_dirty *dirty,
+				   struct drm_gem_dirty_chunk *chunk)
+{
+	return chunk->pages == 1 && chunk->closed != (u8)dirty->stats.passes;
+}
+
+/*
+ * Open the chunk that is being written, or of one that is written rarely the
+ * page alone, and if to go on is a habit, some more.
+ */
 static unsigned long gem_dirty_open(struct drm_gem_dirty *dirty,
-				    unsigned long chunk)
+				    unsigned long chunk, pgoff_t page)
 {
 	unsigned long end;
+	u8 single = 0;
 
-	if (chunk && chunk == dirty->next_chunk)
+	if (chunk && chunk == dirty->next_chunk) {
 		dirty->stream = min(2 * dirty->stream, STREAM_CHUNKS_MAX);
-	else
+	} else {
 		dirty->stream = 1;
+		if (gem_dirty_opens_single(dirty, &dirty->chunks[chunk]))
+			single = page % DRM_GEM_DIRTY_CHUNK_PAGES + 1;
+	}
 
 	for (end = chunk; end < dirty->nr_chunks &&
 	     end < chunk + dirty->stream && !test_bit(end, dirty->open) &&
 	     !gem_dirty_is_pending(dirty, end); end++) {
 		__set_bit(end, dirty->open);
-		dirty->quiet[end] = 0;
+		dirty->chunks[end].quiet = 0;
+		dirty->chunks[end].pages = 0;
+		dirty->chunks[end].single = single;
 	}
 
 	dirty->next_chunk = end;
@@ -992,14 +1072,23 @@ static long gem_dirty_write(struct drm_gem_dirty *dirty, struct vm_fault *vmf,
 	unsigned long chunk = page / DRM_GEM_DIRTY_CHUNK_PAGES;
 	unsigned long end = chunk + 1;
 	unsigned long addr;
+	u8 single;
 
 	dirty->stats.faults++;
 	drm_gem_dirty_mark(dirty, page, 1);
 
 	if (!test_bit(chunk, dirty->open))
-		end = gem_dirty_open(dirty, chunk);
+		end = gem_dirty_open(dirty, chunk, page);
 
-	gem_dirty_clip(dirty, vma, chunk, end, map);
+	single = dirty->chunks[chunk].single;
+	if (single && single - 1 == page % DRM_GEM_DIRTY_CHUNK_PAGES) {
+		map->first = page;
+		map->nr = 1;
+	} else {
+		/* A second page: from now on it is all of the chunk. */
+		dirty->chunks[chunk].single = 0;
+		gem_dirty_clip(dirty, vma, chunk, end, map);
+	}
 	addr = vma->vm_start + ((map->first -
 				 gem_dirty_page(dirty, vma->vm_pgoff)) <<
 				PAGE_SHIFT);
@@ -1095,7 +1184,8 @@ void drm_gem_dirty_vm_fault(struct drm_gem_dirty *dirty, struct vm_fault *vmf,
 	 * vm_page_prot. Caching is as there.
 	 */
 	map->prot = vma->vm_page_prot;
-	if (test_bit(chunk, dirty->open))
+	if (test_bit(chunk, dirty->open) &&
+	    (vmf->flags & FAULT_FLAG_WRITE || !dirty->chunks[chunk].single))
 		map->prot = pgprot_modify(vma->vm_page_prot,
 					  vm_get_page_prot(vma->vm_flags));
 }

@@ -406,6 +406,115 @@ static void gem_dirty_test_close(struct kunit *test)
 }
 
 /*
+ * Of a chunk that has had one dirty page, the next one is opened alone, until it
+ * turns out that there are more.
+ */
+static void gem_dirty_test_sparse(struct kunit *test)
+{
+	struct drm_gem_dirty_stats *stats;
+	unsigned long map, other, page;
+	u64 faults, scanned;
+
+	create_bo(test, 2 * DRM_GEM_DIRTY_CHUNK_PAGES);
+	stats = &tracker(test)->stats;
+	map = map_bo(test);
+	other = map_bo(test);
+
+	store_page(test, map, 70);
+	KUNIT_EXPECT_EQ(test, 1, submit(test));
+	close_all(test);
+
+	/* One page, which is closed by the first pass. */
+	scanned = stats->ptes_scanned;
+	store_page(test, map, 80);
+	store_page(test, other, 80);
+	store_page(test, map, 80);
+	KUNIT_EXPECT_EQ(test, 3, stats->faults);
+	KUNIT_EXPECT_EQ(test, 1, tracker(test)->nr_open);
+	KUNIT_EXPECT_EQ(test, 1, submit(test));
+	KUNIT_EXPECT_EQ(test, 0, tracker(test)->nr_open);
+	KUNIT_EXPECT_EQ(test, scanned + 2, stats->ptes_scanned);
+	KUNIT_EXPECT_EQ(test, 0, submit(test));
+
+	/* Two: then it is all of the chunk, through either mapping. */
+	faults = stats->faults;
+	store_page(test, map, 90);
+	store_page(test, map, 91);
+	KUNIT_EXPECT_EQ(test, faults + 2, stats->faults);
+	for (page = 64; page < 128; page++)
+		store_page(test, map, page);
+	KUNIT_EXPECT_EQ(test, faults + 2, stats->faults);
+	store_page(test, other, 80);
+	store_page(test, other, 81);
+	store_page(test, other, 82);
+	KUNIT_EXPECT_EQ(test, faults + 4, stats->faults);
+	KUNIT_EXPECT_EQ(test, 64, submit(test));
+	store_page(test, map, 91);
+	KUNIT_EXPECT_EQ(test, faults + 4, stats->faults);
+	KUNIT_EXPECT_EQ(test, 1, submit(test));
+
+	/* That was many pages, so it is all of it the next time as well. */
+	close_all(test);
+	faults = stats->faults;
+	store_page(test, map, 70);
+	store_page(test, map, 71);
+	KUNIT_EXPECT_EQ(test, faults + 1, stats->faults);
+	KUNIT_EXPECT_EQ(test, 2, submit(test));
+	close_all(test);
+}
+
+/* A page that is written each time is soon written without a fault. */
+static void gem_dirty_test_often(struct kunit *test)
+{
+	unsigned long map;
+	u64 faults;
+	int i;
+
+	create_bo(test, DRM_GEM_DIRTY_CHUNK_PAGES);
+	map = map_bo(test);
+	store_page(test, map, 5);
+	KUNIT_EXPECT_EQ(test, 1, submit(test));
+	close_all(test);
+
+	faults = tracker(test)->stats.faults;
+	for (i = 0; i < 20; i++) {
+		store_page(test, map, 6);
+		KUNIT_EXPECT_EQ(test, 1, submit(test));
+	}
+	KUNIT_EXPECT_EQ(test, faults + 2, tracker(test)->stats.faults);
+}
+
+/* A load maps read-only what is beside the page that is open alone. */
+static void gem_dirty_test_sparse_load(struct kunit *test)
+{
+	struct test_priv *priv = test->priv;
+	struct drm_gem_dirty *dirty;
+	unsigned long map;
+	u32 value;
+
+	create_bo(test, DRM_GEM_DIRTY_CHUNK_PAGES);
+	dirty = tracker(test);
+	map = map_bo(test);
+	store_page(test, map, 5);
+	KUNIT_EXPECT_EQ(test, 1, submit(test));
+	close_all(test);
+	KUNIT_ASSERT_EQ(test, 0, vm_munmap(map, dirty->obj->size));
+
+	map = map_bo(test);
+	store_page(test, map, 7);
+	KUNIT_ASSERT_EQ(test, 0, get_user(value, (u32 __user *)
+					  (map + 5 * PAGE_SIZE)));
+	KUNIT_EXPECT_EQ(test, priv->expect[5 * PAGE_SIZE / sizeof(u32)], value);
+	KUNIT_EXPECT_EQ(test, 1, submit(test));
+	KUNIT_EXPECT_EQ(test, 0, dirty->nr_open);
+
+	/* Were it writable this would not be seen. */
+	store_page(test, map, 5);
+	store_page(test, map, 6);
+	KUNIT_EXPECT_EQ(test, 2, submit(test));
+}
+
+/*
  * Stores to entries that are present and read-only when their chunk is opened:
  * those of the other VMA fault on their own, and all are seen.
  */
@@ -1012,6 +1121,9 @@ static struct kunit_case gem_dirty_tests[] = {
 	KUNIT_CASE(gem_dirty_test_store),
 	KUNIT_CASE(gem_dirty_test_chunk),
 	KUNIT_CASE(gem_dirty_test_close),
+	KUNIT_CASE(gem_dirty_test_sparse),
+	KUNIT_CASE(gem_dirty_test_often),
+	KUNIT_CASE(gem_dirty_test_sparse_load),
 	KUNIT_CASE(gem_dirty_test_two_vmas),
 	KUNIT_CASE(gem_dirty_test_readonly_first),
 	KUNIT_CASE(gem_dirty_test_munmap),
