@@ -748,10 +748,9 @@ static void test_fork_pmd_late(struct kunit *test)
 	ptl = pmd_lock(late.mm, pmd);
 	wake_up_process(thread);
 	for (i = 0; i < 5000 && !READ_ONCE(late.begun); i++)
-		udelay(1000);
+		mdelay(1);
 	/* Whether it waits for the lock can't be seen, but it is soon there. */
-	for (i = 0; i < 100; i++)
-		udelay(1000);
+	mdelay(100);
 	set_pmd_at(late.mm, late.map, pmd, pmd_wrprotect(pmdp_get(pmd)));
 	spin_unlock(ptl);
 	migrate_enable();
