@@ -63,7 +63,7 @@ panics()
 
 times_out()
 {
-	expect 124 "last kernel lines" vm --timeout 4 -- sleep 1000
+	expect 124 "last kernel lines" vm --timeout 20 -- sleep 1000
 }
 
 complains()
