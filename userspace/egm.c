@@ -163,21 +163,6 @@ static const char *missing(const struct egm_node *node)
 	return missing;
 }
 
-static bool can_lose(const struct egm_node *node)
-{
-	const struct egm_driver *drv = egm_driver_find(node->driver);
-	char file[64];
-	FILE *f;
-
-	if (!drv)
-		return false;
-	snprintf(file, sizeof(file), "%s/times", drv->fail_upload);
-	f = egm_debugfs_open(node, file, true);
-	if (f)
-		fclose(f);
-	return f;
-}
-
 static int run_list(int argc, char **argv)
 {
 	static const struct option longs[] = {
@@ -196,7 +181,7 @@ static int run_list(int argc, char **argv)
 	for (i = 0; i < n; i++) {
 		const struct egm_node *node = &nodes[i];
 		const char *wants = missing(node);
-		bool lose = can_lose(node), tracked;
+		bool lose = egm_can_lose(node), tracked;
 		struct egm_table table;
 		char err[EGM_ERR];
 

@@ -10,6 +10,7 @@
 #include "coherent.h"
 #include "igt_core.h"
 #include "igt_vmwgfx.h"
+#include "svga3.h"
 
 #define MAX_COPIES 512
 
@@ -20,29 +21,6 @@ static void ctl_reset(struct vmw *vmw)
 	for (i = 0; vmw->config >= 0 && i < SVGA3_NUM_KNOBS; i++)
 		if (i != SVGA3_TRACE && vmw_ctl_get(vmw, i))
 			vmw_ctl_set(vmw, i, 0);
-}
-
-static int open_config(int fd)
-{
-	drmDevicePtr dev;
-	char path[80];
-	uint32_t magic;
-	int config;
-
-	if (drmGetDevice2(fd, 0, &dev))
-		return -1;
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%04x:%02x:%02x.%d/config",
-		 dev->businfo.pci->domain, dev->businfo.pci->bus,
-		 dev->businfo.pci->dev, dev->businfo.pci->func);
-	drmFreeDevice(&dev);
-	config = open(path, O_RDWR | O_CLOEXEC);
-	if (config >= 0 &&
-	    (pread(config, &magic, 4, SVGA3_CTL_MAGIC) != 4 ||
-	     magic != SVGA3_CTL_MAGIC_VALUE)) {
-		close(config);
-		config = -1;
-	}
-	return config;
 }
 
 static uint64_t get_param(struct vmw *vmw, uint32_t param)
@@ -63,7 +41,7 @@ struct vmw *vmw_open(void)
 	igt_require_f(get_param(vmw, DRM_VMW_PARAM_MAX_MOB_MEMORY),
 		      "the device has no guest-backed objects\n");
 	vmw->sm4 = get_param(vmw, DRM_VMW_PARAM_DX);
-	vmw->config = open_config(vmw->fd);
+	vmw->config = egm_svga3_open(vmw->fd);
 	ctl_reset(vmw);
 	return vmw;
 }
@@ -427,20 +405,15 @@ void vmw_buf_destroy(struct vmw_buf *b)
 
 uint64_t vmw_ctl_get(struct vmw *vmw, enum svga3_ctl which)
 {
-	uint32_t select = which, low, high;
+	uint64_t value;
 
 	igt_require_f(vmw->config >= 0, "the device is not svga3-model\n");
-	igt_assert(pwrite(vmw->config, &select, 4, SVGA3_CTL_SELECT) == 4);
-	igt_assert(pread(vmw->config, &low, 4, SVGA3_CTL_LOW) == 4);
-	igt_assert(pread(vmw->config, &high, 4, SVGA3_CTL_HIGH) == 4);
-	return (uint64_t)high << 32 | low;
+	igt_assert(!egm_svga3_get(vmw->config, which, &value));
+	return value;
 }
 
 void vmw_ctl_set(struct vmw *vmw, enum svga3_ctl which, uint32_t val)
 {
-	uint32_t select = which;
-
 	igt_require_f(vmw->config >= 0, "the device is not svga3-model\n");
-	igt_assert(pwrite(vmw->config, &select, 4, SVGA3_CTL_SELECT) == 4);
-	igt_assert(pwrite(vmw->config, &val, 4, SVGA3_CTL_LOW) == 4);
+	igt_assert(!egm_svga3_set(vmw->config, which, val));
 }

@@ -65,12 +65,21 @@ static bool parse_total(const char *line, char name[40], uint64_t *value)
 		      &end) == 2 && !line[end];
 }
 
+void egm_counter_add(struct egm_counters *c, const char *name, uint64_t value)
+{
+	if (c->n == ARRAY_SIZE(c->c))
+		return;
+	snprintf(c->c[c->n].name, sizeof(c->c[c->n].name), "%s", name);
+	c->c[c->n++].value = value;
+}
+
 int egm_counters_read(const struct egm_node *node, struct egm_counters *c,
 		      char err[EGM_ERR])
 {
 	const struct egm_driver *drv = driver_of(node, err);
+	char line[256], name[40];
 	const char *const *file;
-	char line[256];
+	uint64_t value;
 
 	c->n = 0;
 	if (!drv)
@@ -80,11 +89,13 @@ int egm_counters_read(const struct egm_node *node, struct egm_counters *c,
 
 		if (!f)
 			return cannot_open(node, *file, err);
-		while (c->n < ARRAY_SIZE(c->c) && fgets(line, sizeof(line), f) &&
-		       parse_total(line, c->c[c->n].name, &c->c[c->n].value))
-			c->n++;
+		while (fgets(line, sizeof(line), f) &&
+		       parse_total(line, name, &value))
+			egm_counter_add(c, name, value);
 		fclose(f);
 	}
+	if (drv->counters)
+		drv->counters(node, c);
 	return 0;
 }
 
@@ -194,6 +205,21 @@ static int write_file(const struct egm_node *node, const char *file,
 	return ret;
 }
 
+bool egm_can_lose(const struct egm_node *node)
+{
+	const struct egm_driver *drv = egm_driver_find(node->driver);
+	FILE *f;
+
+	if (!drv)
+		return false;
+	if (drv->can_lose)
+		return drv->can_lose(node);
+	f = egm_debugfs_open(node, "fail_upload/times", true);
+	if (f)
+		fclose(f);
+	return f;
+}
+
 int egm_lose_uploads(const struct egm_node *node, unsigned int n,
 		     char err[EGM_ERR])
 {
@@ -213,12 +239,13 @@ int egm_lose_uploads(const struct egm_node *node, unsigned int n,
 
 	if (!drv)
 		return -ENODEV;
+	if (drv->lose)
+		return drv->lose(node, n, err);
 	for (i = 0; i < ARRAY_SIZE(attr); i++) {
 		char file[64], text[16];
 		int ret;
 
-		snprintf(file, sizeof(file), "%s/%s", drv->fail_upload,
-			 attr[i].name);
+		snprintf(file, sizeof(file), "fail_upload/%s", attr[i].name);
 		snprintf(text, sizeof(text), "%u\n", attr[i].value);
 		ret = write_file(node, file, text, err);
 		if (ret)

@@ -19,6 +19,7 @@
 const struct egm_driver *const egm_drivers[] = {
 	&egm_virtio_gpu,
 	&egm_vmob,
+	&egm_vmwgfx,
 	NULL
 };
 
@@ -185,13 +186,21 @@ void egm_close(struct egm_dev *dev)
 
 /* ---- buffers ----------------------------------------------------------- */
 
+static void handle_close(struct egm_dev *dev, uint32_t handle, uint32_t res)
+{
+	if (dev->drv->close)
+		dev->drv->close(dev->fd, handle, res);
+	else
+		drmCloseBufferHandle(dev->fd, handle);
+}
+
 static int bo_new(struct egm_dev *dev, uint32_t handle, uint32_t res,
 		  uint64_t size, struct egm_bo **out)
 {
 	struct egm_bo *bo = calloc(1, sizeof(*bo));
 
 	if (!bo) {
-		drmCloseBufferHandle(dev->fd, handle);
+		handle_close(dev, handle, res);
 		return -ENOMEM;
 	}
 	bo->dev = dev;
@@ -226,7 +235,7 @@ int egm_bo_create(struct egm_dev *dev, uint64_t size, bool coherent,
 
 int egm_bo_import(struct egm_dev *dev, int dmabuf, struct egm_bo **bo)
 {
-	uint32_t handle, res;
+	uint32_t handle, res = 0;
 	uint64_t size;
 	int ret;
 
@@ -234,7 +243,7 @@ int egm_bo_import(struct egm_dev *dev, int dmabuf, struct egm_bo **bo)
 		return -errno;
 	ret = dev->drv->info(dev->fd, handle, &res, &size);
 	if (ret) {
-		drmCloseBufferHandle(dev->fd, handle);
+		handle_close(dev, handle, res);
 		return ret;
 	}
 	return bo_new(dev, handle, res, size, bo);
@@ -272,7 +281,7 @@ void egm_bo_unmap(struct egm_bo *bo)
 void egm_bo_close_handle(struct egm_bo *bo)
 {
 	if (bo->handle)
-		drmCloseBufferHandle(bo->dev->fd, bo->handle);
+		handle_close(bo->dev, bo->handle, bo->res);
 	bo->handle = 0;
 }
 

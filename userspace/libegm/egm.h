@@ -50,6 +50,7 @@ int egm_nodes(struct egm_node *nodes, int max);
 /* ---- drivers ----------------------------------------------------------- */
 
 struct egm_bo;
+struct egm_counters;
 
 struct egm_copy {
 	const struct egm_bo *dst, *src;
@@ -61,8 +62,15 @@ struct egm_driver {
 	const char *name;
 	/* below /sys/kernel/debug/dri/<minor>/: "name value" lines */
 	const char *const *counter_files;
-	/* beside them: the fault injection that drops uploads */
-	const char *fail_upload;
+	/* counters from elsewhere, or NULL */
+	void (*counters)(const struct egm_node *node, struct egm_counters *c);
+	/*
+	 * whether and how the device can be made to lose its next @n uploads;
+	 * NULL if that is the fault injection "fail_upload" beside the counters
+	 */
+	bool (*can_lose)(const struct egm_node *node);
+	int (*lose)(const struct egm_node *node, unsigned int n,
+		    char err[EGM_ERR]);
 	/*
 	 * beside them: what to write to which file to have buffers evicted and
 	 * moved, up to one without a file; or NULL
@@ -79,17 +87,19 @@ struct egm_driver {
 	int (*create)(int fd, uint64_t size, uint32_t *handle, uint32_t *res);
 	int (*create_plain)(int fd, uint64_t size, uint32_t *handle,
 			    uint32_t *res);
+	/* NULL if the handle is a GEM object's, and @res not a handle */
+	void (*close)(int fd, uint32_t handle, uint32_t res);
 	int (*info)(int fd, uint32_t handle, uint32_t *res, uint64_t *size);
 	int (*mmap_offset)(int fd, uint32_t handle, uint64_t *offset);
 	int (*submit)(int fd, const struct egm_copy *copies, int n_copies,
 		      const uint32_t *handles, int n_handles);
-	/* a plain buffer's memory into the device's copy, and back */
+	/* a plain buffer's memory, or more, into the device's copy, and back */
 	int (*push)(int fd, uint32_t handle, uint64_t offset, uint64_t len);
 	int (*fetch)(int fd, uint32_t handle, uint64_t offset, uint64_t len);
 	int (*wait)(int fd, uint32_t handle);
 };
 
-extern const struct egm_driver egm_virtio_gpu, egm_vmob;
+extern const struct egm_driver egm_virtio_gpu, egm_vmob, egm_vmwgfx;
 
 /* In order of preference, up to a NULL. */
 extern const struct egm_driver *const egm_drivers[];
@@ -172,6 +182,7 @@ FILE *egm_debugfs_open(const struct egm_node *node, const char *file,
 		       bool write);
 int egm_counters_read(const struct egm_node *node, struct egm_counters *c,
 		      char err[EGM_ERR]);
+void egm_counter_add(struct egm_counters *c, const char *name, uint64_t value);
 /* NULL if there is no such counter. */
 const uint64_t *egm_counter(const struct egm_counters *c, const char *name);
 /* Column @name of a row, or 0 if there is none. */
@@ -179,7 +190,8 @@ uint64_t egm_table_get(const struct egm_table *t, int row, const char *name);
 int egm_table_read(const struct egm_node *node, struct egm_table *t,
 		   char err[EGM_ERR]);
 void egm_table_free(struct egm_table *t);
-/* Has the device lose the next @n uploads; 0 ends it. */
+/* Has the device lose the next @n uploads, if it can; 0 ends it. */
+bool egm_can_lose(const struct egm_node *node);
 int egm_lose_uploads(const struct egm_node *node, unsigned int n,
 		     char err[EGM_ERR]);
 /* The number of disturbances the driver has, and one of them. */

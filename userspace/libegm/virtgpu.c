@@ -230,7 +230,6 @@ static const char *const virtgpu_counter_files[] = {
 const struct egm_driver egm_virtio_gpu = {
 	.name = "virtio_gpu",
 	.counter_files = virtgpu_counter_files,
-	.fail_upload = "fail_upload",
 	.probe = virtgpu_probe,
 	.create = virtgpu_create,
 	.create_plain = virtgpu_create_plain,

@@ -164,7 +164,6 @@ static const struct egm_disturbance vmob_disturbances[] = {
 const struct egm_driver egm_vmob = {
 	.name = "vmob",
 	.counter_files = vmob_counter_files,
-	.fail_upload = "fail_upload",
 	.disturbances = vmob_disturbances,
 	.probe = vmob_probe,
 	.create = vmob_create,
