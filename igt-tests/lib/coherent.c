@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -229,6 +231,24 @@ void coh_drop_uploads(const struct egm_dev *dev, unsigned int n)
 	igt_require_f(!egm_lose_uploads(&dev->node, n, err), "%s\n", err);
 }
 
+const struct egm_driver *coh_driver(int i)
+{
+	const char *list = getenv("EGM_DRIVERS");
+	const struct egm_driver *drv;
+	char word[32];
+	int len;
+
+	if (!list)
+		return egm_drivers[i];
+	for (; sscanf(list, "%31s%n", word, &len) == 1; list += len) {
+		drv = egm_driver_find(word);
+		igt_assert_f(drv, "EGM_DRIVERS: no driver %s\n", word);
+		if (!i--)
+			return drv;
+	}
+	return NULL;
+}
+
 void coh_subtests(const struct coh_subtest *tests, size_t n)
 {
 	/* survive the jump out of a failing subtest */
@@ -237,9 +257,9 @@ void coh_subtests(const struct coh_subtest *tests, size_t n)
 	for (i = 0; i < n; i++) {
 		igt_describe(tests[i].description);
 		igt_subtest_with_dynamic(tests[i].name) {
-			for (d = 0; egm_drivers[d]; d++) {
-				igt_dynamic(egm_drivers[d]->name) {
-					struct egm_dev *dev = coh_open(egm_drivers[d]);
+			for (d = 0; coh_driver(d); d++) {
+				igt_dynamic(coh_driver(d)->name) {
+					struct egm_dev *dev = coh_open(coh_driver(d));
 
 					tests[i].run(dev);
 					coh_close(dev);
@@ -263,6 +283,18 @@ void coh_subtests_of(const struct egm_driver *drv,
 			coh_close(dev);
 		}
 	}
+}
+
+int coh_write(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
 }
 
 uint64_t coh_meminfo(const char *name)

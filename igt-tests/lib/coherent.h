@@ -78,14 +78,22 @@ struct coh_subtest {
 };
 
 /*
- * Runs an array of subtests, each on every driver there is in libegm's table,
- * as a dynamic subtest with the driver's name and a device opened for it.
+ * The drivers to test, up to a NULL: those that the environment's EGM_DRIVERS
+ * names, or all in libegm's table.
+ */
+const struct egm_driver *coh_driver(int i);
+
+/*
+ * Runs an array of subtests, each on all of these, as a dynamic subtest with the
+ * driver's name and a device opened for it.
  */
 void coh_subtests(const struct coh_subtest *tests, size_t n);
 /* The same with what only one driver has. */
 void coh_subtests_of(const struct egm_driver *drv,
 		     const struct coh_subtest *tests, size_t n);
 
+/* Writes to a file of the kernel's; 0 or -errno. */
+int coh_write(const char *path, const char *text);
 /* Free memory in bytes, for tests that depend on it; "name:" of meminfo. */
 uint64_t coh_meminfo(const char *name);
 

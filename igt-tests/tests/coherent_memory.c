@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Contract C3 where memory is short: allocations fail in the kernel. A request
- * may fail with ENOMEM. No store is lost by that, and the same request does it
- * all when there is memory again.
+ * Contract C3 where memory is short: allocations fail in the kernel, others
+ * have taken the memory, or it is on a swap device. A request may fail with
+ * ENOMEM. No store is lost by that, and the same request does it all when there
+ * is memory again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/swap.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -87,18 +91,6 @@ static void disturb(struct egm_dev *dev, struct rng *r)
 	igt_assert_f(!ret || no_memory(dev, ret), "%s\n", err);
 }
 
-static int write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), ret = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, strlen(text)) < 0)
-		ret = -errno;
-	close(fd);
-	return ret;
-}
-
 /* ---- allocations that fail ---------------------------------------------- */
 
 /*
@@ -120,7 +112,7 @@ static int injection_set(const char *dir, const char *file, int value)
 
 	snprintf(path, sizeof(path), "%s/%s", dir, file);
 	snprintf(text, sizeof(text), "%d\n", value);
-	return write_text(path, text);
+	return coh_write(path, text);
 }
 
 static void failing_prepare(unsigned int percent)
@@ -475,9 +467,361 @@ static void ranges(struct egm_dev *dev)
 	teardown(&b);
 }
 
+/* ---- memory that others have -------------------------------------------- */
+
+#define HUGE_PAGES "/proc/sys/vm/nr_hugepages"
+
+/* As many huge pages as there were, while most of the memory is put away */
+static unsigned int huge_pages;
+static bool put_away;
+
+/*
+ * Puts all but so much memory away, as huge pages that nobody uses: that takes
+ * no time. How much is left in the end is for a program to take.
+ */
+static void memory_leave(uint64_t left)
+{
+	uint64_t all = coh_meminfo("MemAvailable:");
+	char text[16];
+	FILE *f = fopen(HUGE_PAGES, "r");
+
+	igt_require_f(f && fscanf(f, "%u", &huge_pages) == 1,
+		      "no huge pages in this kernel\n");
+	fclose(f);
+	igt_require_f(all > 2 * left, "too little memory\n");
+	snprintf(text, sizeof(text), "%u",
+		 huge_pages + (unsigned int)((all - left) / MiB(2)));
+	put_away = true;
+	igt_require_f(!coh_write(HUGE_PAGES, text), "only root may do this\n");
+}
+
+static void memory_back(void)
+{
+	char text[16];
+
+	if (!put_away)
+		return;
+	snprintf(text, sizeof(text), "%u", huge_pages);
+	coh_write(HUGE_PAGES, text);
+	put_away = false;
+}
+
+/* A child that takes memory, and that is killed first when there is none. */
+struct hog {
+	pid_t pid;
+	int fd;
+};
+
+/* What it is told: how much to take, or with 0 to give all back */
+struct hog_take {
+	uint64_t size;
+	bool lock;
+};
+
+#define HOG_MAX (UINT64_C(16) << 30)
+
+static void oom_score_set(const char *adj)
+{
+	igt_assert(!coh_write("/proc/self/oom_score_adj", adj));
+}
+
+static void hog_run(int fd)
+{
+	struct hog_take take;
+	uint64_t i, taken = 0;
+	char *mem;
+
+	mem = mmap(NULL, HOG_MAX, RW, MAP_PRIVATE | MAP_ANONYMOUS |
+		   MAP_NORESERVE, -1, 0);
+	if (mem == MAP_FAILED)
+		_exit(1);
+	while (read(fd, &take, sizeof(take)) == sizeof(take)) {
+		if (!take.size) {
+			madvise(mem, taken, MADV_DONTNEED);
+			taken = 0;
+		}
+		/* Pages of zeros are not written to a swap device. */
+		for (i = 0; i < take.size; i += PAGE)
+			mem[taken + i] = 1;
+		if (take.lock && mlock(mem + taken, take.size))
+			break;
+		taken += take.size;
+		if (write(fd, "", 1) != 1)
+			break;
+	}
+	_exit(0);
+}
+
+/* Has to be called before there are buffers: their mappings are inherited. */
+static struct hog hog_start(void)
+{
+	struct hog hog;
+	int fds[2];
+
+	/* libigt has tests killed first. */
+	oom_score_set("0");
+	igt_assert(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
+	hog.pid = fork();
+	igt_assert(hog.pid >= 0);
+	if (!hog.pid) {
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) ||
+		    coh_write("/proc/self/oom_score_adj", "1000"))
+			_exit(1);
+		close(fds[0]);
+		hog_run(fds[1]);
+	}
+	close(fds[1]);
+	hog.fd = fds[0];
+	return hog;
+}
+
+/* False when it has been killed. */
+static bool hog_takes(const struct hog *hog, uint64_t size, bool lock)
+{
+	struct hog_take take = { size, lock };
+	char done;
+
+	return send(hog->fd, &take, sizeof(take), MSG_NOSIGNAL) ==
+	       sizeof(take) && read(hog->fd, &done, 1) == 1;
+}
+
+/* Whether the kernel has killed it. */
+static bool hog_is_gone(struct hog *hog)
+{
+	if (hog->pid && waitpid(hog->pid, NULL, WNOHANG) == hog->pid)
+		hog->pid = 0;
+	return !hog->pid;
+}
+
+static bool hog_end(struct hog *hog)
+{
+	bool gone = hog_is_gone(hog);
+
+	if (!gone) {
+		kill(hog->pid, SIGKILL);
+		waitpid(hog->pid, NULL, 0);
+	}
+	close(hog->fd);
+	return gone;
+}
+
+/* Swap devices of the guest, and whether they are in use */
+static char swaps[4][64];
+static unsigned int n_swaps;
+static bool swaps_are_off;
+
+static void swaps_find(void)
+{
+	FILE *f = fopen("/proc/swaps", "r");
+
+	igt_assert(f && fscanf(f, "%*[^\n]") == 0);
+	for (n_swaps = 0; n_swaps < ARRAY_SIZE(swaps); n_swaps++)
+		if (fscanf(f, "%63s%*[^\n]", swaps[n_swaps]) != 1)
+			break;
+	fclose(f);
+}
+
+static void swaps_off(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < n_swaps; i++)
+		igt_assert_f(!swapoff(swaps[i]), "%s: %s\n", swaps[i],
+			     strerror(errno));
+	swaps_are_off = true;
+}
+
+static void swaps_on(void)
+{
+	unsigned int i;
+
+	for (i = 0; swaps_are_off && i < n_swaps; i++)
+		if (swapon(swaps[i], 0))
+			igt_warn("%s: %s\n", swaps[i], strerror(errno));
+	swaps_are_off = false;
+}
+
+/* Pages written to swap devices, ever */
+static uint64_t swapped_out(void)
+{
+	FILE *f = fopen("/proc/vmstat", "r");
+	uint64_t value, found = 0;
+	char key[64];
+
+	igt_assert(f);
+	while (fscanf(f, "%63s %" SCNu64, key, &value) == 2)
+		if (!strcmp(key, "pswpout"))
+			found = value;
+	fclose(f);
+	return found;
+}
+
+#define LOW_BUFS 30
+#define LOW_LEFT MiB(40)
+#define LOW_TAKEN MiB(120)
+
+/*
+ * Another program has locked all but a little of the memory. Buffers are made
+ * until one is refused, or until that program is killed for it. Those that are
+ * there keep their contract.
+ */
+static void low(struct egm_dev *dev)
+{
+	struct egm_bo *snap = coh_create_plain(dev, SIZE);
+	unsigned int refused = 0, killed = 0, made = 0;
+	struct egm_bo *bos[LOW_BUFS];
+	struct pattern *p[LOW_BUFS];
+	struct rng r = rng_new(5);
+	int round, i, n, ret = 0;
+
+	for (i = 0; i < LOW_BUFS; i++)
+		p[i] = pattern_new(SIZE);
+	swaps_find();
+	swaps_off();
+	memory_leave(LOW_LEFT + LOW_TAKEN);
+
+	for (round = 0; round < 3; round++) {
+		struct hog hog = hog_start();
+
+		hog_takes(&hog, LOW_TAKEN, true);
+		for (n = 0; n < LOW_BUFS && !hog_is_gone(&hog); n++) {
+			ret = egm_bo_create(dev, SIZE, true, &bos[n]);
+			if (ret)
+				break;
+			pattern_fill(p[n], bos[n]->map, 0, SIZE);
+		}
+		igt_assert_f(!ret || no_memory(dev, ret), "%s\n",
+			     strerror(-ret));
+		refused += !!ret;
+		made += n;
+
+		for (i = 0; i < 2 * n; i++) {
+			int which = i % n, tries;
+
+			pattern_fill(p[which], bos[which]->map,
+				     rng_below(&r, SIZE / PAGE) * PAGE, 512);
+			ret = -1;
+			for (tries = 0; ret && tries < 4; tries++) {
+				ret = egm_snapshot(bos[which], snap);
+				refused += !!ret;
+			}
+			igt_assert_f(!ret || no_memory(dev, ret), "%s\n",
+				     strerror(-ret));
+			if (!ret)
+				pattern_assert(p[which], coh_fetch(snap), 0,
+					       SIZE);
+		}
+
+		killed += hog_end(&hog);
+		for (i = 0; i < n; i++) {
+			coh_snapshot(bos[i], snap);
+			pattern_assert(p[i], coh_fetch(snap), 0, SIZE);
+			egm_bo_destroy(bos[i]);
+		}
+	}
+	memory_back();
+	swaps_on();
+	igt_info("%u buffers, %u requests refused, the other program killed %u times\n",
+		 made, refused, killed);
+	igt_assert(refused || killed);
+
+	for (i = 0; i < LOW_BUFS; i++)
+		pattern_free(p[i]);
+	egm_bo_destroy(snap);
+}
+
+#define SWAP_BUFS 6
+#define SWAP_SIZE MiB(2)
+#define SWAP_LEFT MiB(160)
+
+/* Has the driver do something by that name, if it has it. */
+static bool disturb_by(struct egm_dev *dev, const char *file)
+{
+	const struct egm_disturbance *d = dev->drv->disturbances;
+	char err[EGM_ERR];
+	unsigned int i;
+
+	for (i = 0; i < egm_disturbances(&dev->node); i++) {
+		if (strcmp(d[i].file, file))
+			continue;
+		igt_assert_f(!egm_disturb(&dev->node, i, err), "%s\n", err);
+		return true;
+	}
+	return false;
+}
+
+/*
+ * Buffers with dirty pages, and whatever else there is, go to a swap device
+ * and come back, by faults, by submissions, and when the device is taken away.
+ */
+static void swap(struct egm_dev *dev)
+{
+	struct hog hog = hog_start();
+	struct buf b[SWAP_BUFS];
+	struct rng r = rng_new(6);
+	int round, i;
+
+	swaps_find();
+	igt_require_f(n_swaps, "no swap device in this guest: scripts/vm --swap\n");
+	memory_leave(SWAP_LEFT);
+	for (i = 0; i < SWAP_BUFS; i++)
+		b[i] = setup(dev, SWAP_SIZE);
+
+	for (round = 0; round < 3; round++) {
+		uint64_t pages = swapped_out(), before, now, taken = 0;
+		bool shmem;
+
+		/* Some go out dirty, some not. */
+		for (i = 0; i < SWAP_BUFS; i++) {
+			fill_some(&b[i], b[i].bo->map, &r, 20);
+			if (i % 3 == 0)
+				coh_touch(b[i].bo);
+		}
+		/*
+		 * Out of video memory, and to shmem. What the buffers should hold
+		 * is shmem too; that and half of the buffers has to go.
+		 */
+		disturb_by(dev, "evict");
+		shmem = disturb_by(dev, "swapout");
+		before = coh_meminfo("Shmem:");
+		do {
+			igt_assert_f(taken < 3 * SWAP_LEFT,
+				     "nothing is swapped out\n");
+			igt_assert(hog_takes(&hog, MiB(8), false));
+			taken += MiB(8);
+			now = coh_meminfo("Shmem:");
+		} while (shmem ? now + SWAP_BUFS * SWAP_SIZE * 3 / 2 > before :
+			 swapped_out() < pages + 2048);
+		igt_info("%" PRIu64 " MiB taken, %" PRIu64 " pages swapped out, shmem went from %" PRIu64 " to %" PRIu64 " MiB\n",
+			 taken >> 20, swapped_out() - pages, before >> 20,
+			 now >> 20);
+
+		/* At first with hardly any memory */
+		if (round > 0)
+			igt_assert(hog_takes(&hog, 0, false));
+		if (round == 1)
+			for (i = 0; i < SWAP_BUFS; i++)
+				coh_touch(b[i].bo);
+		if (round == 2)
+			swaps_off();
+		for (i = 0; i < SWAP_BUFS; i++) {
+			fill_some(&b[i], b[i].bo->map, &r, 20);
+			check(&b[i]);
+		}
+	}
+	hog_end(&hog);
+	memory_back();
+	swaps_on();
+
+	for (i = 0; i < SWAP_BUFS; i++)
+		teardown(&b[i]);
+}
+
 static void stop_all(int sig)
 {
 	failing_stop();
+	memory_back();
+	swaps_on();
 	(void)sig;
 }
 
@@ -492,6 +836,8 @@ static const struct coh_subtest subtests[] = {
 	{ "create", "C3: buffers that cannot be made, shared or mapped", create },
 	{ "ranges",
 	  "C3: no memory to write down what to upload (defect 12)", ranges },
+	{ "low", "C3: another program has the memory", low },
+	{ "swap", "C3: buffers and all else go to a swap device", swap },
 };
 
 igt_main
