@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/fb.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -693,7 +694,7 @@ static uint8_t *capture(struct vmw *vmw, struct screen *sc)
 	return rgb;
 }
 
-static void check_screen(struct vmw *vmw, struct screen *sc)
+static uint32_t wrong_pixels(struct vmw *vmw, struct screen *sc)
 {
 	uint8_t *rgb = capture(vmw, sc), *p = rgb;
 	uint32_t x, y, want, wrong = 0;
@@ -705,6 +706,13 @@ static void check_screen(struct vmw *vmw, struct screen *sc)
 		}
 	}
 	free(rgb);
+	return wrong;
+}
+
+static void check_screen(struct vmw *vmw, struct screen *sc)
+{
+	uint32_t wrong = wrong_pixels(vmw, sc);
+
 	igt_assert_f(!wrong, "%u pixels of the screen are wrong\n", wrong);
 }
 
@@ -741,6 +749,59 @@ static void screen(struct vmw *vmw)
 	munmap(sc.map, sc.size);
 	drmModeRmFB(sc.fd, sc.fb);
 	drmModeDestroyDumbBuffer(sc.fd, sc.handle);
+	close(sc.fd);
+}
+
+/*
+ * What is written to the frame buffer device gets to the screen by a kernel
+ * mapping of the buffer, when a worker thread of the kernel comes round to it.
+ */
+static void check_screen_soon(struct vmw *vmw, struct screen *sc)
+{
+	uint32_t wrong = 1;
+	int tries;
+
+	for (tries = 0; wrong && tries < 20; tries++) {
+		usleep(250000);
+		wrong = wrong_pixels(vmw, sc);
+	}
+	igt_assert_f(!wrong, "%u pixels of the screen are wrong\n", wrong);
+}
+
+static void fbdev(struct vmw *vmw)
+{
+	struct fb_var_screeninfo var;
+	struct fb_fix_screeninfo fix;
+	struct screen sc = { };
+	uint32_t row[16];
+	int i;
+
+	sc.fd = open("/dev/fb0", O_RDWR | O_CLOEXEC);
+	igt_require_f(sc.fd >= 0,
+		      "no /dev/fb0: scripts/vm --append drm_kms_helper.fbdev_emulation=1\n");
+	igt_assert(!ioctl(sc.fd, FBIOGET_VSCREENINFO, &var));
+	igt_assert(!ioctl(sc.fd, FBIOGET_FSCREENINFO, &fix));
+	igt_assert_eq(var.bits_per_pixel, 32);
+	sc.mode.hdisplay = var.xres;
+	sc.mode.vdisplay = var.yres;
+	sc.pitch = fix.line_length;
+	sc.size = fix.smem_len;
+	sc.map = mmap(NULL, sc.size, RW, MAP_SHARED, sc.fd, 0);
+	igt_assert(sc.map != MAP_FAILED);
+
+	draw(&sc, 0, 0, var.xres, var.yres, 1);
+	check_screen_soon(vmw, &sc);
+	/* by a mapping that the kernel has closed meanwhile */
+	draw(&sc, 10, 20, 300, 22, 0x654321);
+	check_screen_soon(vmw, &sc);
+	/* and by write(2) */
+	for (i = 0; i < (int)ARRAY_SIZE(row); i++)
+		row[i] = pixel(i, 5, 0xabcdef);
+	igt_assert(pwrite(sc.fd, row, sizeof(row), 5 * sc.pitch) ==
+		   sizeof(row));
+	check_screen_soon(vmw, &sc);
+
+	munmap(sc.map, sc.size);
 	close(sc.fd);
 }
 
@@ -805,6 +866,8 @@ static const struct subtest subtests[] = {
 	{ "later", "C2: fences of a device that is slow, or out of order",
 	  later },
 	{ "screen", "C1: a dumb buffer is shown as it was drawn", screen },
+	{ "fbdev", "C1: what is written to the frame buffer device is shown",
+	  fbdev },
 	{ "race",
 	  "C1: stores in the middle of passes over page tables (defect 1)",
 	  race },
