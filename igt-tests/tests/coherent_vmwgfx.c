@@ -620,6 +620,64 @@ static void later(struct vmw *vmw)
 	vmw_buf_destroy(&b);
 }
 
+/*
+ * The device refuses a command. The kernel goes on behind it, and what the CPU
+ * has written is not a part of what is left out.
+ */
+static void device_error(struct vmw *vmw)
+{
+	struct vmw_buf b = vmw_buf_warm(vmw_buffer(vmw, SMALL, true));
+	const struct {
+		SVGA3dCmdHeader header;
+		SVGA3dCmdSurfaceCopy body;
+		SVGA3dCopyBox box;
+	} beyond = {
+		{ SVGA_3D_CMD_SURFACE_COPY,
+		  sizeof(beyond.body) + sizeof(beyond.box) },
+		{ .src.sid = b.surf->handle, .dest.sid = b.snap->handle },
+		{ .w = 2 * SMALL, .h = 1, .d = 1 },
+	};
+	uint64_t errors = vmw_ctl_get(vmw, SVGA3_ERRORS);
+	int i;
+
+	for (i = 1; i <= 5; i++) {
+		fill(&b, b.surf->map, i, 3);
+		vmw_exec(vmw, &beyond, sizeof(beyond));
+		igt_assert_eq_u64(vmw_ctl_get(vmw, SVGA3_ERRORS), errors + i);
+		if (i & 1)
+			fill(&b, b.surf->map, i + 1, 1);
+		vmw_buf_check(&b);
+	}
+	vmw_buf_destroy(&b);
+}
+
+static uint64_t param(struct vmw *vmw, uint32_t which)
+{
+	struct drm_vmw_getparam_arg arg = { .param = which };
+
+	igt_assert(!drmCommandWriteRead(vmw->fd, DRM_VMW_GET_PARAM, &arg,
+					sizeof(arg)));
+	return arg.value;
+}
+
+/* All that Mesa's svga asks before it makes a coherent buffer. */
+static void mesa_asks(struct vmw *vmw)
+{
+	drmVersionPtr version = drmGetVersion(vmw->fd);
+
+	igt_assert(version);
+	igt_assert(!strcmp(version->name, "vmwgfx"));
+	igt_assert_eq(version->version_major, 2);
+	igt_assert_lte(16, version->version_minor);
+	drmFreeVersion(version);
+	igt_assert_eq_u64(param(vmw, DRM_VMW_PARAM_3D), 1);
+	igt_assert(param(vmw, DRM_VMW_PARAM_HW_CAPS) & SVGA_CAP_GBOBJECTS);
+	igt_assert(param(vmw, DRM_VMW_PARAM_MAX_MOB_MEMORY));
+	igt_assert(param(vmw, DRM_VMW_PARAM_MAX_MOB_SIZE));
+	igt_assert(param(vmw, DRM_VMW_PARAM_MAX_SURF_MEMORY));
+	vmw_surf_destroy(vmw_buffer(vmw, SMALL, true));
+}
+
 /* ------------------------------------------------------------------ screen */
 
 struct screen {
@@ -865,6 +923,10 @@ static const struct subtest subtests[] = {
 	  drop_update },
 	{ "later", "C2: fences of a device that is slow, or out of order",
 	  later },
+	{ "device-error", "C3: a command that the device refuses",
+	  device_error },
+	{ "mesa-asks", "C1: what Mesa wants to know before it uses them",
+	  mesa_asks },
 	{ "screen", "C1: a dumb buffer is shown as it was drawn", screen },
 	{ "fbdev", "C1: what is written to the frame buffer device is shown",
 	  fbdev },

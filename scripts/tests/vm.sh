@@ -72,6 +72,14 @@ complains()
 		vm -- sh -c 'echo "WARNING: CPU: 0 PID: 1 at nowhere" > /dev/kmsg'
 }
 
+is_expected()
+{
+	expect 0 "" vm --expect "at nowhere" \
+		-- sh -c 'echo "WARNING: CPU: 0 PID: 1 at nowhere" > /dev/kmsg' &&
+		expect 123 "at nowhere" vm --expect "at home" \
+			-- sh -c 'echo "WARNING: CPU: 0 PID: 1 at nowhere" > /dev/kmsg'
+}
+
 swaps()
 {
 	expect 0 65532 vm --swap 64 -- cat /proc/swaps
@@ -128,13 +136,14 @@ nothing_left()
 	return 1
 }
 
-plan 12
+plan 13
 check "output, errors and exit status come back" comes_back
 check "the command runs in the caller's directory, its output is whole" same_place
 check "a terminal has its size, and the status comes back" terminal
 check "a panic is told with the kernel's last lines" panics
 check "a timeout is told with the kernel's last lines" times_out
 check "a kernel warning fails a command that succeeds" complains
+check "one that is expected does not" is_expected
 check "there is a swap device of the size asked for" swaps
 check "a missing kernel is one clear line" no_kernel
 check "a missing command is one clear line" no_command
