@@ -346,7 +346,8 @@ static void swapout(struct vmw *vmw)
 	     most < before + SWAP_BUFS * MiB(1) + MiB(2); tries++)
 		most = pressure(vmw, SWAP_BUFS);
 	pages_limit_restore(0);
-	igt_assert_lte_u64(before + SWAP_BUFS * MiB(1) + MiB(2), most);
+	igt_require_f(before + SWAP_BUFS * MiB(1) + MiB(2) <= most,
+		      "TTM has swapped out none of the buffers\n");
 }
 
 /* The process ends with stores that were not submitted, and work in flight. */

@@ -88,12 +88,16 @@ disturbed()
 		json '.passed and .disturbances > 0 and .rounds == 6' < "$tmp/out"
 }
 
+# vmwgfx uploads all from the first dirty page to the last
 benched()
 {
+	local equals="=="
+
+	[ "$driver" != vmwgfx ] || equals=">="
 	"$egm" bench --device "$node" --size 1M --submissions 16 --json > "$tmp/out" &&
 		json '[.[].pattern] == ["idle", "page", "sparse", "tenth", "ring", "dense"] and
 			all(.counters.passes == 16 and
-				.counters.upload_bytes == 4096 * .pages_written) and
+				.counters.upload_bytes '"$equals"' 4096 * .pages_written) and
 			[.[].pages_written] == [0, 16, 16, 400, 256, 4096] and
 			.[0].counters.passes_idle == 16 and .[0].counters.ptes_scanned == 0' \
 			< "$tmp/out" &&
