@@ -182,6 +182,38 @@ void coh_wait(const struct egm_bo *bo)
 	igt_assert_f(!ret, "wait: %s\n", strerror(-ret));
 }
 
+struct coh_buf coh_buf_create(struct egm_dev *dev, uint64_t size)
+{
+	return (struct coh_buf){
+		.dev = dev,
+		.bo = coh_create(dev, size),
+		.snap = coh_create_plain(dev, size),
+		.p = pattern_new(size),
+	};
+}
+
+struct coh_buf coh_buf_warm(struct egm_dev *dev, uint64_t size)
+{
+	struct coh_buf b = coh_buf_create(dev, size);
+
+	pattern_fill(b.p, b.bo->map, 0, size);
+	coh_buf_check(&b);
+	return b;
+}
+
+void coh_buf_check(struct coh_buf *b)
+{
+	coh_snapshot(b->bo, b->snap);
+	pattern_assert(b->p, coh_fetch(b->snap), 0, b->bo->size);
+}
+
+void coh_buf_destroy(struct coh_buf *b)
+{
+	egm_bo_destroy(b->bo);
+	egm_bo_destroy(b->snap);
+	pattern_free(b->p);
+}
+
 void coh_counters(const struct egm_dev *dev, struct egm_counters *c)
 {
 	char err[EGM_ERR];

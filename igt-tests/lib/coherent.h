@@ -54,6 +54,21 @@ void coh_snapshot(const struct egm_bo *bo, const struct egm_bo *snap);
 const void *coh_fetch(const struct egm_bo *snap);
 void coh_wait(const struct egm_bo *bo);
 
+/* A coherent buffer, a snapshot of it, and what it should hold */
+struct coh_buf {
+	struct egm_dev *dev;
+	struct egm_bo *bo, *snap;
+	struct pattern *p;
+};
+
+/* Nothing has been written to it, and the device does not know it. */
+struct coh_buf coh_buf_create(struct egm_dev *dev, uint64_t size);
+/* The device has it in full, all written through bo->map. */
+struct coh_buf coh_buf_warm(struct egm_dev *dev, uint64_t size);
+/* Submits it, and compares all of it with what the submission saw. */
+void coh_buf_check(struct coh_buf *b);
+void coh_buf_destroy(struct coh_buf *b);
+
 /*
  * Counters, by name. Reading them skips the subtest when the kernel has none;
  * asking for one that is not there does too.

@@ -18,37 +18,9 @@ IGT_TEST_DESCRIPTION("Coherent buffers: content and cost, one mapping");
 /* The longest a tracker may take to close a chunk nobody writes to. */
 #define SETTLE 40
 
-struct buf {
-	struct egm_bo *bo, *snap;
-	struct pattern *p;
-};
-
-static struct buf buf_create(struct egm_dev *dev, uint64_t size)
-{
-	return (struct buf){
-		.bo = coh_create(dev, size),
-		.snap = coh_create_plain(dev, size),
-		.p = pattern_new(size),
-	};
-}
-
-static void buf_destroy(struct buf *b)
-{
-	egm_bo_destroy(b->bo);
-	egm_bo_destroy(b->snap);
-	pattern_free(b->p);
-}
-
-static void buf_fill(struct buf *b, uint64_t off, uint64_t len)
+static void buf_fill(struct coh_buf *b, uint64_t off, uint64_t len)
 {
 	pattern_fill(b->p, b->bo->map, off, len);
-}
-
-/* Submit, and compare all of the buffer with what the submission saw. */
-static void buf_check(struct buf *b)
-{
-	coh_snapshot(b->bo, b->snap);
-	pattern_assert(b->p, coh_fetch(b->snap), 0, b->bo->size);
 }
 
 static void settle(struct egm_bo *bo)
@@ -63,62 +35,62 @@ static void settle(struct egm_bo *bo)
 
 static void first_write(struct egm_dev *dev, uint64_t size)
 {
-	struct buf b;
+	struct coh_buf b;
 
 	/* buffer, snapshot, pattern and the host's buffers are elsewhere */
 	igt_require_f(coh_meminfo("MemAvailable:") > 7 * size / 2,
 		      "not enough memory for a buffer of %" PRIu64 " MiB\n",
 		      size >> 20);
 
-	b = buf_create(dev, size);
+	b = coh_buf_create(dev, size);
 	buf_fill(&b, 0, size);
-	buf_check(&b);
-	buf_destroy(&b);
+	coh_buf_check(&b);
+	coh_buf_destroy(&b);
 }
 
 static void sparse_first_write(struct egm_dev *dev)
 {
-	struct buf b = buf_create(dev, MiB(8));
+	struct coh_buf b = coh_buf_create(dev, MiB(8));
 	struct rng r = rng_new(1);
 	int i;
 
 	for (i = 0; i < 40; i++)
 		buf_fill(&b, rng_below(&r, b.bo->size / 8) * 8, 8);
-	buf_check(&b);
-	buf_destroy(&b);
+	coh_buf_check(&b);
+	coh_buf_destroy(&b);
 }
 
 /* Both sides of each place where pages or chunks of any size may meet. */
 static void edges(struct egm_dev *dev)
 {
-	struct buf b = buf_create(dev, MiB(4) + PAGE);
+	struct coh_buf b = coh_buf_create(dev, MiB(4) + PAGE);
 	uint64_t pages;
 
 	buf_fill(&b, 0, b.bo->size);
-	buf_check(&b);
+	coh_buf_check(&b);
 
 	for (pages = 1; pages <= 512; pages *= 2) {
 		uint64_t edge = pages * PAGE;
 
 		pattern_poke(b.p, b.bo->map, edge - 1, 1);
-		buf_check(&b);
+		coh_buf_check(&b);
 		pattern_poke(b.p, b.bo->map, edge, 1);
-		buf_check(&b);
+		coh_buf_check(&b);
 		settle(b.bo);
 		pattern_poke(b.p, b.bo->map, edge - 3, 8);
 		pattern_poke(b.p, b.bo->map, b.bo->size - edge, 1);
-		buf_check(&b);
+		coh_buf_check(&b);
 	}
 	pattern_poke(b.p, b.bo->map, 0, 1);
-	buf_check(&b);
+	coh_buf_check(&b);
 	pattern_poke(b.p, b.bo->map, b.bo->size - 1, 1);
-	buf_check(&b);
-	buf_destroy(&b);
+	coh_buf_check(&b);
+	coh_buf_destroy(&b);
 }
 
 static void random_writes(struct egm_dev *dev)
 {
-	struct buf b = buf_create(dev, MiB(4));
+	struct coh_buf b = coh_buf_create(dev, MiB(4));
 	struct rng r = rng_new(2);
 	int i;
 
@@ -135,9 +107,9 @@ static void random_writes(struct egm_dev *dev)
 			else
 				buf_fill(&b, off & ~7ull, (len + 7) & ~7ull);
 		}
-		buf_check(&b);
+		coh_buf_check(&b);
 	}
-	buf_destroy(&b);
+	coh_buf_destroy(&b);
 }
 
 /*
@@ -146,7 +118,7 @@ static void random_writes(struct egm_dev *dev)
  */
 static void write_after_idle(struct egm_dev *dev)
 {
-	struct buf b = buf_create(dev, MiB(1));
+	struct coh_buf b = coh_buf_create(dev, MiB(1));
 	struct rng r = rng_new(3);
 	int idle, i;
 
@@ -158,33 +130,34 @@ static void write_after_idle(struct egm_dev *dev)
 		for (i = 0; i < idle; i++)
 			coh_touch(b.bo);
 		buf_fill(&b, page + 64, 8);
-		buf_check(&b);
+		coh_buf_check(&b);
 	}
-	buf_destroy(&b);
+	coh_buf_destroy(&b);
 }
 
 /* Submissions that do not list the buffer leave what it has to upload alone. */
 static void not_listed(struct egm_dev *dev)
 {
-	struct buf b = buf_create(dev, MiB(1)), other = buf_create(dev, PAGE);
+	struct coh_buf b = coh_buf_create(dev, MiB(1));
+	struct coh_buf other = coh_buf_create(dev, PAGE);
 	int i;
 
 	buf_fill(&b, 0, b.bo->size);
-	buf_check(&b);
+	coh_buf_check(&b);
 	buf_fill(&b, 0, MiB(1) / 2);
 	for (i = 0; i < SETTLE; i++) {
 		buf_fill(&other, 0, PAGE);
-		buf_check(&other);
+		coh_buf_check(&other);
 	}
-	buf_check(&b);
-	buf_destroy(&b);
-	buf_destroy(&other);
+	coh_buf_check(&b);
+	coh_buf_destroy(&b);
+	coh_buf_destroy(&other);
 }
 
 static void two_buffers(struct egm_dev *dev)
 {
-	struct buf b[2] = {
-		buf_create(dev, MiB(1)), buf_create(dev, KiB(68)),
+	struct coh_buf b[2] = {
+		coh_buf_create(dev, MiB(1)), coh_buf_create(dev, KiB(68)),
 	};
 	struct rng r = rng_new(4);
 	int i, j;
@@ -210,14 +183,15 @@ static void two_buffers(struct egm_dev *dev)
 			pattern_assert(b[j].p, coh_fetch(b[j].snap), 0,
 				       b[j].bo->size);
 	}
-	buf_destroy(&b[0]);
-	buf_destroy(&b[1]);
+	coh_buf_destroy(&b[0]);
+	coh_buf_destroy(&b[1]);
 }
 
 /* The device writes a coherent buffer from another; both are read by copies. */
 static void device_to_device(struct egm_dev *dev)
 {
-	struct buf a = buf_create(dev, KiB(256)), b = buf_create(dev, KiB(256));
+	struct coh_buf a = coh_buf_create(dev, KiB(256));
+	struct coh_buf b = coh_buf_create(dev, KiB(256));
 	struct egm_copy copy = { .dst = b.bo, .src = a.bo, .len = KiB(64) };
 	int i;
 
@@ -230,10 +204,10 @@ static void device_to_device(struct egm_dev *dev)
 		coh_submit(dev, &copy, 1, NULL, 0);
 		pattern_copied(b.p, copy.dst_off, a.p, copy.src_off, copy.len);
 	}
-	buf_check(&a);
-	buf_check(&b);
-	buf_destroy(&a);
-	buf_destroy(&b);
+	coh_buf_check(&a);
+	coh_buf_check(&b);
+	coh_buf_destroy(&a);
+	coh_buf_destroy(&b);
 }
 
 /*
@@ -242,7 +216,7 @@ static void device_to_device(struct egm_dev *dev)
  */
 static void listed_twice(struct egm_dev *dev)
 {
-	struct buf b = buf_create(dev, KiB(64));
+	struct coh_buf b = coh_buf_create(dev, KiB(64));
 	uint32_t handles[2] = { b.bo->handle, b.bo->handle };
 	int ret;
 
@@ -250,8 +224,8 @@ static void listed_twice(struct egm_dev *dev)
 	ret = dev->drv->submit(dev->fd, NULL, 0, handles, 2);
 	igt_assert_f(!ret || ret == -EALREADY || ret == -EDEADLK,
 		     "a handle listed twice: %s\n", strerror(-ret));
-	buf_check(&b);
-	buf_destroy(&b);
+	coh_buf_check(&b);
+	coh_buf_destroy(&b);
 }
 
 static void many_buffers(struct egm_dev *dev)
@@ -407,29 +381,29 @@ static void idle_cost(struct egm_dev *dev)
 
 static void one_page_cost(struct egm_dev *dev)
 {
-	struct buf b = buf_create(dev, MiB(16));
+	struct coh_buf b = coh_buf_create(dev, MiB(16));
 	struct egm_counters before, after;
 	struct rng r = rng_new(6);
 	int i;
 
 	buf_fill(&b, 0, b.bo->size);
-	buf_check(&b);
+	coh_buf_check(&b);
 	for (i = 0; i < 10; i++) {
 		settle(b.bo);
 		coh_counters(dev, &before);
 		buf_fill(&b, rng_below(&r, b.bo->size / 8) * 8, 8);
-		buf_check(&b);
+		coh_buf_check(&b);
 		coh_counters(dev, &after);
 		igt_assert_eq_u64(coh_delta(&before, &after, "upload_bytes"),
 				  PAGE);
 		igt_assert_eq_u64(coh_delta(&before, &after, "uploads"), 1);
 	}
-	buf_destroy(&b);
+	coh_buf_destroy(&b);
 }
 
 static void upload_bytes(struct egm_dev *dev)
 {
-	struct buf b = buf_create(dev, MiB(32));
+	struct coh_buf b = coh_buf_create(dev, MiB(32));
 	const uint64_t pages = b.bo->size / PAGE;
 	struct egm_counters before, after;
 	struct rng r = rng_new(7);
@@ -441,7 +415,7 @@ static void upload_bytes(struct egm_dev *dev)
 	igt_require_f(dev->drv != &egm_vmwgfx,
 		      "vmwgfx uploads all between the first dirty page and the last\n");
 	buf_fill(&b, 0, b.bo->size);
-	buf_check(&b);
+	coh_buf_check(&b);
 	settle(b.bo);
 	coh_counters(dev, &before);
 	for (round = 0; round < 30; round++) {
@@ -467,14 +441,14 @@ static void upload_bytes(struct egm_dev *dev)
 		 dirty * PAGE, bytes);
 	igt_assert_lte_u64(dirty * PAGE, bytes);
 	igt_assert_lte_u64(bytes, dirty * PAGE * 11 / 10);
-	buf_check(&b);
-	buf_destroy(&b);
+	coh_buf_check(&b);
+	coh_buf_destroy(&b);
 }
 
 /* An explicit transfer counts as a submission: what it reads is as written. */
 static void transfer_from_host(struct egm_dev *dev)
 {
-	struct buf b = buf_create(dev, KiB(256));
+	struct coh_buf b = coh_buf_create(dev, KiB(256));
 	int i;
 
 	igt_require_f(dev->drv == &egm_virtio_gpu,
@@ -489,8 +463,8 @@ static void transfer_from_host(struct egm_dev *dev)
 		coh_wait(b.bo);
 		pattern_assert(b.p, b.bo->map, 0, b.bo->size);
 	}
-	buf_check(&b);
-	buf_destroy(&b);
+	coh_buf_check(&b);
+	coh_buf_destroy(&b);
 }
 
 /*
@@ -499,7 +473,8 @@ static void transfer_from_host(struct egm_dev *dev)
  */
 static void transfer_neighbours(struct egm_dev *dev)
 {
-	struct buf a = buf_create(dev, KiB(64)), b = buf_create(dev, KiB(64));
+	struct coh_buf a = coh_buf_create(dev, KiB(64));
+	struct coh_buf b = coh_buf_create(dev, KiB(64));
 	struct egm_copy copy = { .dst = b.bo, .src = a.bo, .len = PAGE };
 	int page;
 
@@ -520,10 +495,10 @@ static void transfer_neighbours(struct egm_dev *dev)
 							 page * PAGE, PAGE), 0);
 		coh_wait(b.bo);
 		pattern_assert(b.p, b.bo->map, 0, b.bo->size);
-		buf_check(&b);
+		coh_buf_check(&b);
 	}
-	buf_destroy(&a);
-	buf_destroy(&b);
+	coh_buf_destroy(&a);
+	coh_buf_destroy(&b);
 }
 
 /*
@@ -532,13 +507,13 @@ static void transfer_neighbours(struct egm_dev *dev)
  */
 static void sensitivity(struct egm_dev *dev)
 {
-	struct buf b = buf_create(dev, MiB(1));
+	struct coh_buf b = coh_buf_create(dev, MiB(1));
 	struct pattern_diff diff;
 	struct rng r = rng_new(8);
 	int i;
 
 	buf_fill(&b, 0, b.bo->size);
-	buf_check(&b);
+	coh_buf_check(&b);
 	for (i = 0; i < 10; i++) {
 		uint64_t page = rng_below(&r, b.bo->size / PAGE) * PAGE;
 
@@ -553,9 +528,9 @@ static void sensitivity(struct egm_dev *dev)
 		igt_assert_eq_u64(diff.range[0].end, page + PAGE);
 
 		buf_fill(&b, page, PAGE);
-		buf_check(&b);
+		coh_buf_check(&b);
 	}
-	buf_destroy(&b);
+	coh_buf_destroy(&b);
 }
 
 /* The same of the comparison alone, on any kernel: stale, lost, misplaced. */

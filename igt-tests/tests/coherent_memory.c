@@ -26,41 +26,8 @@ IGT_TEST_DESCRIPTION("Coherent buffers: when memory is short");
 #define RW (PROT_READ | PROT_WRITE)
 #define SIZE (MiB(2) + 3 * PAGE)
 
-struct buf {
-	struct egm_dev *dev;
-	struct egm_bo *bo, *snap;
-	struct pattern *p;
-};
-
-static void check(struct buf *b)
-{
-	coh_snapshot(b->bo, b->snap);
-	pattern_assert(b->p, coh_fetch(b->snap), 0, b->bo->size);
-}
-
-static struct buf setup(struct egm_dev *dev, uint64_t size)
-{
-	struct buf b = {
-		.dev = dev,
-		.bo = coh_create(dev, size),
-		.snap = coh_create_plain(dev, size),
-		.p = pattern_new(size),
-	};
-
-	pattern_fill(b.p, b.bo->map, 0, size);
-	check(&b);
-	return b;
-}
-
-static void teardown(struct buf *b)
-{
-	egm_bo_destroy(b->bo);
-	egm_bo_destroy(b->snap);
-	pattern_free(b->p);
-}
-
 /* Writes some pages through a mapping of the whole buffer. */
-static void fill_some(struct buf *b, void *map, struct rng *r, int n)
+static void fill_some(struct coh_buf *b, void *map, struct rng *r, int n)
 {
 	while (n--)
 		pattern_fill(b->p, map, rng_below(r, b->bo->size / PAGE) * PAGE,
@@ -193,7 +160,7 @@ static const unsigned int percents[] = { 2, 10, 30 };
  */
 static void submit(struct egm_dev *dev)
 {
-	struct buf b = setup(dev, SIZE);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	unsigned int refused = 0, failed = 0;
 	struct rng r = rng_new(1);
 	size_t i;
@@ -224,7 +191,7 @@ static void submit(struct egm_dev *dev)
 	igt_info("%u allocations failed, %u submissions with them\n", failed,
 		 refused);
 	igt_assert(failed && refused);
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 /*
@@ -249,7 +216,7 @@ static void *map_far(const struct egm_bo *bo, struct rng *r)
 /* The store waits, faulting, until there is memory for it. */
 static void fault(struct egm_dev *dev)
 {
-	struct buf b = setup(dev, SIZE);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	unsigned int failed = 0;
 	struct rng r = rng_new(2);
 	size_t i;
@@ -270,7 +237,7 @@ static void fault(struct egm_dev *dev)
 			failing_end();
 			if (round & 2)
 				igt_assert(!munmap(map, SIZE));
-			check(&b);
+			coh_buf_check(&b);
 			if (!(round & 2))
 				igt_assert(!munmap(map, SIZE));
 		}
@@ -279,7 +246,7 @@ static void fault(struct egm_dev *dev)
 	failing_stop();
 	igt_info("%u allocations failed\n", failed);
 	igt_assert(failed);
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 /* One of the things that change a mapping; returns what the call returns. */
@@ -322,7 +289,7 @@ static int change(int which, char **map)
  */
 static void mappings(struct egm_dev *dev)
 {
-	struct buf b = setup(dev, SIZE);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	unsigned int failed = 0, refused[5] = { 0 };
 	struct rng r = rng_new(3);
 	size_t i;
@@ -344,10 +311,10 @@ static void mappings(struct egm_dev *dev)
 				     "change %d: %s\n", which, strerror(errno));
 			refused[which] += !!ret;
 			if (round & 8)
-				check(&b);
+				coh_buf_check(&b);
 			pattern_fill(b.p, map, 20 * PAGE, 20 * PAGE);
 			pattern_fill(b.p, map, 60 * PAGE, 20 * PAGE);
-			check(&b);
+			coh_buf_check(&b);
 			igt_assert(!munmap(map, SIZE));
 		}
 		failed += failing_count();
@@ -357,7 +324,7 @@ static void mappings(struct egm_dev *dev)
 		 failed, refused[0], refused[1], refused[2], refused[3],
 		 refused[4]);
 	igt_assert(failed);
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 /* A buffer that cannot be made, shared or mapped leaves nothing behind. */
@@ -440,7 +407,7 @@ static int fail_alloc(const struct egm_node *node, const char *file,
 /* With no memory to write down what to upload, all of it is uploaded. */
 static void ranges(struct egm_dev *dev)
 {
-	struct buf b = setup(dev, SIZE);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	struct egm_counters before, after;
 	struct rng r = rng_new(4);
 	uint64_t bytes, whole = 0;
@@ -464,7 +431,7 @@ static void ranges(struct egm_dev *dev)
 			igt_assert_eq_u64(bytes, SIZE);
 	}
 	igt_info("%" PRIu64 " of %d uploads were of the whole buffer\n", whole, i);
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 /* ---- memory that others have -------------------------------------------- */
@@ -757,7 +724,7 @@ static bool disturb_by(struct egm_dev *dev, const char *file)
 static void swap(struct egm_dev *dev)
 {
 	struct hog hog = hog_start();
-	struct buf b[SWAP_BUFS];
+	struct coh_buf b[SWAP_BUFS];
 	struct rng r = rng_new(6);
 	int round, i;
 
@@ -765,7 +732,7 @@ static void swap(struct egm_dev *dev)
 	igt_require_f(n_swaps, "no swap device in this guest: scripts/vm --swap\n");
 	memory_leave(SWAP_LEFT);
 	for (i = 0; i < SWAP_BUFS; i++)
-		b[i] = setup(dev, SWAP_SIZE);
+		b[i] = coh_buf_warm(dev, SWAP_SIZE);
 
 	for (round = 0; round < 3; round++) {
 		uint64_t pages = swapped_out(), before, now, taken = 0;
@@ -806,7 +773,7 @@ static void swap(struct egm_dev *dev)
 			swaps_off();
 		for (i = 0; i < SWAP_BUFS; i++) {
 			fill_some(&b[i], b[i].bo->map, &r, 20);
-			check(&b[i]);
+			coh_buf_check(&b[i]);
 		}
 	}
 	hog_end(&hog);
@@ -814,7 +781,7 @@ static void swap(struct egm_dev *dev)
 	swaps_on();
 
 	for (i = 0; i < SWAP_BUFS; i++)
-		teardown(&b[i]);
+		coh_buf_destroy(&b[i]);
 }
 
 static void stop_all(int sig)

@@ -34,42 +34,14 @@ IGT_TEST_DESCRIPTION("Coherent buffers: every way to map and to write them");
  */
 #define SIZE (MiB(4) + 5 * PAGE)
 
-/* A buffer that the device has in full, all written through b->bo->map. */
-struct buf {
-	struct egm_dev *dev;
-	struct egm_bo *bo, *snap;
-	struct pattern *p;
-};
-
-static void check(struct buf *b)
+/* The device has what was written, and so has memory. */
+static void check(struct coh_buf *b)
 {
-	coh_snapshot(b->bo, b->snap);
-	pattern_assert(b->p, coh_fetch(b->snap), 0, SIZE);
+	coh_buf_check(b);
 	pattern_assert(b->p, b->bo->map, 0, SIZE);
 }
 
-static struct buf setup(struct egm_dev *dev)
-{
-	struct buf b = {
-		.dev = dev,
-		.bo = coh_create(dev, SIZE),
-		.snap = coh_create_plain(dev, SIZE),
-		.p = pattern_new(SIZE),
-	};
-
-	pattern_fill(b.p, b.bo->map, 0, SIZE);
-	check(&b);
-	return b;
-}
-
-static void teardown(struct buf *b)
-{
-	egm_bo_destroy(b->bo);
-	egm_bo_destroy(b->snap);
-	pattern_free(b->p);
-}
-
-static void settle(struct buf *b)
+static void settle(struct coh_buf *b)
 {
 	int i;
 
@@ -78,7 +50,7 @@ static void settle(struct buf *b)
 }
 
 /* Writes n pages from page on through a mapping whose first page is first. */
-static void fill(struct buf *b, void *map, uint64_t first, uint64_t page,
+static void fill(struct coh_buf *b, void *map, uint64_t first, uint64_t page,
 		 uint64_t n)
 {
 	pattern_fill(b->p, (char *)map - first * PAGE, page * PAGE, n * PAGE);
@@ -119,7 +91,7 @@ static int child_wait(pid_t pid)
 
 static void two_vmas(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	void *map[2] = { b.bo->map, coh_map(b.bo, RW, SIZE) };
 	struct rng r = rng_new(1);
 	int i;
@@ -134,12 +106,12 @@ static void two_vmas(struct egm_dev *dev)
 	}
 	check(&b);
 	unmap_pages(map[1], SIZE / PAGE);
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 static void two_processes(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	int i;
 
 	for (i = 0; i < 5; i++) {
@@ -159,13 +131,13 @@ static void two_processes(struct egm_dev *dev)
 		igt_waitchildren();
 		check(&b);
 	}
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 /* Mappings that never can be written, on both sides of one that can. */
 static void read_only_first(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	int fd = coh_open_node(dev->drv->name, O_RDONLY);
 	int dmabuf = coh_export(b.bo), i;
 	struct egm_dev ro_dev = { .drv = dev->drv, .fd = fd };
@@ -198,12 +170,12 @@ static void read_only_first(struct egm_dev *dev)
 	}
 	close(dmabuf);
 	close(fd);
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 static void private_refused(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	const int prot[] = { RW, PROT_READ, PROT_NONE };
 	size_t i;
 
@@ -214,12 +186,12 @@ static void private_refused(struct egm_dev *dev)
 		igt_assert_eq(errno, EINVAL);
 	}
 	check(&b);
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 static void partial(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	struct rng r = rng_new(2);
 	int i;
 
@@ -234,22 +206,22 @@ static void partial(struct egm_dev *dev)
 		unmap_pages(map, n);
 		check(&b);
 	}
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 static void beyond_the_end(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	void *map = egm_bo_mmap(b.bo, RW, MAP_SHARED, SIZE + PAGE);
 
 	igt_assert(map == MAP_FAILED);
 	check(&b);
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 static void populate(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	void *map;
 
 	settle(&b);
@@ -258,12 +230,12 @@ static void populate(struct egm_dev *dev)
 	fill(&b, map, 0, 17, 600);
 	check(&b);
 	unmap_pages(map, SIZE / PAGE);
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 static void munmap_all(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	int i;
 
 	for (i = 0; i < 10; i++) {
@@ -283,12 +255,12 @@ static void munmap_all(struct egm_dev *dev)
 	pattern_assert(b.p, coh_fetch(b.snap), 0, SIZE);
 	b.bo->map = coh_map(b.bo, RW, SIZE);
 	check(&b);
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 static void munmap_repeatedly(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	struct rng r = rng_new(3);
 	int i, j;
 
@@ -301,12 +273,12 @@ static void munmap_repeatedly(struct egm_dev *dev)
 		}
 		check(&b);
 	}
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 static void munmap_hole(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	char *map = coh_map(b.bo, RW, SIZE);
 
 	fill(&b, map, 0, 20, 12);
@@ -319,12 +291,12 @@ static void munmap_hole(struct egm_dev *dev)
 	check(&b);
 	unmap_pages(map, 22);
 	unmap_pages(map + 26 * PAGE, SIZE / PAGE - 26);
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 static void map_fixed(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	char *map = coh_map(b.bo, RW, SIZE), *over;
 
 	fill(&b, map, 0, 40, 8);
@@ -336,7 +308,7 @@ static void map_fixed(struct egm_dev *dev)
 	fill(&b, map, 0, 45, 2);
 	check(&b);
 	unmap_pages(map, SIZE / PAGE);
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 /*
@@ -345,7 +317,7 @@ static void map_fixed(struct egm_dev *dev)
  */
 static void mprotect_roundtrip(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	int i;
 
 	for (i = 0; i < 32; i++) {
@@ -368,7 +340,7 @@ static void mprotect_roundtrip(struct egm_dev *dev)
 		fill(&b, b.bo->map, 0, 64, 1);
 		check(&b);
 	}
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 /*
@@ -378,7 +350,7 @@ static void mprotect_roundtrip(struct egm_dev *dev)
  */
 static void mprotect_rare(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	char *at = (char *)b.bo->map + 64 * PAGE;
 	int i;
 
@@ -393,12 +365,12 @@ static void mprotect_rare(struct egm_dev *dev)
 		fill(&b, b.bo->map, 0, 64, 1);
 		check(&b);
 	}
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 static void mprotect_none(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	void *map = coh_map(b.bo, RW, SIZE);
 	int i;
 
@@ -411,7 +383,7 @@ static void mprotect_none(struct egm_dev *dev)
 		check(&b);
 	}
 	unmap_pages(map, SIZE / PAGE);
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 /*
@@ -420,7 +392,7 @@ static void mprotect_none(struct egm_dev *dev)
  */
 static void split_mprotect(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	char *map = map_pages(b.bo, RW, 4, 4);
 
 	igt_assert(!mprotect(map + PAGE, PAGE, PROT_READ));
@@ -429,12 +401,12 @@ static void split_mprotect(struct egm_dev *dev)
 	check(&b);
 	pattern_assert(b.p, map, 4 * PAGE, 4 * PAGE);
 	unmap_pages(map, 4);
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 static void split_munmap(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	char *map = map_pages(b.bo, RW, 4, 4);
 
 	unmap_pages(map + PAGE, 1);
@@ -443,12 +415,12 @@ static void split_munmap(struct egm_dev *dev)
 	pattern_assert(b.p, map + 2 * PAGE, 6 * PAGE, 2 * PAGE);
 	unmap_pages(map, 1);
 	unmap_pages(map + 2 * PAGE, 2);
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 static void mremap_move(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	char *map = coh_map(b.bo, RW, SIZE), *to, *part;
 
 	fill(&b, map, 0, 50, 30);
@@ -474,13 +446,13 @@ static void mremap_move(struct egm_dev *dev)
 	unmap_pages(part, 4);
 	unmap_pages(to, 202);
 	unmap_pages(to + 206 * PAGE, SIZE / PAGE - 206);
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 /* Growing or duplicating a mapping of device memory is refused. */
 static void mremap_grow(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	char *map = coh_map(b.bo, RW, 4 * PAGE);
 
 	fill(&b, map, 0, 1, 2);
@@ -493,19 +465,19 @@ static void mremap_grow(struct egm_dev *dev)
 	fill(&b, map, 0, 2, 2);
 	check(&b);
 	unmap_pages(map, 4);
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 static void mremap_shrink(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	char *map = coh_map(b.bo, RW, 8 * PAGE);
 
 	fill(&b, map, 0, 0, 8);
 	igt_assert(mremap(map, 8 * PAGE, 4 * PAGE, 0) == map);
 	check(&b);
 	unmap_pages(map, 4);
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 /* Device memory is not dropped by advice; either way nothing is lost. */
@@ -514,7 +486,7 @@ static void madvise_drop(struct egm_dev *dev)
 	const int advice[] = {
 		MADV_DONTNEED, MADV_FREE, MADV_REMOVE, MADV_COLD, MADV_PAGEOUT,
 	};
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(advice); i++) {
@@ -527,12 +499,12 @@ static void madvise_drop(struct egm_dev *dev)
 			  ret ? strerror(errno) : "taken");
 		check(&b);
 	}
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 static void fork_both_write(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	int i;
 
 	for (i = 0; i < 6; i++) {
@@ -548,13 +520,13 @@ static void fork_both_write(struct egm_dev *dev)
 		igt_waitchildren();
 		check(&b);
 	}
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 /* The child's mappings, and all they know, go with it. */
 static void child_exit(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	int i;
 
 	for (i = 0; i < 6; i++) {
@@ -569,12 +541,12 @@ static void child_exit(struct egm_dev *dev)
 		igt_waitchildren();
 		check(&b);
 	}
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 static void child_exec(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	int ready[2], go[2], i;
 
 	for (i = 0; i < 4; i++) {
@@ -602,12 +574,12 @@ static void child_exec(struct egm_dev *dev)
 		close(go[0]);
 		close(go[1]);
 	}
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 static void child_killed(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	volatile uint32_t *stores;
 	int i;
 
@@ -646,7 +618,7 @@ static void child_killed(struct egm_dev *dev)
 		check(&b);
 	}
 	munmap((void *)stores, PAGE);
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 /*
@@ -657,7 +629,7 @@ static void child_killed(struct egm_dev *dev)
 static int poke(struct egm_dev *dev,
 		bool (*write_word)(pid_t pid, void *to, uint64_t word))
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	int i, taken = 0;
 
 	for (i = 0; i < 6; i++) {
@@ -690,7 +662,7 @@ static int poke(struct egm_dev *dev,
 		check(&b);
 	}
 	igt_info("%d of %d writes were taken, the others refused\n", taken, i);
-	teardown(&b);
+	coh_buf_destroy(&b);
 	return taken;
 }
 
@@ -744,7 +716,7 @@ static void poke_ptrace(struct egm_dev *dev)
 /* A debugger can't write where the program itself could not. */
 static void poke_readonly(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	const uint64_t off = 600 * PAGE + 128;
 	char *map = coh_map(b.bo, PROT_READ, b.bo->size);
 	pid_t pid = child_start();
@@ -767,7 +739,7 @@ static void poke_readonly(struct egm_dev *dev)
 	igt_assert_eq(child_wait(pid), 0);
 	check(&b);
 	munmap(map, b.bo->size);
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 static void poke_vm(struct egm_dev *dev)
@@ -783,7 +755,7 @@ static void poke_proc_mem(struct egm_dev *dev)
 /* The kernel's own stores, by copy_to_user() into the mapping. */
 static void read_into(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	const uint64_t off = 333 * PAGE + 512, len = 9 * PAGE;
 	FILE *f = tmpfile();
 	char *data = malloc(len);
@@ -801,7 +773,7 @@ static void read_into(struct egm_dev *dev)
 	}
 	free(data);
 	fclose(f);
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 /*
@@ -810,7 +782,7 @@ static void read_into(struct egm_dev *dev)
  */
 static void direct_io(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	const uint64_t off = 700 * PAGE, len = 2 * PAGE;
 	char *map = (char *)b.bo->map + off, *data = malloc(len);
 	int fd = open("/proc/self/exe", O_RDONLY | O_DIRECT | O_CLOEXEC);
@@ -830,7 +802,7 @@ static void direct_io(struct egm_dev *dev)
 	free(data);
 	close(file);
 	close(fd);
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 /* An io_uring for one request at a time */
@@ -902,7 +874,7 @@ static void ring_destroy(struct ring *ring)
  */
 static void uring(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	const uint64_t off = 431 * PAGE + 256, len = 5 * PAGE;
 	char *map = (char *)b.bo->map + off, *data = malloc(len);
 	const struct iovec iov = { map, len };
@@ -938,7 +910,7 @@ static void uring(struct egm_dev *dev)
 	ring_destroy(&ring);
 	free(data);
 	fclose(f);
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 /* A surface of vmwgfx as a dma-buf is a name for it, and no memory. */
@@ -957,7 +929,7 @@ static int export_mappable(const struct egm_bo *bo)
 /* The exported file has an address space of its own, if nobody sees to it. */
 static void dmabuf_mmap(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	int fd = export_mappable(b.bo), i;
 	void *map = coh_map_dmabuf(fd, SIZE);
 
@@ -978,13 +950,13 @@ static void dmabuf_mmap(struct egm_dev *dev)
 	close(fd);
 	b.bo->map = coh_map(b.bo, RW, SIZE);
 	check(&b);
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 /* Unlike a DRM file, a dma-buf can be mapped from any page on. */
 static void dmabuf_mmap_part(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	int fd = export_mappable(b.bo), i;
 	struct rng r = rng_new(4);
 
@@ -1003,13 +975,13 @@ static void dmabuf_mmap_part(struct egm_dev *dev)
 		check(&b);
 	}
 	close(fd);
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 static void dmabuf_mmap_first(struct egm_dev *dev)
 {
 	struct egm_bo *bo = coh_create(dev, SIZE);
-	struct buf b = {
+	struct coh_buf b = {
 		.dev = dev,
 		.bo = bo,
 		.snap = coh_create_plain(dev, SIZE),
@@ -1027,13 +999,13 @@ static void dmabuf_mmap_first(struct egm_dev *dev)
 	fill(&b, map, 0, 900, 8);
 	check(&b);
 	close(fd);
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 /* The dma-buf alone keeps the buffer, and what it has to upload. */
 static void dmabuf_reimport(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	int i, fd;
 
 	for (i = 0; i < 4; i++) {
@@ -1047,13 +1019,13 @@ static void dmabuf_reimport(struct egm_dev *dev)
 		fill(&b, b.bo->map, 0, 99 + i, 20);
 		check(&b);
 	}
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 /* A mapping outlives the file it was made through. */
 static void closed_file(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	struct egm_dev *other = coh_open_again(dev);
 	int fd = coh_export(b.bo);
 	struct egm_bo *theirs = coh_import(other, fd);
@@ -1067,16 +1039,16 @@ static void closed_file(struct egm_dev *dev)
 	fill(&b, map, 0, 14, 8);
 	check(&b);
 	unmap_pages(map, SIZE / PAGE);
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 /* Any of the contexts that share a buffer submits what any of them wrote. */
 static void two_contexts(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	struct egm_dev *other = coh_open_again(dev);
 	int fd = coh_export(b.bo), i;
-	struct buf theirs = {
+	struct coh_buf theirs = {
 		.dev = other,
 		.bo = coh_import(other, fd),
 		.snap = coh_create_plain(other, SIZE),
@@ -1096,7 +1068,7 @@ static void two_contexts(struct egm_dev *dev)
 	}
 	close(fd);
 	coh_close(other);
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 static void send_fd(int socket, int fd)
@@ -1141,14 +1113,14 @@ static int receive_fd(int socket)
 /* A process that got the buffer over a socket, with a device of its own. */
 static void other_process(struct egm_dev *dev)
 {
-	struct buf b = setup(dev);
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	int pair[2], fd;
 	char c;
 
 	igt_assert(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
 	igt_fork(child, 1) {
 		struct egm_dev *mine = coh_open_again(dev);
-		struct buf theirs = { .dev = mine, .p = b.p };
+		struct coh_buf theirs = { .dev = mine, .p = b.p };
 		void *map;
 
 		fd = receive_fd(pair[1]);
@@ -1178,7 +1150,7 @@ static void other_process(struct egm_dev *dev)
 	igt_waitchildren();
 	check(&b);
 	close(pair[0]);
-	teardown(&b);
+	coh_buf_destroy(&b);
 }
 
 static const struct coh_subtest subtests[] = {
