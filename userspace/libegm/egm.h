@@ -84,6 +84,7 @@ struct egm_driver {
 	 * those are asked for, has no coherent ones
 	 */
 	int (*probe)(int fd, bool coherent, const char **missing);
+	/* @res: the device's name of it, or a handle of the memory behind it */
 	int (*create)(int fd, uint64_t size, uint32_t *handle, uint32_t *res);
 	int (*create_plain)(int fd, uint64_t size, uint32_t *handle,
 			    uint32_t *res);
@@ -130,7 +131,7 @@ struct egm_bo {
 	struct egm_dev *dev;
 	struct egm_bo *next;
 	uint32_t handle;
-	uint32_t res;		/* the device's name of it */
+	uint32_t res;		/* the driver's other name of it, see create */
 	uint64_t size;
 	void *map;		/* all of it, read-write */
 };

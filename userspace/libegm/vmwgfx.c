@@ -267,9 +267,7 @@ static int vmwgfx_wait(int fd, uint32_t handle)
 	if (ret)
 		return ret;
 	arg.handle = ref.rep.crep.buffer_handle;
-	do {
-		ret = drmCommandWrite(fd, DRM_VMW_SYNCCPU, &arg, sizeof(arg));
-	} while (ret == -ERESTART || ret == -EINTR);
+	ret = drmCommandWrite(fd, DRM_VMW_SYNCCPU, &arg, sizeof(arg));
 	vmwgfx_close(fd, handle, arg.handle);
 	return ret;
 }
