@@ -23,7 +23,7 @@ static void ctl_reset(struct vmw *vmw)
 			vmw_ctl_set(vmw, i, 0);
 }
 
-static uint64_t get_param(struct vmw *vmw, uint32_t param)
+uint64_t vmw_param(struct vmw *vmw, uint32_t param)
 {
 	struct drm_vmw_getparam_arg arg = { .param = param };
 
@@ -38,9 +38,9 @@ struct vmw *vmw_open(void)
 
 	igt_assert(vmw);
 	vmw->fd = coh_open_node("vmwgfx", O_RDWR | O_CLOEXEC);
-	igt_require_f(get_param(vmw, DRM_VMW_PARAM_MAX_MOB_MEMORY),
+	igt_require_f(vmw_param(vmw, DRM_VMW_PARAM_MAX_MOB_MEMORY),
 		      "the device has no guest-backed objects\n");
-	vmw->sm4 = get_param(vmw, DRM_VMW_PARAM_DX);
+	vmw->sm4 = vmw_param(vmw, DRM_VMW_PARAM_DX);
 	vmw->config = egm_svga3_open(vmw->fd);
 	ctl_reset(vmw);
 	return vmw;

@@ -42,6 +42,8 @@ struct vmw_surf_info {
 
 struct vmw *vmw_open(void);
 void vmw_close(struct vmw *vmw);
+/* One of DRM_VMW_PARAM_* */
+uint64_t vmw_param(struct vmw *vmw, uint32_t param);
 
 struct vmw_surf *vmw_surf_create(struct vmw *vmw,
 				 const struct vmw_surf_info *info);

@@ -980,13 +980,8 @@ static void dmabuf_mmap_part(struct egm_dev *dev)
 
 static void dmabuf_mmap_first(struct egm_dev *dev)
 {
-	struct egm_bo *bo = coh_create(dev, SIZE);
-	struct coh_buf b = {
-		.dev = dev,
-		.bo = bo,
-		.snap = coh_create_plain(dev, SIZE),
-		.p = pattern_new(SIZE),
-	};
+	struct coh_buf b = coh_buf_create(dev, SIZE);
+	struct egm_bo *bo = b.bo;
 	int fd = export_mappable(bo);
 	void *map;
 

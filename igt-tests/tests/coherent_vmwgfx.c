@@ -651,15 +651,6 @@ static void device_error(struct vmw *vmw)
 	vmw_buf_destroy(&b);
 }
 
-static uint64_t param(struct vmw *vmw, uint32_t which)
-{
-	struct drm_vmw_getparam_arg arg = { .param = which };
-
-	igt_assert(!drmCommandWriteRead(vmw->fd, DRM_VMW_GET_PARAM, &arg,
-					sizeof(arg)));
-	return arg.value;
-}
-
 /* All that Mesa's svga asks before it makes a coherent buffer. */
 static void mesa_asks(struct vmw *vmw)
 {
@@ -670,11 +661,11 @@ static void mesa_asks(struct vmw *vmw)
 	igt_assert_eq(version->version_major, 2);
 	igt_assert_lte(16, version->version_minor);
 	drmFreeVersion(version);
-	igt_assert_eq_u64(param(vmw, DRM_VMW_PARAM_3D), 1);
-	igt_assert(param(vmw, DRM_VMW_PARAM_HW_CAPS) & SVGA_CAP_GBOBJECTS);
-	igt_assert(param(vmw, DRM_VMW_PARAM_MAX_MOB_MEMORY));
-	igt_assert(param(vmw, DRM_VMW_PARAM_MAX_MOB_SIZE));
-	igt_assert(param(vmw, DRM_VMW_PARAM_MAX_SURF_MEMORY));
+	igt_assert_eq_u64(vmw_param(vmw, DRM_VMW_PARAM_3D), 1);
+	igt_assert(vmw_param(vmw, DRM_VMW_PARAM_HW_CAPS) & SVGA_CAP_GBOBJECTS);
+	igt_assert(vmw_param(vmw, DRM_VMW_PARAM_MAX_MOB_MEMORY));
+	igt_assert(vmw_param(vmw, DRM_VMW_PARAM_MAX_MOB_SIZE));
+	igt_assert(vmw_param(vmw, DRM_VMW_PARAM_MAX_SURF_MEMORY));
 	vmw_surf_destroy(vmw_buffer(vmw, SMALL, true));
 }
 

@@ -304,15 +304,11 @@ static uint64_t pressure(struct vmw *vmw, uint64_t n)
 /* More than the device can address at a time */
 static void evict(struct vmw *vmw)
 {
-	struct drm_vmw_getparam_arg arg = {
-		.param = DRM_VMW_PARAM_MAX_MOB_MEMORY,
-	};
+	uint64_t limit = vmw_param(vmw, DRM_VMW_PARAM_MAX_MOB_MEMORY);
 
-	igt_assert(!drmCommandWriteRead(vmw->fd, DRM_VMW_GET_PARAM, &arg,
-					sizeof(arg)));
-	igt_require_f(arg.value <= MiB(64),
+	igt_require_f(limit <= MiB(64),
 		      "the device's memory is not limited to 64 MiB: scripts/vm --svga3='--mob-memory 16'\n");
-	pressure(vmw, arg.value / MiB(1) * 3 / 2);
+	pressure(vmw, limit / MiB(1) * 3 / 2);
 }
 
 #define PAGES_LIMIT "/sys/module/ttm/parameters/pages_limit"

@@ -226,32 +226,30 @@ static int vmwgfx_submit(int fd, const struct egm_copy *copies, int n_copies,
 	return ret || !used ? ret : execbuf(fd, cmds, used, false);
 }
 
-static int vmwgfx_push(int fd, uint32_t handle, uint64_t offset, uint64_t len)
+/* Between a surface's memory and the device's copy: UPDATE or READBACK */
+static int transfer(int fd, uint32_t id, uint32_t handle)
 {
+	/* Both commands have the surface and nothing else. */
 	const struct {
 		SVGA3dCmdHeader header;
 		SVGA3dCmdUpdateGBSurface body;
-	} cmd = {
-		{ SVGA_3D_CMD_UPDATE_GB_SURFACE, sizeof(cmd.body) }, { handle },
-	};
+	} cmd = { { id, sizeof(cmd.body) }, { handle } };
 
+	return execbuf(fd, &cmd, sizeof(cmd), true);
+}
+
+static int vmwgfx_push(int fd, uint32_t handle, uint64_t offset, uint64_t len)
+{
 	(void)offset;
 	(void)len;
-	return execbuf(fd, &cmd, sizeof(cmd), true);
+	return transfer(fd, SVGA_3D_CMD_UPDATE_GB_SURFACE, handle);
 }
 
 static int vmwgfx_fetch(int fd, uint32_t handle, uint64_t offset, uint64_t len)
 {
-	const struct {
-		SVGA3dCmdHeader header;
-		SVGA3dCmdReadbackGBSurface body;
-	} cmd = {
-		{ SVGA_3D_CMD_READBACK_GB_SURFACE, sizeof(cmd.body) }, { handle },
-	};
-
 	(void)offset;
 	(void)len;
-	return execbuf(fd, &cmd, sizeof(cmd), true);
+	return transfer(fd, SVGA_3D_CMD_READBACK_GB_SURFACE, handle);
 }
 
 static int vmwgfx_wait(int fd, uint32_t handle)
