@@ -119,14 +119,9 @@ struct drm_gem_dirty {
 	/** @any_zapped: Bit 0 is set after a bit in @zapped. Atomic. */
 	unsigned long any_zapped;
 	/**
-	 * @read_back: Brings pages up to date with what the device wrote, or
-	 * NULL, see drm_gem_dirty_read_back_init()
-	 */
-	int (*read_back)(struct drm_gem_object *obj, pgoff_t first, pgoff_t nr);
-	/**
 	 * @pending: Chunks that the device may have written since they were
-	 * last read back. They have no page-table entries, and no page of them
-	 * becomes dirty.
+	 * last read back, or NULL without drm_gem_dirty_read_back_init(). They
+	 * have no page-table entries, and no page of them becomes dirty.
 	 */
 	unsigned long *pending;
 	/** @nr_pending: Number of bits set in @pending */
@@ -156,6 +151,18 @@ struct drm_gem_dirty_consumer {
 	unsigned long first;
 	/** @end: Neither is this one or one after it */
 	unsigned long end;
+	/**
+	 * @read_back: Brings pages of the buffer up to date with this copy, or
+	 * NULL, see drm_gem_dirty_read_back_init()
+	 */
+	int (*read_back)(struct drm_gem_dirty_consumer *consumer, pgoff_t first,
+			 pgoff_t nr);
+	/**
+	 * @written: With @read_back: pages of this copy that the device may
+	 * have written since they were last read back, all of them in
+	 * &drm_gem_dirty.pending chunks
+	 */
+	unsigned long *written;
 };
 
 /**
@@ -191,15 +198,20 @@ void drm_gem_dirty_pass(struct drm_gem_dirty *dirty);
 void drm_gem_dirty_open(struct drm_gem_dirty *dirty);
 void drm_gem_dirty_close(struct drm_gem_dirty *dirty);
 
-int drm_gem_dirty_read_back_init(struct drm_gem_dirty *dirty,
-				 int (*read_back)(struct drm_gem_object *obj,
+int drm_gem_dirty_read_back_init(struct drm_gem_dirty_consumer *consumer,
+				 int (*read_back)(struct drm_gem_dirty_consumer *consumer,
 						  pgoff_t first, pgoff_t nr));
-void drm_gem_dirty_revoke(struct drm_gem_dirty *dirty, pgoff_t first,
-			  pgoff_t nr);
+void drm_gem_dirty_revoke(struct drm_gem_dirty_consumer *consumer,
+			  pgoff_t first, pgoff_t nr);
+bool drm_gem_dirty_is_stale(struct drm_gem_dirty_consumer *consumer);
 int drm_gem_dirty_read_back(struct drm_gem_dirty *dirty, pgoff_t first,
 			    pgoff_t nr);
-int drm_gem_dirty_wait(struct drm_gem_dirty *dirty, struct dma_fence *fence);
+int drm_gem_dirty_read_around(struct drm_gem_dirty *dirty, pgoff_t page);
+int drm_gem_dirty_wait(struct drm_gem_object *obj, struct dma_fence *fence);
+int drm_gem_dirty_wait_idle(struct drm_gem_object *obj);
 
+bool drm_gem_dirty_vm_is_pending(struct drm_gem_dirty *dirty,
+				 struct vm_fault *vmf);
 vm_fault_t drm_gem_dirty_vm_read_back(struct drm_gem_dirty *dirty,
 				      struct vm_fault *vmf);
 void drm_gem_dirty_vm_fault(struct drm_gem_dirty *dirty, struct vm_fault *vmf,

@@ -62,12 +62,14 @@
  * An object may have several consumers, each of which gets all dirty pages.
  *
  * The other way, a device that writes to its copy, is for a driver that has
- * called drm_gem_dirty_read_back_init(). It calls drm_gem_dirty_revoke() for
- * what the device may write, under the dma_resv, before it uploads what is
- * dirty and lets the device go. From then on these chunks have no page-table
- * entries. An access by the CPU faults, waits for the fences in the dma_resv,
- * has the driver read the chunk back, and maps it. While the device may be
- * writing a page the CPU can't, so neither overwrites what the other wrote.
+ * called drm_gem_dirty_read_back_init() for the consumer that is this copy. It
+ * calls drm_gem_dirty_revoke() for what the device may write, under the dma_resv,
+ * before it uploads what is dirty and lets the device go. From then on these
+ * chunks have no page-table entries. An access by the CPU faults, waits for the
+ * fences in the dma_resv, has the driver read back what may have been written of
+ * the chunk, and maps it. While the device may be writing a page the CPU can't, so
+ * neither overwrites what the other wrote. Where there are several copies, what
+ * is read back from one is dirty for the others.
  *
  * Usage with the GEM shmem helpers, from the KUnit test, where it is compiled
  * and run. The device embeds a &drm_gem_dirty_device, for which it calls
@@ -327,6 +329,8 @@ int drm_gem_dirty_consumer_init_locked(struct drm_gem_dirty_consumer *consumer,
 	consumer->dirty = dirty;
 	consumer->first = dirty->nr_pages;
 	consumer->end = 0;
+	consumer->read_back = NULL;
+	consumer->written = NULL;
 	list_add_tail(&consumer->link, &dirty->consumers);
 
 	return 0;
@@ -360,6 +364,9 @@ EXPORT_SYMBOL_GPL(drm_gem_dirty_consumer_init);
  * drm_gem_dirty_consumer_fini_locked - Remove a consumer
  * @consumer: The consumer
  *
+ * What the device has written to this copy, and has not been read back, is lost: if
+ * the object can still be accessed drm_gem_dirty_read_back() comes first.
+ *
  * Context: Process context, may sleep. Called with the object's dma_resv held.
  */
 void drm_gem_dirty_consumer_fini_locked(struct drm_gem_dirty_consumer *consumer)
@@ -367,6 +374,7 @@ void drm_gem_dirty_consumer_fini_locked(struct drm_gem_dirty_consumer *consumer)
 	dma_resv_assert_held(consumer->dirty->obj->resv);
 
 	list_del(&consumer->link);
+	kvfree(consumer->written);
 	kvfree(consumer->pages);
 }
 EXPORT_SYMBOL_GPL(drm_gem_dirty_consumer_fini_locked);
@@ -432,23 +440,43 @@ bool drm_gem_dirty_next(struct drm_gem_dirty_consumer *consumer,
 }
 EXPORT_SYMBOL_GPL(drm_gem_dirty_next);
 
+static void gem_dirty_set_for(struct drm_gem_dirty_consumer *consumer,
+			      unsigned long first, unsigned long nr)
+{
+	bitmap_set(consumer->pages, first, nr);
+	consumer->first = min(consumer->first, first);
+	consumer->end = max(consumer->end, first + nr);
+}
+
 /* For all consumers. Also called under page table locks: must not sleep. */
 static void gem_dirty_set(struct drm_gem_dirty *dirty, unsigned long first,
 			  unsigned long nr)
 {
 	struct drm_gem_dirty_consumer *consumer;
 
-	list_for_each_entry(consumer, &dirty->consumers, link) {
-		bitmap_set(consumer->pages, first, nr);
-		consumer->first = min(consumer->first, first);
-		consumer->end = max(consumer->end, first + nr);
-	}
+	list_for_each_entry(consumer, &dirty->consumers, link)
+		gem_dirty_set_for(consumer, first, nr);
 }
 
 static bool gem_dirty_is_pending(struct drm_gem_dirty *dirty,
 				 unsigned long chunk)
 {
 	return dirty->nr_pending && test_bit(chunk, dirty->pending);
+}
+
+/* Whether what the CPU would see of a page is older than what the device wrote. */
+static bool gem_dirty_is_written(struct drm_gem_dirty *dirty, pgoff_t page)
+{
+	struct drm_gem_dirty_consumer *consumer;
+
+	if (!gem_dirty_is_pending(dirty, page / DRM_GEM_DIRTY_CHUNK_PAGES))
+		return false;
+
+	list_for_each_entry(consumer, &dirty->consumers, link)
+		if (consumer->written && test_bit(page, consumer->written))
+			return true;
+
+	return false;
 }
 
 /**
@@ -471,17 +499,17 @@ void drm_gem_dirty_mark(struct drm_gem_dirty *dirty, pgoff_t first, pgoff_t nr)
 
 	dma_resv_assert_held(dirty->obj->resv);
 
-	while (first < end) {
-		unsigned long chunk = first / DRM_GEM_DIRTY_CHUNK_PAGES;
-		pgoff_t next = end;
+	if (!dirty->nr_pending) {
+		gem_dirty_set(dirty, first, nr);
+		dirty->stats.pages_marked += nr;
+		return;
+	}
 
-		if (dirty->nr_pending)
-			next = min(end, (chunk + 1) * DRM_GEM_DIRTY_CHUNK_PAGES);
-		if (!gem_dirty_is_pending(dirty, chunk)) {
-			gem_dirty_set(dirty, first, next - first);
-			dirty->stats.pages_marked += next - first;
-		}
-		first = next;
+	for (; first < end; first++) {
+		if (gem_dirty_is_written(dirty, first))
+			continue;
+		gem_dirty_set(dirty, first, 1);
+		dirty->stats.pages_marked++;
 	}
 }
 EXPORT_SYMBOL_GPL(drm_gem_dirty_mark);
@@ -739,29 +767,35 @@ EXPORT_SYMBOL_GPL(drm_gem_dirty_close);
 
 /**
  * drm_gem_dirty_read_back_init - Prepare for a device that writes
- * @dirty: The tracker
- * @read_back: Brings @nr pages from @first on up to date with the device's copy.
- * Called with the dma_resv held, one slot of it reserved, and all fences in it
- * signalled that are of &DMA_RESV_USAGE_WRITE or before. What is dirty for the
- * consumer that is this copy has to be uploaded first. It returns when the data
- * is there, for which it may use drm_gem_dirty_wait(), or an error.
+ * @consumer: The copy that it writes
+ * @read_back: Brings @nr pages of the buffer from @first on up to date with the
+ * copy. Called with the dma_resv held, one slot of it reserved, and all fences in
+ * it signalled that are of &DMA_RESV_USAGE_WRITE or before. Pages of the range that
+ * are dirty for @consumer have to be uploaded first. It returns when the data is
+ * there, for which it may use drm_gem_dirty_wait(), or an error.
  *
- * The tracker has to exist as long as the object then: faults wait with nothing
- * but a reference to that.
- *
- * Context: Process context, may sleep. Called before the object can be mapped.
+ * Context: Process context, may sleep. Called with the object's dma_resv held, or
+ * before the object can be used.
  * Return: 0, or -ENOMEM.
  */
-int drm_gem_dirty_read_back_init(struct drm_gem_dirty *dirty,
-				 int (*read_back)(struct drm_gem_object *obj,
+int drm_gem_dirty_read_back_init(struct drm_gem_dirty_consumer *consumer,
+				 int (*read_back)(struct drm_gem_dirty_consumer *consumer,
 						  pgoff_t first, pgoff_t nr))
 {
-	dirty->pending = kvcalloc(BITS_TO_LONGS(dirty->nr_chunks),
-				  sizeof(*dirty->pending), GFP_KERNEL);
+	struct drm_gem_dirty *dirty = consumer->dirty;
+
+	consumer->written = kvcalloc(BITS_TO_LONGS(dirty->nr_pages),
+				     sizeof(*consumer->written), GFP_KERNEL);
+	if (!consumer->written)
+		return -ENOMEM;
+
+	if (!dirty->pending)
+		dirty->pending = kvcalloc(BITS_TO_LONGS(dirty->nr_chunks),
+					  sizeof(*dirty->pending), GFP_KERNEL);
 	if (!dirty->pending)
 		return -ENOMEM;
 
-	dirty->read_back = read_back;
+	consumer->read_back = read_back;
 
 	return 0;
 }
@@ -796,7 +830,7 @@ static void gem_dirty_revoke(struct gem_dirty_pass *pass, unsigned long first,
 
 /**
  * drm_gem_dirty_revoke - Take pages from the CPU, because the device writes them
- * @dirty: The tracker, with drm_gem_dirty_read_back_init()
+ * @consumer: The copy that it writes, with drm_gem_dirty_read_back_init()
  * @first: First page, in pages from the start of the buffer
  * @nr: Number of pages, within the buffer
  *
@@ -805,14 +839,15 @@ static void gem_dirty_revoke(struct gem_dirty_pass *pass, unsigned long first,
  * dirty. The fence of what is queued then must be in the dma_resv, with
  * &DMA_RESV_USAGE_WRITE, before that is released.
  *
- * It is done for whole chunks. Those that have not been accessed since they were
- * last revoked cost nothing.
+ * The CPU loses whole chunks, of which only these pages are read back. Chunks that
+ * have not been accessed since they were last revoked cost nothing.
  *
  * Context: As drm_gem_dirty_pass().
  */
-void drm_gem_dirty_revoke(struct drm_gem_dirty *dirty, pgoff_t first,
-			  pgoff_t nr)
+void drm_gem_dirty_revoke(struct drm_gem_dirty_consumer *consumer,
+			  pgoff_t first, pgoff_t nr)
 {
+	struct drm_gem_dirty *dirty = consumer->dirty;
 	struct gem_dirty_pass pass = {
 		.base.report = gem_dirty_report,
 		.dirty = dirty,
@@ -824,6 +859,7 @@ void drm_gem_dirty_revoke(struct drm_gem_dirty *dirty, pgoff_t first,
 
 	dma_resv_assert_held(dirty->obj->resv);
 
+	bitmap_set(consumer->written, first, nr);
 	if (dirty->nr_pending == dirty->nr_chunks)
 		return;
 
@@ -845,9 +881,49 @@ static void gem_dirty_wait_done(struct dma_fence *fence,
 	complete(&container_of(base, struct gem_dirty_wait, base)->done);
 }
 
+/* Killable, which dma_fence_wait_timeout() is not. */
+static long gem_dirty_wait_callback(struct drm_gem_object *obj,
+				    struct dma_fence *fence)
+{
+	struct gem_dirty_wait wait;
+	long ret;
+
+	init_completion(&wait.done);
+	if (dma_fence_add_callback(fence, &wait.base, gem_dirty_wait_done))
+		return 0;
+
+	do {
+		ret = wait_for_completion_killable_timeout(&wait.done, HZ);
+		if (!ret && drm_dev_is_unplugged(obj->dev))
+			ret = -ENODEV;
+	} while (!ret);
+
+	if (ret < 0 && !dma_fence_remove_callback(fence, &wait.base))
+		return 0;
+
+	return ret;
+}
+
+/* For fences that no callback brings to an end, as those of vmwgfx. */
+static long gem_dirty_wait_own(struct drm_gem_object *obj,
+			       struct dma_fence *fence)
+{
+	long ret;
+
+	do {
+		ret = dma_fence_wait_timeout(fence, false, HZ);
+		if (!ret && fatal_signal_pending(current))
+			ret = -ERESTARTSYS;
+		if (!ret && drm_dev_is_unplugged(obj->dev))
+			ret = -ENODEV;
+	} while (!ret);
+
+	return ret;
+}
+
 /**
  * drm_gem_dirty_wait - Wait for a fence, as a page fault has to
- * @dirty: The tracker
+ * @obj: The object that is accessed
  * @fence: The fence
  *
  * A process that is being killed does not wait any longer. Other signals have to:
@@ -858,47 +934,42 @@ static void gem_dirty_wait_done(struct dma_fence *fence,
  * and mmap_lock held.
  * Return: 0, -ERESTARTSYS when killed, -ENODEV, or the error of the fence.
  */
-int drm_gem_dirty_wait(struct drm_gem_dirty *dirty, struct dma_fence *fence)
+int drm_gem_dirty_wait(struct drm_gem_object *obj, struct dma_fence *fence)
 {
-	struct gem_dirty_wait wait;
 	long ret;
 
-	init_completion(&wait.done);
-	if (dma_fence_add_callback(fence, &wait.base, gem_dirty_wait_done))
-		goto signalled;
+	if (fence->ops->wait)
+		ret = gem_dirty_wait_own(obj, fence);
+	else
+		ret = gem_dirty_wait_callback(obj, fence);
 
-	do {
-		ret = wait_for_completion_killable_timeout(&wait.done, HZ);
-		if (!ret && drm_dev_is_unplugged(dirty->obj->dev))
-			ret = -ENODEV;
-	} while (!ret);
-
-	if (ret < 0 && dma_fence_remove_callback(fence, &wait.base))
-		return ret;
-
-signalled:
-	return min(dma_fence_get_status(fence), 0);
+	return ret < 0 ? ret : min(dma_fence_get_status(fence), 0);
 }
 EXPORT_SYMBOL_GPL(drm_gem_dirty_wait);
 
-/*
- * Wait until the device has written. Without the dma_resv there can be more to
- * wait for all the time: then only what there is at first counts, and the caller
- * has to do it again with the dma_resv held. An error of a submission is not that
- * of the CPU that reads what came of it.
+/**
+ * drm_gem_dirty_wait_idle - Wait until the device has written, as a page fault has to
+ * @obj: The object that is accessed
+ *
+ * Without the dma_resv there can be more to wait for all the time: then only what
+ * there is at first counts, and drm_gem_dirty_read_around() does the rest. An error
+ * of a submission is not that of the CPU that reads what came of it.
+ *
+ * Context: As drm_gem_dirty_wait(), with the object's dma_resv held or not.
+ * Return: 0, -ERESTARTSYS when killed, or -ENODEV.
  */
-static int gem_dirty_wait_idle(struct drm_gem_dirty *dirty)
+int drm_gem_dirty_wait_idle(struct drm_gem_object *obj)
 {
 	struct dma_resv_iter cursor;
 	struct dma_fence *fence;
 	bool waited = false;
 	int ret = 0;
 
-	dma_resv_iter_begin(&cursor, dirty->obj->resv, DMA_RESV_USAGE_WRITE);
+	dma_resv_iter_begin(&cursor, obj->resv, DMA_RESV_USAGE_WRITE);
 	dma_resv_for_each_fence_unlocked(&cursor, fence) {
 		if (waited && dma_resv_iter_is_restarted(&cursor))
 			break;
-		ret = drm_gem_dirty_wait(dirty, fence);
+		ret = drm_gem_dirty_wait(obj, fence);
 		if (ret == -ERESTARTSYS || ret == -ENODEV)
 			break;
 		ret = 0;
@@ -907,6 +978,45 @@ static int gem_dirty_wait_idle(struct drm_gem_dirty *dirty)
 	dma_resv_iter_end(&cursor);
 
 	return ret;
+}
+EXPORT_SYMBOL_GPL(drm_gem_dirty_wait_idle);
+
+/* What is read back from one copy is new to the others. */
+static void gem_dirty_set_others(struct drm_gem_dirty_consumer *consumer,
+				 unsigned long first, unsigned long nr)
+{
+	struct drm_gem_dirty_consumer *other;
+
+	list_for_each_entry(other, &consumer->dirty->consumers, link)
+		if (other != consumer)
+			gem_dirty_set_for(other, first, nr);
+}
+
+/* Read back what has been written from @first up to and without @end. */
+static int gem_dirty_fetch(struct drm_gem_dirty_consumer *consumer,
+			   unsigned long first, unsigned long end)
+{
+	struct drm_gem_dirty *dirty = consumer->dirty;
+	unsigned long last;
+	int ret;
+
+	for_each_set_bitrange_from(first, last, consumer->written, end) {
+		unsigned long nr = last - first;
+
+		ret = dma_resv_reserve_fences(dirty->obj->resv, 1);
+		if (ret)
+			return ret;
+		ret = consumer->read_back(consumer, first, nr);
+		if (ret)
+			return ret;
+
+		bitmap_clear(consumer->written, first, nr);
+		gem_dirty_set_others(consumer, first, nr);
+		dirty->stats.read_backs++;
+		dirty->stats.pages_read_back += nr;
+	}
+
+	return 0;
 }
 
 /**
@@ -929,35 +1039,33 @@ int drm_gem_dirty_read_back(struct drm_gem_dirty *dirty, pgoff_t first,
 {
 	unsigned long chunk = first / DRM_GEM_DIRTY_CHUNK_PAGES;
 	unsigned long last = DIV_ROUND_UP(first + nr, DRM_GEM_DIRTY_CHUNK_PAGES);
-	struct drm_gem_object *obj = dirty->obj;
+	struct drm_gem_dirty_consumer *consumer;
 	unsigned long end;
 	int ret;
 
-	dma_resv_assert_held(obj->resv);
+	dma_resv_assert_held(dirty->obj->resv);
 
 	if (!dirty->nr_pending || find_next_bit(dirty->pending, last, chunk) >= last)
 		return 0;
 
-	ret = gem_dirty_wait_idle(dirty);
+	ret = drm_gem_dirty_wait_idle(dirty->obj);
 	if (ret)
 		return ret;
 
 	for_each_set_bitrange_from(chunk, end, dirty->pending, last) {
-		first = chunk * DRM_GEM_DIRTY_CHUNK_PAGES;
-		nr = min(end * DRM_GEM_DIRTY_CHUNK_PAGES, dirty->nr_pages) -
-			first;
-
-		ret = dma_resv_reserve_fences(obj->resv, 1);
-		if (ret)
-			return ret;
-		ret = dirty->read_back(obj, first, nr);
-		if (ret)
-			return ret;
+		list_for_each_entry(consumer, &dirty->consumers, link) {
+			if (!consumer->written)
+				continue;
+			ret = gem_dirty_fetch(consumer,
+					      chunk * DRM_GEM_DIRTY_CHUNK_PAGES,
+					      min(end * DRM_GEM_DIRTY_CHUNK_PAGES,
+						  dirty->nr_pages));
+			if (ret)
+				return ret;
+		}
 
 		bitmap_clear(dirty->pending, chunk, end - chunk);
 		dirty->nr_pending -= end - chunk;
-		dirty->stats.read_backs++;
-		dirty->stats.pages_read_back += nr;
 		trace_drm_gem_dirty_read_back(dirty, chunk, end - chunk);
 	}
 
@@ -965,13 +1073,20 @@ int drm_gem_dirty_read_back(struct drm_gem_dirty *dirty, pgoff_t first,
 }
 EXPORT_SYMBOL_GPL(drm_gem_dirty_read_back);
 
-/*
- * Read back a chunk that is being accessed, and if the accesses are in order
- * some more.
+/**
+ * drm_gem_dirty_read_around - Bring a page that is accessed up to date
+ * @dirty: The tracker
+ * @page: The page, in pages from the start of the buffer
+ *
+ * drm_gem_dirty_read_back() for the page's chunk, and if the accesses are in order
+ * for some more.
+ *
+ * Context: As drm_gem_dirty_read_back().
+ * Return: As drm_gem_dirty_read_back().
  */
-static int gem_dirty_read_around(struct drm_gem_dirty *dirty,
-				 unsigned long chunk)
+int drm_gem_dirty_read_around(struct drm_gem_dirty *dirty, pgoff_t page)
 {
+	unsigned long chunk = page / DRM_GEM_DIRTY_CHUNK_PAGES;
 	unsigned long first, end, nr;
 
 	/* Another fault can have been here meanwhile. */
@@ -995,6 +1110,35 @@ static int gem_dirty_read_around(struct drm_gem_dirty *dirty,
 
 	return drm_gem_dirty_read_back(dirty, first, nr);
 }
+EXPORT_SYMBOL_GPL(drm_gem_dirty_read_around);
+
+/**
+ * drm_gem_dirty_is_stale - Whether something else was written to another copy
+ * @consumer: The copy
+ *
+ * If so drm_gem_dirty_read_back() has to be called, for all pages, before the device
+ * may use this copy: then that is dirty for it.
+ *
+ * Context: Called with the object's dma_resv held.
+ */
+bool drm_gem_dirty_is_stale(struct drm_gem_dirty_consumer *consumer)
+{
+	struct drm_gem_dirty *dirty = consumer->dirty;
+	struct drm_gem_dirty_consumer *other;
+
+	dma_resv_assert_held(dirty->obj->resv);
+
+	if (!dirty->nr_pending)
+		return false;
+
+	list_for_each_entry(other, &dirty->consumers, link)
+		if (other != consumer && other->written &&
+		    !bitmap_empty(other->written, dirty->nr_pages))
+			return true;
+
+	return false;
+}
+EXPORT_SYMBOL_GPL(drm_gem_dirty_is_stale);
 
 static pgoff_t gem_dirty_page(struct drm_gem_dirty *dirty, pgoff_t pgoff)
 {
@@ -1097,6 +1241,23 @@ static long gem_dirty_write(struct drm_gem_dirty *dirty, struct vm_fault *vmf,
 }
 
 /**
+ * drm_gem_dirty_vm_is_pending - Whether a fault has to wait for the device
+ * @dirty: The tracker
+ * @vmf: The fault, at a page within the buffer
+ *
+ * Context: Called with mmap_lock and the object's dma_resv held.
+ */
+bool drm_gem_dirty_vm_is_pending(struct drm_gem_dirty *dirty,
+				 struct vm_fault *vmf)
+{
+	dma_resv_assert_held(dirty->obj->resv);
+
+	return gem_dirty_is_pending(dirty, gem_dirty_page(dirty, vmf->pgoff) /
+				    DRM_GEM_DIRTY_CHUNK_PAGES);
+}
+EXPORT_SYMBOL_GPL(drm_gem_dirty_vm_is_pending);
+
+/**
  * drm_gem_dirty_vm_read_back - Bring what is accessed up to date in a fault
  * @dirty: The tracker
  * @vmf: The fault, at a page within the buffer
@@ -1105,7 +1266,8 @@ static long gem_dirty_write(struct drm_gem_dirty *dirty, struct vm_fault *vmf,
  * drm_gem_dirty_vm_fault(). If the device may have written the page, waits for
  * it and reads the page back, with some others; and with neither mmap_lock nor
  * the dma_resv held for as long as the device is at work, if the fault can be
- * retried.
+ * retried. Then it has nothing but a reference to the object, and the tracker has
+ * to exist as long as that.
  *
  * Context: Called with mmap_lock and the object's dma_resv held.
  * Return: 0 to go on. VM_FAULT_RETRY: both locks have been released, unless
@@ -1116,14 +1278,11 @@ static long gem_dirty_write(struct drm_gem_dirty *dirty, struct vm_fault *vmf,
 vm_fault_t drm_gem_dirty_vm_read_back(struct drm_gem_dirty *dirty,
 				      struct vm_fault *vmf)
 {
-	unsigned long chunk = gem_dirty_page(dirty, vmf->pgoff) /
-		DRM_GEM_DIRTY_CHUNK_PAGES;
+	pgoff_t page = gem_dirty_page(dirty, vmf->pgoff);
 	struct drm_gem_object *obj = dirty->obj;
 	int ret;
 
-	dma_resv_assert_held(obj->resv);
-
-	if (!gem_dirty_is_pending(dirty, chunk))
+	if (!drm_gem_dirty_vm_is_pending(dirty, vmf))
 		return 0;
 
 	if (fault_flag_allow_retry_first(vmf->flags)) {
@@ -1135,9 +1294,9 @@ vm_fault_t drm_gem_dirty_vm_read_back(struct drm_gem_dirty *dirty,
 		mmap_read_unlock(vmf->vma->vm_mm);
 
 		/* If anything is wrong the fault that comes again finds it. */
-		if (!gem_dirty_wait_idle(dirty) &&
+		if (!drm_gem_dirty_wait_idle(obj) &&
 		    !dma_resv_lock_interruptible(obj->resv, NULL)) {
-			gem_dirty_read_around(dirty, chunk);
+			drm_gem_dirty_read_around(dirty, page);
 			dma_resv_unlock(obj->resv);
 		}
 		drm_gem_object_put(obj);
@@ -1145,7 +1304,7 @@ vm_fault_t drm_gem_dirty_vm_read_back(struct drm_gem_dirty *dirty,
 		return VM_FAULT_RETRY;
 	}
 
-	ret = gem_dirty_read_around(dirty, chunk);
+	ret = drm_gem_dirty_read_around(dirty, page);
 	if (ret == -ERESTARTSYS)
 		return VM_FAULT_NOPAGE;
 

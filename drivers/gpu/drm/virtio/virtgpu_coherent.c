@@ -305,13 +305,15 @@ static void virtio_gpu_coherent_upload_dirty(struct virtio_gpu_device *vgdev,
 }
 
 /*
- * Fetch what the host has written: &drm_gem_dirty.read_back. It is asked for
- * without a context, for that of whoever wrote may be gone.
+ * Fetch what the host has written: &drm_gem_dirty_consumer.read_back. It is asked
+ * for without a context, for that of whoever wrote may be gone.
  */
-static int virtio_gpu_coherent_read_back(struct drm_gem_object *obj,
+static int virtio_gpu_coherent_read_back(struct drm_gem_dirty_consumer *host_copy,
 					 pgoff_t first, pgoff_t nr)
 {
-	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
+	struct virtio_gpu_object *bo =
+		container_of(host_copy, struct virtio_gpu_object, host_copy);
+	struct drm_gem_object *obj = &bo->base.base;
 	struct virtio_gpu_device *vgdev = obj->dev->dev_private;
 	u64 offset = (u64)first << PAGE_SHIFT;
 	struct dma_fence *fence;
@@ -340,7 +342,7 @@ static int virtio_gpu_coherent_read_back(struct drm_gem_object *obj,
 
 	/* Even if this process is killed, others have to wait for it. */
 	dma_resv_add_fence(obj->resv, fence, DMA_RESV_USAGE_WRITE);
-	ret = drm_gem_dirty_wait(bo->base.dirty, fence);
+	ret = drm_gem_dirty_wait(obj, fence);
 	dma_fence_put(fence);
 	if (ret)
 		return ret;
@@ -364,14 +366,14 @@ int virtio_gpu_coherent_object_init(struct virtio_gpu_device *vgdev,
 	if (ret)
 		return ret;
 
-	ret = drm_gem_dirty_read_back_init(bo->base.dirty,
-					   virtio_gpu_coherent_read_back);
-	if (ret)
-		goto err_dirty;
-
 	ret = drm_gem_dirty_consumer_init(&bo->host_copy, bo->base.dirty);
 	if (ret)
 		goto err_dirty;
+
+	ret = drm_gem_dirty_read_back_init(&bo->host_copy,
+					   virtio_gpu_coherent_read_back);
+	if (ret)
+		goto err_consumer;
 
 	ret = xa_insert(&vgdev->coherent.bos, bo->hw_res_handle, bo, GFP_KERNEL);
 	if (ret)
@@ -444,7 +446,7 @@ void virtio_gpu_coherent_fetch(struct virtio_gpu_object *bo, u32 offset,
 			    bo->base.dirty->nr_pages);
 
 	if (first < end)
-		drm_gem_dirty_revoke(bo->base.dirty, first, end - first);
+		drm_gem_dirty_revoke(&bo->host_copy, first, end - first);
 }
 
 struct virtio_gpu_coherent_scan {
@@ -551,7 +553,7 @@ void virtio_gpu_coherent_prepare(struct virtio_gpu_device *vgdev, u32 ctx_id,
 			continue;
 
 		if (bo->host_writes)
-			drm_gem_dirty_revoke(bo->base.dirty, 0,
+			drm_gem_dirty_revoke(&bo->host_copy, 0,
 					     bo->base.dirty->nr_pages);
 		virtio_gpu_coherent_upload_dirty(vgdev, ctx_id, bo);
 	}
