@@ -22,12 +22,12 @@ void ttm_bo_dirty_remove(struct ttm_buffer_object *bo,
 
 struct drm_gem_dirty *ttm_bo_dirty_tracker(struct ttm_buffer_object *bo);
 void ttm_bo_dirty_pass(struct ttm_buffer_object *bo);
+int ttm_bo_dirty_read_back(struct ttm_buffer_object *bo);
 
 void ttm_bo_dirty_blind_begin(struct ttm_buffer_object *bo);
 void ttm_bo_dirty_blind_end(struct ttm_buffer_object *bo);
 
-vm_fault_t ttm_bo_dirty_vm_fault_reserved(struct vm_fault *vmf, pgoff_t first,
-					  pgoff_t nr);
+vm_fault_t ttm_bo_dirty_vm_fault(struct vm_fault *vmf);
 vm_fault_t ttm_bo_dirty_vm_pfn_mkwrite(struct vm_fault *vmf);
 void ttm_bo_dirty_vm_zap(struct vm_area_struct *vma, unsigned long addr,
 			 unsigned long size);

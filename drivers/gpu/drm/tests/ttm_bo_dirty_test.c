@@ -9,6 +9,7 @@
  */
 
 #include <linux/anon_inodes.h>
+#include <linux/dma-fence.h>
 #include <linux/dma-resv.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -17,6 +18,7 @@
 #include <linux/mman.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
+#include <linux/workqueue.h>
 
 #include <kunit/test.h>
 
@@ -49,8 +51,6 @@ struct test_bo {
 	struct ttm_buffer_object tbo;
 	struct drm_gem_dirty_consumer consumer;
 	bool tracked;
-	/* Faults that test_vm_fault() has handled. */
-	unsigned int faults;
 	/* The copy, and how many pages were uploaded to it. */
 	void *copy;
 	unsigned long uploaded;
@@ -179,43 +179,6 @@ static const struct drm_gem_object_funcs test_bo_funcs = {
 	.free = test_bo_free,
 	.mmap = drm_gem_ttm_mmap,
 	.vm_ops = &ttm_bo_dirty_vm_ops,
-};
-
-/* Pages 2 to 5 together, each of the others alone. */
-static vm_fault_t test_vm_fault(struct vm_fault *vmf)
-{
-	struct ttm_buffer_object *tbo = vmf->vma->vm_private_data;
-	pgoff_t page = vmf->pgoff - drm_vma_node_start(&tbo->base.vma_node);
-	bool together = page >= 2 && page < 6;
-	vm_fault_t ret;
-
-	ret = ttm_bo_vm_reserve(tbo, vmf);
-	if (ret)
-		return ret;
-
-	to_test_bo(&tbo->base)->faults++;
-	ret = ttm_bo_dirty_vm_fault_reserved(vmf, together ? 2 : page,
-					     together ? 4 : 1);
-	if (ret == VM_FAULT_RETRY && !(vmf->flags & FAULT_FLAG_RETRY_NOWAIT))
-		return ret;
-
-	dma_resv_unlock(tbo->base.resv);
-
-	return ret;
-}
-
-static const struct vm_operations_struct test_vm_ops = {
-	.open = ttm_bo_vm_open,
-	.close = ttm_bo_dirty_vm_close,
-	.fault = test_vm_fault,
-	.pfn_mkwrite = ttm_bo_dirty_vm_pfn_mkwrite,
-	.pfn_zap_dirty = ttm_bo_dirty_vm_zap,
-};
-
-static const struct drm_gem_object_funcs test_bo_funcs_own_fault = {
-	.free = test_bo_free,
-	.mmap = drm_gem_ttm_mmap,
-	.vm_ops = &test_vm_ops,
 };
 
 static int test_file_mmap(struct file *file, struct vm_area_struct *vma)
@@ -642,51 +605,29 @@ static void ttm_bo_dirty_test_add(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, vm_munmap(map, NR_PAGES * PAGE_SIZE));
 }
 
-/* A driver's own fault handler decides what is mapped. */
-static void ttm_bo_dirty_test_own_fault(struct kunit *test)
+/* A program that has said so has nothing mapped that it has not asked for. */
+static void ttm_bo_dirty_test_random(struct kunit *test)
 {
-	static const unsigned long pages[] = { 3, 2, 5, 4, 1, 6, 1 };
-	static const unsigned int faults[] = { 1, 1, 1, 1, 2, 3, 3 };
-	struct test_priv *priv = test->priv;
-	struct test_bo *bo = priv->bo;
+	struct vm_area_struct *vma;
 	unsigned long map;
-	bool tracked;
-	int i;
 
-	bo->tbo.base.funcs = &test_bo_funcs_own_fault;
+	track(test);
 	place(test, TTM_PL_TT);
+	map = map_bo(test);
 
-	for (tracked = false; ; tracked = true) {
-		if (tracked)
-			track(test);
-		map = map_bo(test);
-		bo->faults = 0;
-		for (i = 0; i < ARRAY_SIZE(pages); i++) {
-			/* Without tracking it begins with the fault. */
-			if (!tracked && pages[i] == 2)
-				continue;
-			load(test, map, pages[i]);
-			KUNIT_EXPECT_EQ(test, faults[i], bo->faults);
-		}
-		if (tracked)
-			break;
-		KUNIT_ASSERT_EQ(test, 0, vm_munmap(map, NR_PAGES * PAGE_SIZE));
-	}
+	mmap_write_lock(current->mm);
+	vma = vma_lookup(current->mm, map);
+	vm_flags_set(vma, VM_RAND_READ);
+	mmap_write_unlock(current->mm);
 
-	/* Page 8 was not mapped when its chunk was opened. */
 	store(test, map, 4);
-	store(test, map, 5);
-	KUNIT_EXPECT_EQ(test, 3, bo->faults);
 	KUNIT_EXPECT_EQ(test, 1, tracker(test)->stats.faults);
-	store(test, map, 8);
-	KUNIT_EXPECT_EQ(test, 4, bo->faults);
-	KUNIT_EXPECT_EQ(test, 3, submit(test));
-	store(test, map, 8);
-	store(test, map, 2);
+	store(test, map, 5);
+	KUNIT_EXPECT_EQ(test, 2, tracker(test)->stats.faults);
+	store(test, map, 5);
+	KUNIT_EXPECT_EQ(test, 2, tracker(test)->stats.faults);
+	KUNIT_EXPECT_EQ(test, 1, tracker(test)->nr_open);
 	KUNIT_EXPECT_EQ(test, 2, submit(test));
-	KUNIT_EXPECT_EQ(test, 4, bo->faults);
-	KUNIT_ASSERT_EQ(test, 0, vm_munmap(map, NR_PAGES * PAGE_SIZE));
-	KUNIT_EXPECT_EQ(test, 0, submit(test));
 }
 
 /* References: the last detach counts. */
@@ -758,6 +699,255 @@ static void ttm_bo_dirty_test_unseen(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, submit(test));
 }
 
+/* The device's copy to the guest's memory, wherever that is. */
+static int test_read_back(struct drm_gem_dirty_consumer *consumer,
+			  pgoff_t first, pgoff_t nr)
+{
+	struct test_bo *bo = container_of(consumer, struct test_bo, consumer);
+	struct ttm_operation_ctx ctx = { };
+	struct ttm_buffer_object *tbo = &bo->tbo;
+	int ret;
+
+	for (; nr; nr--, first++) {
+		const void *src = bo->copy + first * PAGE_SIZE;
+
+		if (tbo->resource->mem_type == TTM_PL_VRAM) {
+			memcpy(test_vram(tbo, first), src, PAGE_SIZE);
+			continue;
+		}
+		ret = ttm_tt_populate(tbo->bdev, tbo->ttm, &ctx);
+		if (ret)
+			return ret;
+		memcpy_to_page(tbo->ttm->pages[first], 0, src, PAGE_SIZE);
+	}
+
+	return 0;
+}
+
+static void track_both(struct kunit *test)
+{
+	struct test_priv *priv = test->priv;
+
+	track(test);
+	dma_resv_lock(priv->bo->tbo.base.resv, NULL);
+	KUNIT_ASSERT_EQ(test, 0,
+			drm_gem_dirty_read_back_init(&priv->bo->consumer,
+						     test_read_back));
+	dma_resv_unlock(priv->bo->tbo.base.resv);
+}
+
+static void device_writes(struct test_priv *priv, unsigned long page)
+{
+	u32 *p = priv->bo->copy + page * PAGE_SIZE;
+
+	*p = ++priv->value;
+	priv->expect[page * PAGE_SIZE / sizeof(u32)] = priv->value;
+}
+
+/* A submission by which the device writes to a page. */
+static void device_store(struct kunit *test, unsigned long page)
+{
+	struct test_priv *priv = test->priv;
+	struct test_bo *bo = priv->bo;
+
+	dma_resv_lock(bo->tbo.base.resv, NULL);
+	drm_gem_dirty_revoke(&bo->consumer, page, 1);
+	dma_resv_unlock(bo->tbo.base.resv);
+	submit(test);
+	device_writes(priv, page);
+}
+
+/* C2, C3: moved and swapped out before it is read back, and after. */
+static void ttm_bo_dirty_test_read_back(struct kunit *test)
+{
+	static const u32 where[] = {
+		TTM_PL_TT, TTM_PL_VRAM, TTM_PL_TT, TTM_PL_SYSTEM, TTM_PL_VRAM,
+		TTM_PL_SYSTEM,
+	};
+	struct test_priv *priv = test->priv;
+	struct ttm_operation_ctx ctx = { };
+	unsigned long map;
+	int i;
+
+	track_both(test);
+	map = map_bo(test);
+
+	for (i = 0; i < ARRAY_SIZE(where); i++) {
+		store_some(test, map);
+		device_store(test, 7);
+		place(test, where[i]);
+		load(test, map, 3);
+		load(test, map, 7);
+		store(test, map, 7);
+		device_store(test, 8);
+		load(test, map, 8);
+		KUNIT_EXPECT_EQ(test, 0, tracker(test)->nr_pending);
+		KUNIT_EXPECT_EQ(test, 0, submit(test));
+	}
+
+	place(test, TTM_PL_TT);
+	store(test, map, 9);
+	device_store(test, 10);
+	KUNIT_ASSERT_GT(test, ttm_device_swapout(&priv->tdev->ttm, &ctx,
+						 GFP_KERNEL), 0);
+	load(test, map, 10);
+	load(test, map, 9);
+	KUNIT_EXPECT_EQ(test, 0, submit(test));
+	/* Two a round, and this one, of a page each */
+	KUNIT_EXPECT_EQ(test, 2 * ARRAY_SIZE(where) + 1,
+			tracker(test)->stats.pages_read_back);
+}
+
+/* C2: a debugger reads, and writes beside what the device wrote. */
+static void ttm_bo_dirty_test_read_back_access(struct kunit *test)
+{
+	struct test_priv *priv = test->priv;
+	struct vm_area_struct *vma;
+	unsigned long map;
+	u32 value = 0;
+
+	track_both(test);
+	place(test, TTM_PL_TT);
+	map = map_bo(test);
+	device_store(test, 4);
+
+	mmap_read_lock(current->mm);
+	vma = vma_lookup(current->mm, map);
+	KUNIT_EXPECT_EQ(test, sizeof(value),
+			vma->vm_ops->access(vma, map + 4 * PAGE_SIZE, &value,
+					    sizeof(value), 0));
+	KUNIT_EXPECT_EQ(test, priv->value, value);
+	device_store(test, 4);
+	value = 0x12345678;
+	KUNIT_EXPECT_EQ(test, sizeof(value),
+			vma->vm_ops->access(vma, map + 4 * PAGE_SIZE + 8, &value,
+					    sizeof(value), FOLL_WRITE));
+	mmap_read_unlock(current->mm);
+	priv->expect[4 * PAGE_SIZE / sizeof(u32) + 2] = value;
+	load(test, map, 4);
+	KUNIT_EXPECT_EQ(test, 1, submit(test));
+}
+
+/* C2, C6: what was written to one copy is uploaded to the other. */
+static void ttm_bo_dirty_test_read_back_other(struct kunit *test)
+{
+	struct test_priv *priv = test->priv;
+	struct test_bo *bo = priv->bo;
+	struct dma_resv *resv = bo->tbo.base.resv;
+	struct drm_gem_dirty_consumer other;
+	unsigned long map;
+	pgoff_t first, nr;
+
+	track_both(test);
+	place(test, TTM_PL_TT);
+	map = map_bo(test);
+	KUNIT_ASSERT_EQ(test, 0,
+			drm_gem_dirty_consumer_init(&other, tracker(test)));
+
+	device_store(test, 70);
+	dma_resv_lock(resv, NULL);
+	KUNIT_EXPECT_FALSE(test, drm_gem_dirty_is_stale(&bo->consumer));
+	KUNIT_EXPECT_TRUE(test, drm_gem_dirty_is_stale(&other));
+	/* What else is in the chunk can be dirty, as a new copy is. */
+	drm_gem_dirty_mark(tracker(test), 69, 3);
+	KUNIT_EXPECT_TRUE(test, drm_gem_dirty_next(&other, &first, &nr));
+	KUNIT_EXPECT_EQ(test, 69, first);
+	KUNIT_EXPECT_EQ(test, 1, nr);
+	KUNIT_EXPECT_TRUE(test, drm_gem_dirty_next(&other, &first, &nr));
+	KUNIT_EXPECT_EQ(test, 71, first);
+	KUNIT_EXPECT_EQ(test, 1, nr);
+	KUNIT_EXPECT_FALSE(test, drm_gem_dirty_next(&other, &first, &nr));
+
+	KUNIT_EXPECT_EQ(test, 0, ttm_bo_dirty_read_back(&bo->tbo));
+	KUNIT_EXPECT_FALSE(test, drm_gem_dirty_is_stale(&other));
+	KUNIT_EXPECT_TRUE(test, drm_gem_dirty_next(&other, &first, &nr));
+	KUNIT_EXPECT_EQ(test, 70, first);
+	KUNIT_EXPECT_EQ(test, 1, nr);
+	KUNIT_EXPECT_FALSE(test, drm_gem_dirty_next(&other, &first, &nr));
+	drm_gem_dirty_consumer_fini_locked(&other);
+	dma_resv_unlock(resv);
+
+	load(test, map, 70);
+	KUNIT_EXPECT_EQ(test, 2, submit(test));
+}
+
+struct last_write {
+	struct dma_fence fence;
+	/* That of the fence. */
+	spinlock_t lock;
+	struct delayed_work work;
+	struct kunit *test;
+	unsigned long page;
+};
+
+static const char *last_write_name(struct dma_fence *fence)
+{
+	return "ttm_bo_dirty_test";
+}
+
+static const struct dma_fence_ops last_write_ops = {
+	.get_driver_name = last_write_name,
+	.get_timeline_name = last_write_name,
+};
+
+/* The device has written, and the tracking ends before anybody else can read. */
+static void last_write_work(struct work_struct *work)
+{
+	struct last_write *w = container_of(work, struct last_write, work.work);
+	struct test_priv *priv = w->test->priv;
+	struct test_bo *bo = priv->bo;
+
+	device_writes(priv, w->page);
+
+	dma_resv_lock(bo->tbo.base.resv, NULL);
+	dma_fence_signal(&w->fence);
+	KUNIT_EXPECT_EQ(w->test, 0, ttm_bo_dirty_read_back(&bo->tbo));
+	drm_gem_dirty_consumer_fini_locked(&bo->consumer);
+	ttm_bo_dirty_detach(&bo->tbo);
+	bo->tracked = false;
+	dma_resv_unlock(bo->tbo.base.resv);
+}
+
+/* A fault waits for the device with nothing that keeps the tracker. */
+static void ttm_bo_dirty_test_read_back_ended(struct kunit *test)
+{
+	struct test_priv *priv = test->priv;
+	struct test_bo *bo = priv->bo;
+	struct dma_resv *resv = bo->tbo.base.resv;
+	struct last_write *w;
+	unsigned long map;
+
+	track_both(test);
+	place(test, TTM_PL_TT);
+	map = map_bo(test);
+	store(test, map, 5);
+
+	w = kzalloc(sizeof(*w), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, w);
+	spin_lock_init(&w->lock);
+	INIT_DELAYED_WORK(&w->work, last_write_work);
+	w->test = test;
+	w->page = 5;
+	/* The last reference frees it. */
+	dma_fence_init(&w->fence, &last_write_ops, &w->lock,
+		       dma_fence_context_alloc(1), 1);
+
+	dma_resv_lock(resv, NULL);
+	KUNIT_EXPECT_EQ(test, 0, dma_resv_reserve_fences(resv, 1));
+	drm_gem_dirty_revoke(&bo->consumer, 5, 1);
+	dma_resv_add_fence(resv, &w->fence, DMA_RESV_USAGE_WRITE);
+	dma_resv_unlock(resv);
+	submit(test);
+
+	schedule_delayed_work(&w->work, HZ / 5);
+	load(test, map, 5);
+	KUNIT_EXPECT_TRUE(test, dma_fence_is_signaled(&w->fence));
+	flush_delayed_work(&w->work);
+	KUNIT_EXPECT_FALSE(test, bo->tracked);
+	load(test, map, 5);
+	dma_fence_put(&w->fence);
+}
+
 static struct kunit_case ttm_bo_dirty_tests[] = {
 	KUNIT_CASE(ttm_bo_dirty_test_store),
 	KUNIT_CASE(ttm_bo_dirty_test_move),
@@ -765,9 +955,13 @@ static struct kunit_case ttm_bo_dirty_tests[] = {
 	KUNIT_CASE(ttm_bo_dirty_test_munmap),
 	KUNIT_CASE(ttm_bo_dirty_test_attach),
 	KUNIT_CASE(ttm_bo_dirty_test_add),
-	KUNIT_CASE(ttm_bo_dirty_test_own_fault),
+	KUNIT_CASE(ttm_bo_dirty_test_random),
 	KUNIT_CASE(ttm_bo_dirty_test_users),
 	KUNIT_CASE(ttm_bo_dirty_test_unseen),
+	KUNIT_CASE(ttm_bo_dirty_test_read_back),
+	KUNIT_CASE(ttm_bo_dirty_test_read_back_access),
+	KUNIT_CASE(ttm_bo_dirty_test_read_back_other),
+	KUNIT_CASE(ttm_bo_dirty_test_read_back_ended),
 	{ }
 };
 

@@ -33,9 +33,15 @@
  *
  * A driver that learns only when a buffer object is in use that it backs a
  * coherent resource calls ttm_bo_dirty_add() instead, which makes a consumer,
- * too. One whose device writes to the buffer objects, and that has to read back
- * before it lets the CPU at them, has a fault handler of its own, which calls
- * ttm_bo_dirty_vm_fault_reserved(), and the other ttm_bo_dirty_vm functions.
+ * too. One with other operations of its own for its mmaps calls the ttm_bo_dirty_vm
+ * functions from there.
+ *
+ * For a copy that the device writes there is drm_gem_dirty_read_back_init(), and
+ * drm_gem_dirty_revoke() for what a submission may write, ahead of
+ * ttm_bo_dirty_pass(). Faults and debuggers then wait for the device and have it
+ * read back. Before the device may use a copy for which drm_gem_dirty_is_stale(),
+ * before a kernel mapping, and before a consumer is removed,
+ * ttm_bo_dirty_read_back() does.
  *
  * The buffer object may be moved, evicted and swapped out as any other. Its
  * entries are harvested before ttm_bo_unmap_virtual() removes them, and come
@@ -338,10 +344,41 @@ void ttm_bo_dirty_blind_end(struct ttm_buffer_object *bo)
 }
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_blind_end);
 
+/**
+ * ttm_bo_dirty_read_back - Bring a buffer object up to date with what the device wrote
+ * @bo: The buffer object, tracked or not
+ *
+ * drm_gem_dirty_read_back() for all of it.
+ *
+ * Context: As drm_gem_dirty_read_back().
+ * Return: As drm_gem_dirty_read_back().
+ */
+int ttm_bo_dirty_read_back(struct ttm_buffer_object *bo)
+{
+	dma_resv_assert_held(bo->base.resv);
+
+	if (!bo->dirty)
+		return 0;
+
+	return drm_gem_dirty_read_back(bo->dirty->tracker, 0,
+				       bo->dirty->tracker->nr_pages);
+}
+EXPORT_SYMBOL_GPL(ttm_bo_dirty_read_back);
+
 /* Called before the entries of a tracked buffer object are removed. */
 void ttm_bo_dirty_unmap(struct ttm_buffer_object *bo)
 {
 	drm_gem_dirty_close(bo->dirty->tracker);
+}
+
+/* Called when ttm_bo_vm_access() is about to access a tracked buffer object. */
+int ttm_bo_dirty_access_begin(struct ttm_buffer_object *bo,
+			      unsigned long offset, unsigned long len)
+{
+	pgoff_t first = offset >> PAGE_SHIFT;
+
+	return drm_gem_dirty_read_back(bo->dirty->tracker, first,
+				       PFN_UP(offset + len) - first);
 }
 
 /* Called when ttm_bo_vm_access() has written to a tracked buffer object. */
@@ -354,32 +391,53 @@ void ttm_bo_dirty_access(struct ttm_buffer_object *bo, unsigned long offset,
 			   PFN_UP(offset + len) - first);
 }
 
-/**
- * ttm_bo_dirty_vm_fault_reserved - What ttm_bo_dirty_vm_ops do with a fault
- * @vmf: The fault
- * @first: First page that may be mapped, in pages from the start of the buffer
- * object
- * @nr: Number of pages that may be mapped, the page of the fault among them
- *
- * ttm_bo_vm_fault_reserved() for buffer objects that are, or are not, tracked.
- * For a driver that has to do something before pages can be mapped, and does
- * not want to do it for all pages.
- *
- * Context: Called with mmap_lock, and with the dma_resv held by
- * ttm_bo_vm_reserve().
- * Return: As ttm_bo_vm_fault_reserved(). With VM_FAULT_RETRY, but without
- * FAULT_FLAG_RETRY_NOWAIT, the dma_resv has been released.
+/*
+ * drm_gem_dirty_vm_read_back(), with the difference that an mmap can outlive the
+ * object's last handle, and the tracking can end, while it waits.
  */
-vm_fault_t ttm_bo_dirty_vm_fault_reserved(struct vm_fault *vmf, pgoff_t first,
-					  pgoff_t nr)
+static vm_fault_t bo_dirty_vm_read_back(struct ttm_buffer_object *bo,
+					struct vm_fault *vmf)
+{
+	struct drm_gem_dirty *tracker = bo->dirty->tracker;
+	pgoff_t page = vmf->pgoff - drm_vma_node_start(&bo->base.vma_node);
+
+	if (!fault_flag_allow_retry_first(vmf->flags) ||
+	    vmf->flags & FAULT_FLAG_RETRY_NOWAIT ||
+	    !drm_gem_dirty_vm_is_pending(tracker, vmf))
+		return drm_gem_dirty_vm_read_back(tracker, vmf);
+
+	ttm_bo_get(bo);
+	dma_resv_unlock(bo->base.resv);
+	mmap_read_unlock(vmf->vma->vm_mm);
+
+	/* If anything is wrong the fault that comes again finds it. */
+	if (!drm_gem_dirty_wait_idle(&bo->base) &&
+	    !dma_resv_lock_interruptible(bo->base.resv, NULL)) {
+		if (bo->dirty)
+			drm_gem_dirty_read_around(bo->dirty->tracker, page);
+		dma_resv_unlock(bo->base.resv);
+	}
+	ttm_bo_put(bo);
+
+	return VM_FAULT_RETRY;
+}
+
+/* ttm_bo_vm_fault_reserved() for buffer objects that are, or are not, tracked. */
+static vm_fault_t bo_dirty_vm_fault_reserved(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	struct ttm_buffer_object *bo = vma->vm_private_data;
 	pgoff_t start = drm_vma_node_start(&bo->base.vma_node);
-	pgoff_t end = first + nr;
+	bool prefault = !(vma->vm_flags & VM_RAND_READ);
 	struct drm_gem_dirty_map map;
 	unsigned long addr;
 	vm_fault_t ret;
+
+	if (bo->dirty) {
+		ret = bo_dirty_vm_read_back(bo, vmf);
+		if (ret)
+			return ret;
+	}
 
 	ret = ttm_bo_vm_fault_prepare(bo, vmf);
 	if (ret)
@@ -390,26 +448,34 @@ vm_fault_t ttm_bo_dirty_vm_fault_reserved(struct vm_fault *vmf, pgoff_t first,
 		return ttm_bo_vm_insert(bo, vma, vmf->address,
 					pgprot_modify(vma->vm_page_prot,
 						      vm_get_page_prot(vma->vm_flags)),
-					min(end - (vmf->pgoff - start),
-					    (pgoff_t)TTM_BO_VM_NUM_PREFAULT));
+					prefault ? TTM_BO_VM_NUM_PREFAULT : 1);
 
 	drm_gem_dirty_vm_fault(bo->dirty->tracker, vmf, &map);
 
 	/* Only the page of the fault has to succeed, the rest is a favour. */
 	ret = ttm_bo_vm_insert(bo, vma, vmf->address, map.prot, 1);
-	if (ret == VM_FAULT_NOPAGE) {
-		first = max(first, map.first);
-		end = min(end, map.first + map.nr);
-		addr = vma->vm_start + ((first + start - vma->vm_pgoff) <<
+	if (ret == VM_FAULT_NOPAGE && prefault) {
+		addr = vma->vm_start + ((map.first + start - vma->vm_pgoff) <<
 					PAGE_SHIFT);
-		ttm_bo_vm_insert(bo, vma, addr, map.prot, end - first);
+		ttm_bo_vm_insert(bo, vma, addr, map.prot, map.nr);
 	}
 
 	return ret;
 }
-EXPORT_SYMBOL_GPL(ttm_bo_dirty_vm_fault_reserved);
 
-static vm_fault_t bo_dirty_vm_fault(struct vm_fault *vmf)
+/**
+ * ttm_bo_dirty_vm_fault - What ttm_bo_dirty_vm_ops do with a fault
+ * @vmf: The fault
+ *
+ * &vm_operations_struct.fault of a driver with other operations of its own. As
+ * ttm_bo_vm_fault(), for buffer objects that are, or are not, tracked. Waits for a
+ * device that may have written the page. After madvise(MADV_RANDOM) only the page
+ * of the fault is mapped.
+ *
+ * Return: As ttm_bo_vm_reserve(), ttm_bo_vm_fault_reserved() or
+ * drm_gem_dirty_vm_read_back().
+ */
+vm_fault_t ttm_bo_dirty_vm_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	struct ttm_buffer_object *bo = vma->vm_private_data;
@@ -421,8 +487,7 @@ static vm_fault_t bo_dirty_vm_fault(struct vm_fault *vmf)
 		return ret;
 
 	if (drm_dev_enter(bo->base.dev, &idx)) {
-		ret = ttm_bo_dirty_vm_fault_reserved(vmf, 0,
-						     PFN_UP(bo->base.size));
+		ret = bo_dirty_vm_fault_reserved(vmf);
 		drm_dev_exit(idx);
 	} else {
 		ret = ttm_bo_vm_dummy_page(vmf, vma->vm_page_prot);
@@ -436,12 +501,13 @@ static vm_fault_t bo_dirty_vm_fault(struct vm_fault *vmf)
 
 	return ret;
 }
+EXPORT_SYMBOL_GPL(ttm_bo_dirty_vm_fault);
 
 /**
  * ttm_bo_dirty_vm_pfn_mkwrite - What ttm_bo_dirty_vm_ops do with a store
  * @vmf: The fault
  *
- * &vm_operations_struct.pfn_mkwrite of a driver with a fault handler of its own.
+ * &vm_operations_struct.pfn_mkwrite of a driver with other operations of its own.
  *
  * Return: As ttm_bo_vm_reserve(), VM_FAULT_NOPAGE or VM_FAULT_SIGBUS.
  */
@@ -475,8 +541,7 @@ EXPORT_SYMBOL_GPL(ttm_bo_dirty_vm_pfn_mkwrite);
  * @addr: The entry's address
  * @size: What it mapped, in bytes
  *
- * &vm_operations_struct.pfn_zap_dirty of a driver with a fault handler of its
- * own.
+ * &vm_operations_struct.pfn_zap_dirty of a driver with other operations of its own.
  *
  * Context: Any, called under a page table lock.
  */
@@ -496,7 +561,7 @@ EXPORT_SYMBOL_GPL(ttm_bo_dirty_vm_zap);
  * ttm_bo_dirty_vm_close - What ttm_bo_dirty_vm_ops do when a VMA goes
  * @vma: The VMA
  *
- * &vm_operations_struct.close of a driver with a fault handler of its own.
+ * &vm_operations_struct.close of a driver with other operations of its own.
  *
  * Context: Takes the dma_resv.
  */
@@ -530,7 +595,7 @@ static int bo_dirty_vm_access(struct vm_area_struct *vma, unsigned long addr,
 const struct vm_operations_struct ttm_bo_dirty_vm_ops = {
 	.open = ttm_bo_vm_open,
 	.close = ttm_bo_dirty_vm_close,
-	.fault = bo_dirty_vm_fault,
+	.fault = ttm_bo_dirty_vm_fault,
 	.pfn_mkwrite = ttm_bo_dirty_vm_pfn_mkwrite,
 	.pfn_zap_dirty = ttm_bo_dirty_vm_zap,
 	.access = bo_dirty_vm_access,

@@ -2,12 +2,14 @@
 
 #include <linux/dma-resv.h>
 
+#include <drm/drm_print.h>
 #include <drm/ttm/ttm_bo_dirty.h>
 
 #include "vmob_drv.h"
 
 /*
- * This is all that it takes to be coherent, but for ttm_bo_dirty_vm_ops.
+ * This is all that it takes to be coherent, but for ttm_bo_dirty_vm_ops, with a
+ * device that only reads.
  * The usage example in ttm_bo_dirty.c, from here
  */
 int vmob_copy_track(struct vmob_device *vmob, struct vmob_copy *copy)
@@ -54,13 +56,90 @@ void vmob_copy_update(struct vmob_copy *copy, struct vmob_job *job, u32 index)
 		vmob_job_upload(job, index, first, nr);
 }
 
-/* ... to here. */
+/* ... to here. From here on it is for one that writes. */
+
+static int vmob_copy_read_back(struct drm_gem_dirty_consumer *consumer,
+			       pgoff_t first, pgoff_t nr)
+{
+	struct vmob_copy *copy = container_of(consumer, struct vmob_copy,
+					      consumer);
+
+	return vmob_engine_read_back(copy, ((u64)first << PAGE_SHIFT) -
+				     copy->offset, (u64)nr << PAGE_SHIFT);
+}
+
+static int vmob_copy_track_both(struct vmob_device *vmob,
+				struct vmob_copy *copy)
+{
+	struct dma_resv *resv = copy->bo->tbo.base.resv;
+	int ret;
+
+	ret = vmob_copy_track(vmob, copy);
+	if (ret)
+		return ret;
+
+	dma_resv_lock(resv, NULL);
+	ret = drm_gem_dirty_read_back_init(&copy->consumer,
+					   vmob_copy_read_back);
+	dma_resv_unlock(resv);
+	if (ret)
+		vmob_copy_untrack(copy);
+
+	return ret;
+}
+
+/* The buffer can be mapped still, and is all that is left of the data. */
+static void vmob_copy_untrack_both(struct vmob_copy *copy)
+{
+	struct ttm_buffer_object *bo = &copy->bo->tbo;
+	int ret;
+
+	dma_resv_lock(bo->base.resv, NULL);
+	/* Jobs that use other copies, also if this process is being killed */
+	if (ttm_bo_dirty_tracker(bo)->nr_pending)
+		dma_resv_wait_timeout(bo->base.resv, DMA_RESV_USAGE_WRITE,
+				      false, MAX_SCHEDULE_TIMEOUT);
+	ret = ttm_bo_dirty_read_back(bo);
+	if (ret)
+		drm_dbg(bo->base.dev, "what the device wrote is lost: %d\n",
+			ret);
+	dma_resv_unlock(bo->base.resv);
+
+	vmob_copy_untrack(copy);
+}
+
+static void vmob_copy_write(struct vmob_copy *copy, u64 offset, u64 size)
+{
+	pgoff_t first = (copy->offset + offset) >> PAGE_SHIFT;
+	pgoff_t end = PFN_UP(copy->offset + offset + size);
+
+	drm_gem_dirty_revoke(&copy->consumer, first, end - first);
+}
+
+static int vmob_copy_refresh(struct vmob_copy *copy)
+{
+	struct ttm_buffer_object *bo = &copy->bo->tbo;
+	long ret;
+
+	if (!drm_gem_dirty_is_stale(&copy->consumer))
+		return 0;
+
+	/* Here signals count. */
+	ret = dma_resv_wait_timeout(bo->base.resv, DMA_RESV_USAGE_WRITE, true,
+				    MAX_SCHEDULE_TIMEOUT);
+	if (ret < 0)
+		return ret;
+
+	return ttm_bo_dirty_read_back(bo);
+}
 
 const struct vmob_tracker vmob_tracker_ttm = {
 	.bo_size = sizeof(struct vmob_bo),
 	.vm_ops = &ttm_bo_dirty_vm_ops,
-	.track = vmob_copy_track,
-	.untrack = vmob_copy_untrack,
+	.track = vmob_copy_track_both,
+	.untrack = vmob_copy_untrack_both,
+	.refresh = vmob_copy_refresh,
+	.write = vmob_copy_write,
 	.update = vmob_copy_update,
 };
 

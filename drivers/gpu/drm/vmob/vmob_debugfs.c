@@ -16,6 +16,7 @@
 #ifdef CONFIG_FAULT_INJECTION
 static DECLARE_FAULT_ATTR(vmob_upload_attr);
 static DECLARE_FAULT_ATTR(vmob_alloc_attr);
+static DECLARE_FAULT_ATTR(vmob_read_back_attr);
 
 /* Lose an upload. */
 bool vmob_fail_upload(size_t bytes)
@@ -29,10 +30,17 @@ bool vmob_fail_alloc(size_t bytes)
 	return should_fail(&vmob_alloc_attr, min_t(size_t, bytes, INT_MAX));
 }
 
+/* The device does not give back what it has written. */
+bool vmob_fail_read_back(size_t bytes)
+{
+	return should_fail(&vmob_read_back_attr, min_t(size_t, bytes, INT_MAX));
+}
+
 static void vmob_debugfs_faults(struct dentry *root)
 {
 	fault_create_debugfs_attr("fail_upload", root, &vmob_upload_attr);
 	fault_create_debugfs_attr("fail_alloc", root, &vmob_alloc_attr);
+	fault_create_debugfs_attr("fail_read_back", root, &vmob_read_back_attr);
 }
 #else
 bool vmob_fail_upload(size_t bytes)
@@ -41,6 +49,11 @@ bool vmob_fail_upload(size_t bytes)
 }
 
 bool vmob_fail_alloc(size_t bytes)
+{
+	return false;
+}
+
+bool vmob_fail_read_back(size_t bytes)
 {
 	return false;
 }
@@ -57,6 +70,8 @@ static int vmob_counters_show(struct seq_file *m, void *data)
 	seq_printf(m, "uploads %lld\n", atomic64_read(&vmob->uploads));
 	seq_printf(m, "upload_ranges %lld\n", atomic64_read(&vmob->upload_ranges));
 	seq_printf(m, "upload_bytes %lld\n", atomic64_read(&vmob->upload_bytes));
+	seq_printf(m, "read_back_bytes %lld\n",
+		   atomic64_read(&vmob->read_back_bytes));
 	seq_printf(m, "moves %lld\n", atomic64_read(&vmob->moves));
 	seq_printf(m, "swapouts %lld\n", atomic64_read(&vmob->swapouts));
 	seq_printf(m, "device_bytes %lld\n", atomic64_read(&vmob->device_used));

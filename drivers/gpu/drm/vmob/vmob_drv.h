@@ -78,6 +78,8 @@ struct vmob_device {
 	atomic64_t upload_ranges;
 	/** @upload_bytes: Their size */
 	atomic64_t upload_bytes;
+	/** @read_back_bytes: The size of what was read back for the CPU */
+	atomic64_t read_back_bytes;
 	/** @moves: Moves of buffers that had contents */
 	atomic64_t moves;
 	/** @swapouts: Buffers swapped out */
@@ -124,6 +126,17 @@ struct vmob_tracker {
 	int (*track)(struct vmob_device *vmob, struct vmob_copy *copy);
 	/** @untrack: No longer do it */
 	void (*untrack)(struct vmob_copy *copy);
+	/**
+	 * @refresh: Have guest memory up to date with other copies, before a job
+	 * that uses this one. NULL, as @write, if the device's writes are not
+	 * followed.
+	 */
+	int (*refresh)(struct vmob_copy *copy);
+	/**
+	 * @write: A job will write a range of the copy, in bytes. Before the
+	 * @update of any copy of the buffer.
+	 */
+	void (*write)(struct vmob_copy *copy, u64 offset, u64 size);
 	/** @update: Put what was written into a job, see vmob_job_upload() */
 	void (*update)(struct vmob_copy *copy, struct vmob_job *job, u32 index);
 };
@@ -256,11 +269,13 @@ void vmob_copy_update(struct vmob_copy *copy, struct vmob_job *job, u32 index);
 void vmob_debugfs_init(struct drm_minor *minor);
 bool vmob_fail_upload(size_t bytes);
 bool vmob_fail_alloc(size_t bytes);
+bool vmob_fail_read_back(size_t bytes);
 
 /* vmob_engine.c */
 struct dma_fence *vmob_engine_fence_create(void);
 void vmob_engine_execute(struct work_struct *work);
 struct dma_fence *vmob_engine_run(struct vmob_job *job);
+int vmob_engine_read_back(struct vmob_copy *copy, u64 offset, u64 size);
 
 /* vmob_gem.c */
 struct vmob_copy *vmob_copy_of(struct drm_gem_object *obj);

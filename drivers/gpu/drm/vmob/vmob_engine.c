@@ -5,6 +5,8 @@
 #include <linux/highmem.h>
 #include <linux/slab.h>
 
+#include <drm/ttm/ttm_tt.h>
+
 #include "vmob_drv.h"
 
 /*
@@ -253,6 +255,10 @@ static void vmob_execute_cmd(struct vmob_job *job,
 		fsleep(cmd->value);
 		break;
 	case DRM_VMOB_CMD_UPLOAD:
+		/* Guest memory can be older than the copy. */
+		if (job->bos[cmd->dst].copy->coherent)
+			break;
+		fallthrough;
 	case DRM_VMOB_CMD_READBACK:
 		vmob_transfer(&job->bos[cmd->dst], cmd->dst_offset, cmd->size,
 			      cmd->op == DRM_VMOB_CMD_READBACK);
@@ -294,4 +300,34 @@ struct dma_fence *vmob_engine_run(struct vmob_job *job)
 	queue_work(vmob->engine, &job->work);
 
 	return &fence->base;
+}
+
+/*
+ * Put a part of a device copy that no job uses into the guest memory behind it,
+ * wherever that is. Called with the dma_resv held.
+ */
+int vmob_engine_read_back(struct vmob_copy *copy, u64 offset, u64 size)
+{
+	struct ttm_operation_ctx ctx = { };
+	struct ttm_buffer_object *tbo = &copy->bo->tbo;
+	struct vmob_device *vmob = to_vmob(tbo->base.dev);
+	struct vmob_job_bo bo = { .copy = copy };
+	int ret;
+
+	if (vmob_fail_read_back(size))
+		return -EIO;
+
+	if (vmob_ttm_domain(copy->bo) == DRM_VMOB_DOMAIN_VRAM) {
+		bo.vram = vmob_ttm_vram(copy->bo);
+	} else {
+		ret = ttm_tt_populate(tbo->bdev, tbo->ttm, &ctx);
+		if (ret)
+			return ret;
+		bo.pages = tbo->ttm->pages;
+	}
+
+	vmob_transfer(&bo, offset, size, true);
+	atomic64_add(size, &vmob->read_back_bytes);
+
+	return 0;
 }

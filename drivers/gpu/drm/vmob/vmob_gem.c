@@ -101,6 +101,10 @@ static int vmob_bo_pin(struct drm_gem_object *obj)
 	if (ret)
 		return ret;
 
+	ret = ttm_bo_dirty_read_back(&bo->tbo);
+	if (ret)
+		return ret;
+
 	ttm_bo_pin(&bo->tbo);
 	ttm_bo_dirty_blind_begin(&bo->tbo);
 

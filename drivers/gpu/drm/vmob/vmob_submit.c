@@ -203,6 +203,19 @@ const struct drm_sched_backend_ops vmob_sched_ops = {
 	.free_job = vmob_sched_free,
 };
 
+/* How much of dst a command writes, which has been verified but for the range. */
+static u64 vmob_dst_size(const struct drm_vmob_cmd *cmd)
+{
+	switch (cmd->op) {
+	case DRM_VMOB_CMD_CHECKSUM:
+		return sizeof(u64);
+	case DRM_VMOB_CMD_SCATTER:
+		return cmd->value * sizeof(u32);
+	default:
+		return cmd->size;
+	}
+}
+
 static bool vmob_in_copy(const struct vmob_job *job, u32 index, u64 offset,
 			 u64 size)
 {
@@ -219,7 +232,6 @@ static const char *vmob_verify_cmd(struct vmob_job *job,
 				   const struct drm_vmob_cmd *cmd, u64 *delay)
 {
 	const struct vmob_op *op;
-	u64 dst_size = cmd->size;
 
 	if (cmd->op >= ARRAY_SIZE(vmob_ops))
 		return "operation";
@@ -241,13 +253,9 @@ static const char *vmob_verify_cmd(struct vmob_job *job,
 		if (cmd->value > U32_MAX)
 			return "value";
 		break;
-	case DRM_VMOB_CMD_CHECKSUM:
-		dst_size = sizeof(u64);
-		break;
 	case DRM_VMOB_CMD_SCATTER:
 		if (cmd->value > U32_MAX)
 			return "value";
-		dst_size = cmd->value * sizeof(u32);
 		break;
 	case DRM_VMOB_CMD_DELAY:
 		if (cmd->value > VMOB_MAX_DELAY - *delay)
@@ -256,7 +264,8 @@ static const char *vmob_verify_cmd(struct vmob_job *job,
 		break;
 	}
 
-	if (op->dst && !vmob_in_copy(job, cmd->dst, cmd->dst_offset, dst_size))
+	if (op->dst && !vmob_in_copy(job, cmd->dst, cmd->dst_offset,
+				     vmob_dst_size(cmd)))
 		return "destination range";
 	if (op->src && !vmob_in_copy(job, cmd->src, cmd->src_offset, cmd->size))
 		return "source range";
@@ -550,18 +559,25 @@ static int vmob_job_validate(struct vmob_job *job)
 	u32 i;
 
 	for (i = 0; i < job->nr_bos; i++) {
-		struct vmob_bo *bo = job->bos[i].copy->bo;
+		struct vmob_copy *copy = job->bos[i].copy;
+		struct vmob_bo *bo = copy->bo;
 
 		ret = vmob_ttm_validate(bo, bo->domains, &ctx);
 		if (ret)
 			return ret;
+
+		if (copy->coherent && bo->tracker->refresh) {
+			ret = bo->tracker->refresh(copy);
+			if (ret)
+				return ret;
+		}
 
 		/* A view and its buffer share it, and can differ in usage. */
 		ret = dma_resv_reserve_fences(job->objs[i]->resv, 2);
 		if (ret)
 			return ret;
 
-		write = job->bos[i].write || job->bos[i].copy->coherent;
+		write = job->bos[i].write || copy->coherent;
 		ret = drm_sched_job_add_implicit_dependencies(&job->base,
 							      job->objs[i],
 							      write);
@@ -572,6 +588,28 @@ static int vmob_job_validate(struct vmob_job *job)
 	return 0;
 }
 
+/* Have the CPU keep away from what the commands write. */
+static void vmob_job_write(struct vmob_job *job)
+{
+	u32 i;
+
+	for (i = 0; i < job->nr_cmds; i++) {
+		const struct drm_vmob_cmd *cmd = &job->cmds[i];
+		const struct vmob_tracker *tracker;
+		struct vmob_copy *copy;
+
+		/* To a coherent buffer an upload by name does nothing. */
+		if (!vmob_ops[cmd->op].dst || cmd->op == DRM_VMOB_CMD_UPLOAD)
+			continue;
+
+		copy = job->bos[cmd->dst].copy;
+		tracker = copy->bo->tracker;
+		if (copy->coherent && tracker->write && vmob_dst_size(cmd))
+			tracker->write(copy, cmd->dst_offset,
+				       vmob_dst_size(cmd));
+	}
+}
+
 /* From here on nothing can fail, see above. */
 static void vmob_job_commit(struct vmob_job *job, struct vmob_out_sync *outs,
 			    u32 out_count)
@@ -579,6 +617,7 @@ static void vmob_job_commit(struct vmob_job *job, struct vmob_out_sync *outs,
 	struct dma_fence *fence;
 	u32 i;
 
+	vmob_job_write(job);
 	for (i = 0; i < job->nr_bos; i++) {
 		struct vmob_job_bo *jbo = &job->bos[i];
 		struct vmob_bo *bo = jbo->copy->bo;
