@@ -128,6 +128,23 @@ int coh_export(const struct egm_bo *bo)
 	return fd;
 }
 
+bool coh_dmabuf_has_memory(const struct egm_dev *dev)
+{
+	return dev->drv != &egm_vmwgfx;
+}
+
+int coh_export_mappable(const struct egm_bo *bo)
+{
+	igt_require_f(coh_dmabuf_has_memory(bo->dev),
+		      "a dma-buf of vmwgfx's surfaces can't be mapped\n");
+	return coh_export(bo);
+}
+
+bool coh_debugger_has_access(const struct egm_dev *dev)
+{
+	return dev->drv != &egm_vmwgfx;
+}
+
 void *coh_map(const struct egm_bo *bo, int prot, uint64_t len)
 {
 	void *map = egm_bo_mmap(bo, prot, MAP_SHARED, len);

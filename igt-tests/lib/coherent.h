@@ -41,6 +41,12 @@ struct egm_bo *coh_create(struct egm_dev *dev, uint64_t size);
 struct egm_bo *coh_create_plain(struct egm_dev *dev, uint64_t size);
 struct egm_bo *coh_import(struct egm_dev *dev, int dmabuf);
 int coh_export(const struct egm_bo *bo);
+/* A dma-buf that can be mapped, or a skip. */
+int coh_export_mappable(const struct egm_bo *bo);
+/* A surface of vmwgfx as a dma-buf is a name for it, and no memory. */
+bool coh_dmabuf_has_memory(const struct egm_dev *dev);
+/* vmwgfx's mmaps have no operation for it. */
+bool coh_debugger_has_access(const struct egm_dev *dev);
 /* A mapping besides bo->map. */
 void *coh_map(const struct egm_bo *bo, int prot, uint64_t len);
 /* The same, of a dma-buf, to read and to write */

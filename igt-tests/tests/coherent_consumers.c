@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Several device copies of one buffer, as two surfaces in a memory object: each
- * gets every store, whichever is submitted first and however often (defect 6).
+ * gets every store, whichever is submitted first and however often (defect 6), and
+ * what the device has written to one of them is in the others, too.
  */
 #include <xf86drm.h>
 #include <drm/vmob_drm.h>
@@ -221,6 +222,122 @@ static void disturbed(struct egm_dev *dev)
 	views_destroy(&v);
 }
 
+/* One of the copies as the destination of a copy from another buffer. */
+static void device_fill(struct views *v, struct egm_bo *src, struct pattern *from,
+			int which, struct rng *r, struct egm_copy *copy)
+{
+	struct egm_bo *bo = which == VIEWS ? v->bo : &v->view[which].bo;
+	uint64_t offset = which == VIEWS ? 0 : v->view[which].offset;
+
+	*copy = (struct egm_copy){
+		.dst = bo, .src = src, .len = 8 << rng_below(r, 12),
+	};
+	copy->dst_off = rng_below(r, (bo->size - copy->len) / 8) * 8;
+	copy->src_off = copy->dst_off;
+	pattern_fill(from, src->map, copy->src_off, copy->len);
+	pattern_copied(v->p, offset + copy->dst_off, from, copy->src_off, copy->len);
+}
+
+/* To some of them, which are used again at once, or read through the mapping. */
+static void written(struct egm_dev *dev)
+{
+	struct views v = views_create(dev);
+	struct egm_bo *src = coh_create(dev, SIZE);
+	struct pattern *from = pattern_new(SIZE);
+	struct rng r = rng_new(7);
+	struct egm_copy copy;
+	int i;
+
+	create_all(&v);
+	for (i = 0; i < 120; i++) {
+		if (i & 1)
+			fill_some(&v, &r);
+		device_fill(&v, src, from, rng_below(&r, VIEWS + 1), &r, &copy);
+		coh_submit(dev, &copy, 1, NULL, 0);
+		if (i % 3 == 0) {
+			device_fill(&v, src, from, rng_below(&r, VIEWS + 1), &r,
+				    &copy);
+			coh_submit(dev, &copy, 1, NULL, 0);
+		}
+		if (i & 2)
+			pattern_assert(v.p, v.bo->map, 0, SIZE);
+		if (i & 4)
+			fill_some(&v, &r);
+		if (i & 8)
+			check(&v, rng_below(&r, VIEWS + 1));
+		else
+			check_all(&v, i % (VIEWS + 1));
+	}
+	pattern_assert(v.p, v.bo->map, 0, SIZE);
+	egm_bo_destroy(src);
+	pattern_free(from);
+	views_destroy(&v);
+}
+
+/* One submission writes to two of them, to different pages of one chunk. */
+static void written_together(struct egm_dev *dev)
+{
+	struct views v = views_create(dev);
+	struct egm_bo *src = coh_create(dev, SIZE);
+	struct pattern *from = pattern_new(SIZE);
+	int i;
+
+	create_all(&v);
+	for (i = 0; i < 20; i++) {
+		const uint64_t off[] = { i * 8 * PAGE + 8, (i * 8 + 1) * PAGE };
+		struct egm_copy copies[2];
+		int j;
+
+		pattern_fill(v.p, v.bo->map, (i * 8 + 2) * PAGE, PAGE);
+		for (j = 0; j < 2; j++) {
+			copies[j] = (struct egm_copy){
+				.dst = &v.view[(i + j) & 1].bo, .src = src,
+				.dst_off = off[j], .src_off = off[j], .len = 512,
+			};
+			pattern_fill(from, src->map, off[j], 512);
+			pattern_copied(v.p, off[j], from, off[j], 512);
+		}
+		coh_submit(dev, copies, 2, NULL, 0);
+		if (i & 2)
+			pattern_assert(v.p, v.bo->map, 0, SIZE);
+		check_all(&v, i % (VIEWS + 1));
+	}
+	egm_bo_destroy(src);
+	pattern_free(from);
+	views_destroy(&v);
+}
+
+/* The copy that was written goes, or another comes, before anybody has read. */
+static void written_gone(struct egm_dev *dev)
+{
+	struct views v = views_create(dev);
+	struct egm_bo *src = coh_create(dev, SIZE);
+	struct pattern *from = pattern_new(SIZE);
+	struct rng r = rng_new(8);
+	struct egm_copy copy;
+	int i;
+
+	create_all(&v);
+	for (i = 0; i < 24; i++) {
+		int which = i % VIEWS, other = (which + 1) % VIEWS;
+		struct egm_bo *bo = &v.view[which].bo;
+
+		device_fill(&v, src, from, i & 1 ? which : other, &r, &copy);
+		coh_submit(dev, &copy, 1, NULL, 0);
+		if (i & 4)
+			coh_wait(v.bo);
+		egm_bo_close_handle(bo);
+		if (i & 2)
+			pattern_assert(v.p, v.bo->map, 0, SIZE);
+		view_create(&v, which, v.view[which].offset, bo->size);
+		check_all(&v, which);
+		pattern_assert(v.p, v.bo->map, 0, SIZE);
+	}
+	egm_bo_destroy(src);
+	pattern_free(from);
+	views_destroy(&v);
+}
+
 /* A lost upload is missing in the copy that it was for, and only there. */
 static void sensitivity(struct egm_dev *dev)
 {
@@ -253,6 +370,13 @@ static const struct coh_subtest subtests[] = {
 	{ "gone", "C3: copies that are destroyed and made anew", gone },
 	{ "disturbed", "C3: the buffer is moved, evicted and swapped out",
 	  disturbed },
+	{ "written", "C2: the device writes to one, CPU and others see it",
+	  written },
+	{ "written-together",
+	  "C2: the device writes to two, to different pages of a chunk",
+	  written_together },
+	{ "written-gone", "C2, C3: the one that was written is destroyed",
+	  written_gone },
 	{ "sensitivity", "C1: an upload lost for one of them is noticed there",
 	  sensitivity },
 };

@@ -702,15 +702,9 @@ static bool write_proc_mem(pid_t pid, void *to, uint64_t word)
 	return false;
 }
 
-/* vmwgfx's mmaps have no operation for it. */
-static bool debugger_has_access(const struct egm_dev *dev)
-{
-	return dev->drv != &egm_vmwgfx;
-}
-
 static void poke_ptrace(struct egm_dev *dev)
 {
-	igt_assert_eq(poke(dev, write_ptrace), debugger_has_access(dev) * 6);
+	igt_assert_eq(poke(dev, write_ptrace), coh_debugger_has_access(dev) * 6);
 }
 
 /* A debugger can't write where the program itself could not. */
@@ -728,7 +722,7 @@ static void poke_readonly(struct egm_dev *dev)
 	}
 	igt_assert(WIFSTOPPED(child_wait(pid)));
 	errno = 0;
-	if (debugger_has_access(dev)) {
+	if (coh_debugger_has_access(dev)) {
 		igt_assert_eq_u64(ptrace(PTRACE_PEEKDATA, pid, map + off, NULL),
 				  b.p->want[off / 8]);
 		igt_assert_eq(errno, 0);
@@ -749,7 +743,7 @@ static void poke_vm(struct egm_dev *dev)
 
 static void poke_proc_mem(struct egm_dev *dev)
 {
-	igt_assert_eq(poke(dev, write_proc_mem), debugger_has_access(dev) * 6);
+	igt_assert_eq(poke(dev, write_proc_mem), coh_debugger_has_access(dev) * 6);
 }
 
 /* The kernel's own stores, by copy_to_user() into the mapping. */
@@ -913,24 +907,11 @@ static void uring(struct egm_dev *dev)
 	coh_buf_destroy(&b);
 }
 
-/* A surface of vmwgfx as a dma-buf is a name for it, and no memory. */
-static bool dmabuf_has_memory(const struct egm_dev *dev)
-{
-	return dev->drv != &egm_vmwgfx;
-}
-
-static int export_mappable(const struct egm_bo *bo)
-{
-	igt_require_f(dmabuf_has_memory(bo->dev),
-		      "a dma-buf of vmwgfx's surfaces can't be mapped\n");
-	return coh_export(bo);
-}
-
 /* The exported file has an address space of its own, if nobody sees to it. */
 static void dmabuf_mmap(struct egm_dev *dev)
 {
 	struct coh_buf b = coh_buf_warm(dev, SIZE);
-	int fd = export_mappable(b.bo), i;
+	int fd = coh_export_mappable(b.bo), i;
 	void *map = coh_map_dmabuf(fd, SIZE);
 
 	for (i = 0; i < 10; i++) {
@@ -957,7 +938,7 @@ static void dmabuf_mmap(struct egm_dev *dev)
 static void dmabuf_mmap_part(struct egm_dev *dev)
 {
 	struct coh_buf b = coh_buf_warm(dev, SIZE);
-	int fd = export_mappable(b.bo), i;
+	int fd = coh_export_mappable(b.bo), i;
 	struct rng r = rng_new(4);
 
 	for (i = 0; i < 20; i++) {
@@ -982,7 +963,7 @@ static void dmabuf_mmap_first(struct egm_dev *dev)
 {
 	struct coh_buf b = coh_buf_create(dev, SIZE);
 	struct egm_bo *bo = b.bo;
-	int fd = export_mappable(bo);
+	int fd = coh_export_mappable(bo);
 	void *map;
 
 	/* exported and written before any other mapping or submission */
@@ -1121,7 +1102,7 @@ static void other_process(struct egm_dev *dev)
 		fd = receive_fd(pair[1]);
 		theirs.bo = coh_import(mine, fd);
 		theirs.snap = coh_create_plain(mine, SIZE);
-		map = dmabuf_has_memory(dev) ? coh_map_dmabuf(fd, SIZE) :
+		map = coh_dmabuf_has_memory(dev) ? coh_map_dmabuf(fd, SIZE) :
 			coh_map(theirs.bo, RW, SIZE);
 		/* what the parent wrote, by the child's submission */
 		check(&theirs);

@@ -208,7 +208,9 @@ static void model_execute(struct model *m, const struct drm_vmob_cmd *cmd)
 		model_scatter(dst, cmd->value, src, cmd->size);
 		break;
 	case DRM_VMOB_CMD_UPLOAD:
-		memcpy(dst, m->guest[cmd->dst] + cmd->dst_offset, cmd->size);
+		/* Does nothing to a coherent buffer. */
+		if (cmd->dst != COHERENT)
+			memcpy(dst, m->guest[cmd->dst] + cmd->dst_offset, cmd->size);
 		break;
 	case DRM_VMOB_CMD_READBACK:
 		memcpy(m->guest[cmd->dst] + cmd->dst_offset, dst, cmd->size);
@@ -216,15 +218,12 @@ static void model_execute(struct model *m, const struct drm_vmob_cmd *cmd)
 	}
 }
 
-/*
- * Any command at any offset that is allowed. None writes the coherent buffer:
- * which of its pages are uploaded again is nobody's business.
- */
+/* Any command at any offset that is allowed. */
 static struct drm_vmob_cmd random_cmd(struct rng *r)
 {
 	struct drm_vmob_cmd cmd = {
 		.op = rng_below(r, DRM_VMOB_CMD_READBACK + 1),
-		.dst = 1 + rng_below(r, 2),
+		.dst = rng_below(r, BUFS),
 		.size = 8 * (1 + rng_below(r, rng_below(r, 2) ? SIZE / 8 : 64)),
 	};
 	uint64_t align = cmd.op == DRM_VMOB_CMD_COPY ? 1 : 8;
@@ -245,7 +244,7 @@ static struct drm_vmob_cmd random_cmd(struct rng *r)
 		cmd.src = rng_below(r, BUFS);
 		cmd.src_offset = rng_below(r, room) * align;
 		if (cmd.op == DRM_VMOB_CMD_SCATTER && cmd.src == cmd.dst)
-			cmd.src = COHERENT;
+			cmd.src = (cmd.dst + 1) % BUFS;
 		break;
 	case DRM_VMOB_CMD_DELAY:
 		cmd = (struct drm_vmob_cmd){
@@ -309,6 +308,7 @@ static void commands(struct egm_dev *dev)
 			cmds[i] = random_cmd(&r);
 			model_execute(&m, &cmds[i]);
 		}
+		memcpy(m.guest[COHERENT], m.device[COHERENT], SIZE);
 		submit(dev, &(struct submission){
 			.cmds = cmds, .n_cmds = n,
 			.handles = handles, .n_handles = BUFS,

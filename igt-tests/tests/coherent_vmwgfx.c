@@ -319,7 +319,7 @@ static struct pair pair(struct vmw *vmw)
 {
 	struct pair p;
 
-	p.large = vmw_buf_warm(vmw_buffer(vmw, KiB(256), true));
+	p.large = vmw_buf_warm(vmw_buffer(vmw, KiB(512), true));
 	p.small.surf = vmw_surf_create(vmw, &(struct vmw_surf_info){
 		.format = SVGA3D_BUFFER,
 		.width = KiB(64),
@@ -482,7 +482,8 @@ static void clean_window(struct vmw *vmw)
 	vmw_update(src);
 	vmw_device_write(p.small.surf, src);
 	before = vmw_ctl_get(vmw, SVGA3_READBACKS);
-	(void)map[20 * PAGE];
+	/* far enough from it for any fault-around */
+	(void)map[80 * PAGE];
 	igt_assert_eq_u64(vmw_ctl_get(vmw, SVGA3_READBACKS), before);
 	/* and where it is, it is read back */
 	igt_assert_eq(map[2 * PAGE], 0x5a);
