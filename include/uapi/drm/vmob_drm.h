@@ -19,10 +19,12 @@ extern "C" {
  * * UPLOAD and READBACK commands move data between the two;
  * * for a buffer with DRM_VMOB_BO_COHERENT, whatever the CPU has stored before
  *   DRM_IOCTL_VMOB_SUBMIT is uploaded by the submission, ahead of its
- *   commands, if the buffer is in its list. An upload is of whole pages.
+ *   commands, if the buffer is in its list; and what its commands write is what
+ *   the CPU loads from then on. A load or store to the same chunk of 64 pages
+ *   waits for the submission.
  *
- * Both start as zeroes. What the device writes is never put into the guest
- * memory without a READBACK.
+ * Both start as zeroes. What the device writes to a buffer that is not coherent
+ * is never put into the guest memory without a READBACK.
  *
  * Buffers can be exported as dma-bufs. Of dma-bufs only those of vmob's own
  * buffers can be imported, others get -EINVAL.
@@ -143,9 +145,9 @@ struct drm_vmob_bo_wait {
  * A view is one more device copy, of a part of a buffer's guest memory, as a
  * surface is in a memory object. It has a GEM handle and stands in the list of
  * a submission where a buffer can. Nothing that the device writes to one copy
- * is seen in another. A view of a coherent buffer is coherent: each gets all
- * stores, whichever is submitted first. A view cannot be mapped, exported or
- * viewed. It keeps its buffer alive.
+ * is seen in another, unless the buffer is coherent: then each copy has all
+ * stores, and what earlier submissions wrote to the others. A view cannot be
+ * mapped, exported or viewed. It keeps its buffer alive.
  *
  * -EINVAL for an offset or size that is not a multiple of the page size, for
  * a size of 0, for a part that is not within the buffer and for a view of a
@@ -232,13 +234,12 @@ struct drm_vmob_ctx_destroy {
 #define DRM_VMOB_CMD_SCATTER	4
 /* Do nothing for value microseconds. */
 #define DRM_VMOB_CMD_DELAY	5
-/* dst_offset, size of dst's guest memory is copied to its device copy. */
-#define DRM_VMOB_CMD_UPLOAD	6
 /*
- * The opposite. For a coherent buffer it undoes stores that were made to the
- * range since the submission. A page that is read back does not count as
- * written.
+ * dst_offset, size of dst's guest memory is copied to its device copy. For a
+ * coherent buffer it does nothing: what was stored is there.
  */
+#define DRM_VMOB_CMD_UPLOAD	6
+/* The opposite. For a coherent buffer the CPU does not need it. */
 #define DRM_VMOB_CMD_READBACK	7
 
 /**
