@@ -23,7 +23,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <drm/vmob_drm.h>
 #include <virtgpu.h>
+#include <xf86drm.h>
 
 #include "coherent.h"
 #include "igt_core.h"
@@ -207,6 +209,109 @@ static void unwaited(struct egm_dev *dev)
 		device_fill(&b, KiB(8) * i, MiB(1));
 		check(&b);
 	}
+	teardown(&b);
+}
+
+/* As of Linux 6.6; Debian's libdrm has no more than the first half. */
+struct virtgpu_execbuffer_synced {
+	uint32_t flags;
+	uint32_t size;
+	uint64_t command;
+	uint64_t bo_handles;
+	uint32_t num_bo_handles;
+	int32_t fence_fd;
+	uint32_t ring_idx;
+	uint32_t syncobj_stride;
+	uint32_t num_in_syncobjs;
+	uint32_t num_out_syncobjs;
+	uint64_t in_syncobjs;
+	uint64_t out_syncobjs;
+};
+
+struct virtgpu_syncobj {
+	uint32_t handle;
+	uint32_t flags;
+	uint64_t point;
+};
+
+#define SYNCED_LEN 256
+
+/* By the command that brings its data along, which is the shortest there is */
+static int virtgpu_fill_synced(struct buf *b, uint64_t off, uint32_t syncobj)
+{
+	const struct virtgpu_syncobj out = { .handle = syncobj };
+	uint32_t cmd[12 + SYNCED_LEN / 4] = {
+		VIRGL_CMD(9, 11 + SYNCED_LEN / 4), b->bo->res,
+		[6] = off, [9] = SYNCED_LEN, [10] = 1, [11] = 1,
+	};
+	struct virtgpu_execbuffer_synced arg = {
+		.size = sizeof(cmd),
+		.command = (uintptr_t)cmd,
+		.bo_handles = (uintptr_t)&b->bo->handle,
+		.num_bo_handles = 1,
+		.syncobj_stride = sizeof(out),
+		.num_out_syncobjs = 1,
+		.out_syncobjs = (uintptr_t)&out,
+	};
+
+	pattern_make(b->p, cmd + 12, off, SYNCED_LEN);
+	return drmIoctl(b->dev->fd, DRM_IOWR(DRM_COMMAND_BASE + DRM_VIRTGPU_EXECBUFFER,
+					     struct virtgpu_execbuffer_synced), &arg);
+}
+
+static int vmob_fill_synced(struct buf *b, uint64_t off, uint32_t syncobj)
+{
+	const uint32_t handles[] = { b->bo->handle, b->src->handle };
+	const struct drm_vmob_sync out = { .handle = syncobj };
+	const struct drm_vmob_cmd cmds[] = {
+		{ .op = DRM_VMOB_CMD_DELAY, .value = 20000 },
+		{ .op = DRM_VMOB_CMD_COPY, .dst = 0, .src = 1, .dst_offset = off,
+		  .src_offset = off, .size = SYNCED_LEN },
+	};
+	struct drm_vmob_submit arg = {
+		.cmds = (uintptr_t)cmds,
+		.cmd_count = ARRAY_SIZE(cmds),
+		.bo_handles = (uintptr_t)handles,
+		.bo_count = ARRAY_SIZE(handles),
+		.out_syncs = (uintptr_t)&out,
+		.out_sync_count = 1,
+	};
+
+	pattern_fill(b->from, b->src->map, off, SYNCED_LEN);
+	pattern_copied(b->p, off, b->from, off, SYNCED_LEN);
+	return drmIoctl(b->dev->fd, DRM_IOCTL_VMOB_SUBMIT, &arg);
+}
+
+/* Waited for by a syncobj, and by poll() for the file of its fence */
+static void syncobj(struct egm_dev *dev)
+{
+	struct buf b = setup(dev);
+	uint32_t handle;
+	int i;
+
+	igt_require_f(dev->drv == &egm_vmob || dev->drv == &egm_virtio_gpu,
+		      "%s has no syncobjs\n", dev->drv->name);
+	igt_assert(!drmSyncobjCreate(dev->fd, 0, &handle));
+	for (i = 0; i < 10; i++) {
+		const uint64_t off = (90 + i) * PAGE + 64;
+		struct pollfd p = { .events = POLLIN };
+
+		igt_assert_eq(dev->drv == &egm_vmob ?
+			      vmob_fill_synced(&b, off, handle) :
+			      virtgpu_fill_synced(&b, off, handle), 0);
+		if (i & 1) {
+			igt_assert_eq(drmSyncobjWait(dev->fd, &handle, 1, INT64_MAX,
+						     0, NULL), 0);
+		} else {
+			igt_assert_eq(drmSyncobjExportSyncFile(dev->fd, handle,
+							       &p.fd), 0);
+			igt_assert_eq(poll(&p, 1, 60000), 1);
+			close(p.fd);
+		}
+		check(&b);
+	}
+	check_device(&b);
+	drmSyncobjDestroy(dev->fd, handle);
 	teardown(&b);
 }
 
@@ -922,6 +1027,8 @@ static const struct coh_subtest subtests[] = {
 	{ "read-only", "C2: the same through a mapping that can't be written",
 	  read_only },
 	{ "unwaited", "C2: a load without a wait waits itself", unwaited },
+	{ "syncobj", "C2: waited for by a syncobj, and by poll() for its fence",
+	  syncobj },
 	{ "second-vma", "C2: two mappings in one process", second_vma },
 	{ "inherited", "C2: a mapping from before fork()", inherited },
 	{ "other-process", "C2: a process with its own device file",

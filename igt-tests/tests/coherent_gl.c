@@ -1,0 +1,613 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Contract C2 and C4 as a GL program has them: whatever OpenGL has to write to a
+ * buffer, and whichever way the program waits for it, what it loads through its
+ * persistent, coherent mapping is that; and what it stores beside it, before and
+ * meanwhile, is not lost.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <epoxy/egl.h>
+#include <epoxy/gl.h>
+
+#include "coherent.h"
+#include "gl-context.h"
+#include "igt_core.h"
+
+IGT_TEST_DESCRIPTION("Coherent buffers: what OpenGL writes is read through the mapping");
+
+#define WORDS (KiB(256) / 4)
+#define PAGE_WORDS (PAGE / 4)
+/* What is written in a round: not aligned to pages, and more than one of them */
+#define COUNT 2048u
+#define GROUP 64u
+#define KNUTH 2654435761u
+#define SECOND UINT64_C(1000000000)
+
+struct gl {
+	struct egm_dev *dev;
+	GLuint buffer, vao;
+	volatile uint32_t *map;
+	/* what it should hold */
+	uint32_t want[WORDS];
+};
+
+static uint32_t value(uint32_t seed, uint32_t i)
+{
+	return seed + i * KNUTH;
+}
+
+static void store(struct gl *gl, uint32_t i, uint32_t v)
+{
+	gl->map[i] = v;
+	gl->want[i] = v;
+}
+
+static void check(const struct gl *gl, const char *what)
+{
+	uint32_t i;
+
+	igt_assert_eq(glGetError(), GL_NO_ERROR);
+	for (i = 0; i < WORDS && gl->map[i] == gl->want[i]; i++)
+		;
+	igt_assert_f(i == WORDS, "%s: word %u is 0x%x and should be 0x%x\n",
+		     what, i, gl->map[i], gl->want[i]);
+}
+
+static GLuint program(GLenum type, const char *source, const char *varying)
+{
+	GLuint shader = glCreateShader(type), prog = glCreateProgram();
+	char log[512] = "";
+	GLint ok;
+
+	glShaderSource(shader, 1, &source, NULL);
+	glCompileShader(shader);
+	glAttachShader(prog, shader);
+	glDeleteShader(shader);
+	if (varying)
+		glTransformFeedbackVaryings(prog, 1, &varying,
+					    GL_INTERLEAVED_ATTRIBS);
+	glLinkProgram(prog);
+	glGetProgramiv(prog, GL_LINK_STATUS, &ok);
+	if (!ok)
+		glGetProgramInfoLog(prog, sizeof(log), NULL, log);
+	igt_assert_f(ok, "%s\n", log);
+	glUseProgram(prog);
+	return prog;
+}
+
+static void set(GLuint prog, const char *name, uint32_t v)
+{
+	glUniform1ui(glGetUniformLocation(prog, name), v);
+}
+
+/* ---- who writes ---------------------------------------------------------- */
+
+/*
+ * Has the GPU write something that depends on the seed to COUNT words at most from
+ * @first on, and notes what. What is bound for it stays bound.
+ */
+struct writer {
+	const char *name, *description;
+	const char *extension;
+	void (*write)(struct gl *gl, uint32_t first, uint32_t seed);
+};
+
+static void want_values(struct gl *gl, uint32_t first, uint32_t seed)
+{
+	uint32_t i;
+
+	for (i = 0; i < COUNT; i++)
+		gl->want[first + i] = value(seed, i);
+}
+
+static void transform_feedback(struct gl *gl, uint32_t first, uint32_t seed)
+{
+	static GLuint prog;
+
+	if (!prog)
+		prog = program(GL_VERTEX_SHADER,
+			       "#version 330\n"
+			       "uniform uint seed;\n"
+			       "flat out uint v;\n"
+			       "void main() {\n"
+			       "	v = seed + uint(gl_VertexID) * 2654435761u;\n"
+			       "	gl_Position = vec4(0.0);\n"
+			       "}\n", "v");
+	glUseProgram(prog);
+	set(prog, "seed", seed);
+	glEnable(GL_RASTERIZER_DISCARD);
+	glBindBufferRange(GL_TRANSFORM_FEEDBACK_BUFFER, 0, gl->buffer, first * 4,
+			  COUNT * 4);
+	glBeginTransformFeedback(GL_POINTS);
+	glDrawArrays(GL_POINTS, 0, COUNT);
+	glEndTransformFeedback();
+	glDisable(GL_RASTERIZER_DISCARD);
+	want_values(gl, first, seed);
+}
+
+static void dispatch(GLuint prog, uint32_t first, uint32_t seed)
+{
+	set(prog, "first", first);
+	set(prog, "seed", seed);
+	glDispatchCompute(COUNT / GROUP, 1, 1);
+	glMemoryBarrier(GL_CLIENT_MAPPED_BUFFER_BARRIER_BIT);
+}
+
+static GLuint storage_program(void)
+{
+	static GLuint prog;
+
+	if (!prog)
+		prog = program(GL_COMPUTE_SHADER,
+			       "#version 430\n"
+			       "layout(local_size_x = 64) in;\n"
+			       "uniform uint first, seed;\n"
+			       "layout(std430, binding = 0) buffer B { uint w[]; };\n"
+			       "void main() {\n"
+			       "	uint i = gl_GlobalInvocationID.x;\n"
+			       "	w[first + i] = seed + i * 2654435761u;\n"
+			       "}\n", NULL);
+	glUseProgram(prog);
+	return prog;
+}
+
+static void shader_storage(struct gl *gl, uint32_t first, uint32_t seed)
+{
+	GLuint prog = storage_program();
+
+	glBindBufferBase(GL_SHADER_STORAGE_BUFFER, 0, gl->buffer);
+	dispatch(prog, first, seed);
+	want_values(gl, first, seed);
+}
+
+static void atomic_counter(struct gl *gl, uint32_t first, uint32_t seed)
+{
+	static GLuint prog;
+
+	if (!prog)
+		prog = program(GL_COMPUTE_SHADER,
+			       "#version 430\n"
+			       "layout(local_size_x = 64) in;\n"
+			       "uniform uint first, seed;\n"
+			       "layout(binding = 0, offset = 0) uniform atomic_uint c;\n"
+			       "void main() {\n"
+			       "	if (first + seed != 0u)\n"
+			       "		atomicCounterIncrement(c);\n"
+			       "}\n", NULL);
+	glUseProgram(prog);
+	/* It goes on from what the CPU has stored. */
+	store(gl, first, value(seed, 0));
+	glBindBufferRange(GL_ATOMIC_COUNTER_BUFFER, 0, gl->buffer, first * 4, 4);
+	dispatch(prog, first, seed);
+	gl->want[first] += COUNT;
+}
+
+static void image_store(struct gl *gl, uint32_t first, uint32_t seed)
+{
+	static GLuint prog, texture;
+
+	if (!prog) {
+		prog = program(GL_COMPUTE_SHADER,
+			       "#version 430\n"
+			       "layout(local_size_x = 64) in;\n"
+			       "uniform uint first, seed;\n"
+			       "layout(r32ui, binding = 0) uniform writeonly uimageBuffer b;\n"
+			       "void main() {\n"
+			       "	uint i = gl_GlobalInvocationID.x;\n"
+			       "	imageStore(b, int(first + i), uvec4(seed + i * 2654435761u));\n"
+			       "}\n", NULL);
+		glGenTextures(1, &texture);
+		glBindTexture(GL_TEXTURE_BUFFER, texture);
+	}
+	glUseProgram(prog);
+	glTexBuffer(GL_TEXTURE_BUFFER, GL_R32UI, gl->buffer);
+	glBindImageTexture(0, texture, 0, GL_FALSE, 0, GL_WRITE_ONLY, GL_R32UI);
+	dispatch(prog, first, seed);
+	want_values(gl, first, seed);
+}
+
+static void pixel_pack(struct gl *gl, uint32_t first, uint32_t seed)
+{
+	uint32_t i;
+
+	glClearBufferuiv(GL_COLOR, 0, (GLuint[4]){ value(seed, 1) });
+	glBindBuffer(GL_PIXEL_PACK_BUFFER, gl->buffer);
+	glReadPixels(0, 0, 64, COUNT / 64, GL_RED_INTEGER, GL_UNSIGNED_INT,
+		     (void *)(uintptr_t)(first * 4));
+	glBindBuffer(GL_PIXEL_PACK_BUFFER, 0);
+	for (i = 0; i < COUNT; i++)
+		gl->want[first + i] = value(seed, 1);
+}
+
+static void copy(struct gl *gl, uint32_t first, uint32_t seed)
+{
+	static GLuint src;
+	uint32_t data[COUNT], i;
+
+	if (!src)
+		glGenBuffers(1, &src);
+	for (i = 0; i < COUNT; i++)
+		data[i] = value(seed, i);
+	glBindBuffer(GL_COPY_READ_BUFFER, src);
+	glBufferData(GL_COPY_READ_BUFFER, sizeof(data), data, GL_STREAM_COPY);
+	glBindBuffer(GL_COPY_WRITE_BUFFER, gl->buffer);
+	glCopyBufferSubData(GL_COPY_READ_BUFFER, GL_COPY_WRITE_BUFFER, 0,
+			    first * 4, sizeof(data));
+	want_values(gl, first, seed);
+}
+
+static void clear(struct gl *gl, uint32_t first, uint32_t seed)
+{
+	uint32_t v = value(seed, 7), i;
+
+	glBindBuffer(GL_COPY_WRITE_BUFFER, gl->buffer);
+	glClearBufferSubData(GL_COPY_WRITE_BUFFER, GL_R32UI, first * 4, COUNT * 4,
+			     GL_RED_INTEGER, GL_UNSIGNED_INT, &v);
+	for (i = 0; i < COUNT; i++)
+		gl->want[first + i] = v;
+}
+
+static void query(struct gl *gl, uint32_t first, uint32_t seed)
+{
+	static GLuint prog, query;
+	GLsizei n = 1 + seed % 1000;
+
+	if (!prog) {
+		prog = program(GL_VERTEX_SHADER,
+			       "#version 330\n"
+			       "void main() { gl_Position = vec4(0.0); }\n", NULL);
+		glGenQueries(1, &query);
+	}
+	glUseProgram(prog);
+	glEnable(GL_RASTERIZER_DISCARD);
+	glBeginQuery(GL_PRIMITIVES_GENERATED, query);
+	glDrawArrays(GL_POINTS, 0, n);
+	glEndQuery(GL_PRIMITIVES_GENERATED);
+	glDisable(GL_RASTERIZER_DISCARD);
+	glBindBuffer(GL_QUERY_BUFFER, gl->buffer);
+	glGetQueryObjectuiv(query, GL_QUERY_RESULT,
+			    (GLuint *)(uintptr_t)(first * 4));
+	glBindBuffer(GL_QUERY_BUFFER, 0);
+	gl->want[first] = n;
+}
+
+/*
+ * glBufferSubData() is not one of them: Mesa's virgl does not carry it out, and says
+ * nothing, if the buffer is mapped.
+ */
+static const struct writer writers[] = {
+	{ "transform-feedback", "C2, C4: transform feedback", NULL,
+	  transform_feedback },
+	{ "shader-storage", "C2, C4: shader storage",
+	  "GL_ARB_shader_storage_buffer_object", shader_storage },
+	{ "atomic-counter", "C1, C2, C4: atomic counters",
+	  "GL_ARB_shader_atomic_counters", atomic_counter },
+	{ "image-store", "C2, C4: images of buffers",
+	  "GL_ARB_shader_image_load_store", image_store },
+	{ "pixel-pack", "C2, C4: glReadPixels() to a buffer", NULL, pixel_pack },
+	{ "copy", "C2, C4: glCopyBufferSubData()", NULL, copy },
+	{ "clear", "C2, C4: glClearBufferSubData()", "GL_ARB_clear_buffer_object",
+	  clear },
+	{ "query", "C2, C4: the result of a query",
+	  "GL_ARB_query_buffer_object", query },
+};
+
+/* ---- how the program waits ------------------------------------------------ */
+
+struct waiter {
+	const char *name, *description;
+	const char *egl_extension;
+	void (*wait)(void);
+};
+
+static void finish(void)
+{
+	glFinish();
+}
+
+static void client_wait_sync(void)
+{
+	GLsync sync = glFenceSync(GL_SYNC_GPU_COMMANDS_COMPLETE, 0);
+	GLenum ret = glClientWaitSync(sync, GL_SYNC_FLUSH_COMMANDS_BIT,
+				      60 * SECOND);
+
+	igt_assert(ret == GL_CONDITION_SATISFIED || ret == GL_ALREADY_SIGNALED);
+	glDeleteSync(sync);
+}
+
+static void get_sync(void)
+{
+	GLsync sync = glFenceSync(GL_SYNC_GPU_COMMANDS_COMPLETE, 0);
+	GLint status = 0;
+	int ms;
+
+	glFlush();
+	for (ms = 0; ms < 60000; ms++) {
+		glGetSynciv(sync, GL_SYNC_STATUS, 1, NULL, &status);
+		if (status == GL_SIGNALED)
+			break;
+		usleep(1000);
+	}
+	igt_assert_eq(status, GL_SIGNALED);
+	glDeleteSync(sync);
+}
+
+static void egl_sync(void)
+{
+	EGLDisplay dpy = eglGetCurrentDisplay();
+	EGLSyncKHR sync = eglCreateSyncKHR(dpy, EGL_SYNC_FENCE_KHR, NULL);
+
+	igt_assert(sync != EGL_NO_SYNC_KHR);
+	igt_assert_eq(eglClientWaitSyncKHR(dpy, sync,
+					   EGL_SYNC_FLUSH_COMMANDS_BIT_KHR,
+					   60 * SECOND),
+		      EGL_CONDITION_SATISFIED_KHR);
+	eglDestroySyncKHR(dpy, sync);
+}
+
+static void fence_fd(void)
+{
+	EGLDisplay dpy = eglGetCurrentDisplay();
+	EGLSyncKHR sync = eglCreateSyncKHR(dpy, EGL_SYNC_NATIVE_FENCE_ANDROID,
+					   NULL);
+	struct pollfd p = { .events = POLLIN };
+
+	igt_assert(sync != EGL_NO_SYNC_KHR);
+	glFlush();
+	p.fd = eglDupNativeFenceFDANDROID(dpy, sync);
+	igt_assert(p.fd >= 0);
+	igt_assert_eq(poll(&p, 1, 60000), 1);
+	igt_assert(p.revents & POLLIN);
+	close(p.fd);
+	eglDestroySyncKHR(dpy, sync);
+}
+
+/* The load itself waits, once the commands are on their way. */
+static void flush(void)
+{
+	glFlush();
+}
+
+static const struct waiter waiters[] = {
+	{ "wait-finish", "C2: waited for by glFinish()", NULL, finish },
+	{ "wait-client-wait-sync", "C2: by glClientWaitSync()", NULL,
+	  client_wait_sync },
+	{ "wait-get-sync", "C2: by glGetSynciv()", NULL, get_sync },
+	{ "wait-egl-sync", "C2: by eglClientWaitSyncKHR()", "EGL_KHR_fence_sync",
+	  egl_sync },
+	{ "wait-fence-fd", "C2: by poll() for a fence's file",
+	  "EGL_ANDROID_native_fence_sync", fence_fd },
+	{ "wait-flush", "C2: not waited for, only flushed", NULL, flush },
+};
+
+/* ---- subtests --------------------------------------------------------------- */
+
+/* What is drawn goes nowhere, or to a picture with a word for each of COUNT. */
+static void framebuffer(void)
+{
+	GLuint fb, rb;
+
+	glGenFramebuffers(1, &fb);
+	glBindFramebuffer(GL_FRAMEBUFFER, fb);
+	glGenRenderbuffers(1, &rb);
+	glBindRenderbuffer(GL_RENDERBUFFER, rb);
+	glRenderbufferStorage(GL_RENDERBUFFER, GL_R32UI, 64, COUNT / 64);
+	glFramebufferRenderbuffer(GL_FRAMEBUFFER, GL_COLOR_ATTACHMENT0,
+				  GL_RENDERBUFFER, rb);
+	igt_assert_eq(glCheckFramebufferStatus(GL_FRAMEBUFFER),
+		      GL_FRAMEBUFFER_COMPLETE);
+}
+
+/* The context lives as long as the process, the buffer as long as a subtest. */
+static struct gl *gl_begin(void)
+{
+	const GLbitfield flags = GL_MAP_READ_BIT | GL_MAP_WRITE_BIT |
+		GL_MAP_PERSISTENT_BIT | GL_MAP_COHERENT_BIT;
+	static struct gl_context context;
+	static struct gl gl;
+	char err[256];
+
+	gl.dev = coh_open(&egm_virtio_gpu);
+	if (!context.version)
+		igt_assert_f(!gl_context_create(&context,
+						coh_open_node("virtio_gpu", O_RDWR),
+						err, sizeof(err)), "%s\n", err);
+	igt_require_f(context.buffer_storage, "no GL_ARB_buffer_storage: %s\n",
+		      context.version_string);
+
+	if (!gl.vao) {
+		glGenVertexArrays(1, &gl.vao);
+		framebuffer();
+	}
+	glBindVertexArray(gl.vao);
+	if (gl.buffer)
+		glDeleteBuffers(1, &gl.buffer);
+	glGenBuffers(1, &gl.buffer);
+	glBindBuffer(GL_ARRAY_BUFFER, gl.buffer);
+	memset(gl.want, 0, sizeof(gl.want));
+	glBufferStorage(GL_ARRAY_BUFFER, sizeof(gl.want), gl.want,
+			flags | GL_DYNAMIC_STORAGE_BIT);
+	gl.map = glMapBufferRange(GL_ARRAY_BUFFER, 0, sizeof(gl.want), flags);
+	igt_assert(gl.map);
+	check(&gl, "at first");
+	return &gl;
+}
+
+static void gl_end(struct gl *gl)
+{
+	glDeleteBuffers(1, &gl->buffer);
+	gl->buffer = 0;
+	glFinish();
+	coh_close(gl->dev);
+}
+
+/* Some words before and behind what is written, in the same pages */
+static void store_neighbours(struct gl *gl, uint32_t first, uint32_t seed)
+{
+	uint32_t i;
+
+	for (i = 1; i <= 8; i++) {
+		store(gl, first - i, value(~seed, i));
+		store(gl, first + COUNT + i - 1, value(~seed, 100 + i));
+	}
+}
+
+static void rounds(struct gl *gl, const struct writer *writer,
+		   const struct waiter *waiter, int n, struct rng *r)
+{
+	while (n--) {
+		/* offsets of texture buffers and storage are multiples of 256 bytes */
+		uint32_t first = PAGE_WORDS + 32 +
+			64 * rng_below(r, (WORDS - COUNT - 2 * PAGE_WORDS) / 64);
+		uint32_t seed = rng_next(r);
+
+		store_neighbours(gl, first, seed);
+		writer->write(gl, first, seed);
+		if (n & 1) {
+			glFlush();
+			store_neighbours(gl, first, seed + 1);
+		}
+		waiter->wait();
+		check(gl, writer->name);
+	}
+}
+
+static void run_writer(const struct writer *writer)
+{
+	struct gl *gl = gl_begin();
+	struct rng r = rng_new(1);
+	size_t i;
+
+	igt_require_f(!writer->extension ||
+		      epoxy_has_gl_extension(writer->extension),
+		      "no %s\n", writer->extension);
+	for (i = 0; i < ARRAY_SIZE(waiters); i++)
+		if (!waiters[i].egl_extension)
+			rounds(gl, writer, &waiters[i], 6, &r);
+	gl_end(gl);
+}
+
+static void run_waiter(const struct waiter *waiter)
+{
+	struct gl *gl = gl_begin();
+	struct rng r = rng_new(2);
+	int i;
+
+	igt_require_f(!waiter->egl_extension ||
+		      epoxy_has_egl_extension(eglGetCurrentDisplay(),
+					      waiter->egl_extension),
+		      "no %s\n", waiter->egl_extension);
+	for (i = 0; i < 3; i++) {
+		rounds(gl, &writers[0], waiter, 4, &r);
+		rounds(gl, &writers[1], waiter, 4, &r);
+	}
+	gl_end(gl);
+}
+
+/* Bound once, written in many submissions that do not say so again. */
+static void bound_once(void)
+{
+	struct gl *gl = gl_begin();
+	struct rng r = rng_new(3);
+	GLuint prog = storage_program();
+	int i;
+
+	glBindBufferBase(GL_SHADER_STORAGE_BUFFER, 0, gl->buffer);
+	for (i = 0; i < 100; i++) {
+		uint32_t first = PAGE_WORDS + rng_below(&r, WORDS / 2);
+
+		store_neighbours(gl, first, i);
+		dispatch(prog, first, i);
+		want_values(gl, first, i);
+		glFinish();
+		check(gl, "bound once");
+	}
+	gl_end(gl);
+}
+
+/* Two contexts of one program, each with its own binding of the same buffer */
+static void two_contexts(void)
+{
+	struct gl *gl = gl_begin();
+	EGLDisplay dpy = eglGetCurrentDisplay();
+	EGLContext ctx[2] = { eglGetCurrentContext() };
+	struct rng r = rng_new(4);
+	GLuint prog = storage_program();
+	int i;
+
+	ctx[1] = eglCreateContext(dpy, EGL_NO_CONFIG_KHR, ctx[0], (EGLint[]){
+		EGL_CONTEXT_MAJOR_VERSION, 4, EGL_CONTEXT_MINOR_VERSION, 3,
+		EGL_CONTEXT_OPENGL_PROFILE_MASK, EGL_CONTEXT_OPENGL_CORE_PROFILE_BIT,
+		EGL_NONE });
+	igt_assert(ctx[1] != EGL_NO_CONTEXT);
+	for (i = 0; i < 40; i++) {
+		uint32_t first = PAGE_WORDS + rng_below(&r, WORDS / 2);
+
+		igt_assert(eglMakeCurrent(dpy, EGL_NO_SURFACE, EGL_NO_SURFACE,
+					  ctx[i & 1]));
+		if (i < 2) {
+			glUseProgram(prog);
+			glBindBufferBase(GL_SHADER_STORAGE_BUFFER, 0, gl->buffer);
+		}
+		store_neighbours(gl, first, i);
+		dispatch(prog, first, i);
+		want_values(gl, first, i);
+		glFinish();
+		check(gl, "two contexts");
+	}
+	igt_assert(eglMakeCurrent(dpy, EGL_NO_SURFACE, EGL_NO_SURFACE, ctx[0]));
+	eglDestroyContext(dpy, ctx[1]);
+	gl_end(gl);
+}
+
+/* A store that the host never gets is noticed. */
+static void sensitivity(void)
+{
+	struct gl *gl = gl_begin();
+	uint32_t first = 3 * PAGE_WORDS, i, wrong = 0;
+
+	shader_storage(gl, first, 1);
+	glFinish();
+	check(gl, "before");
+	store(gl, first - 1, 0x12345678);
+	coh_drop_uploads(gl->dev, 1);
+	shader_storage(gl, first, 2);
+	glFinish();
+	for (i = 0; i < WORDS; i++)
+		wrong += gl->map[i] != gl->want[i];
+	/* the page that it was in is read back as the host has it */
+	igt_assert_eq(wrong, 1);
+	igt_assert(gl->map[first - 1] != gl->want[first - 1]);
+	gl_end(gl);
+}
+
+igt_main
+{
+	/* survive the jump out of a failing subtest */
+	static size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(writers); i++) {
+		igt_describe(writers[i].description);
+		igt_subtest(writers[i].name)
+			run_writer(&writers[i]);
+	}
+	for (i = 0; i < ARRAY_SIZE(waiters); i++) {
+		igt_describe(waiters[i].description);
+		igt_subtest(waiters[i].name)
+			run_waiter(&waiters[i]);
+	}
+	igt_describe("C2: a binding that lasts for many submissions");
+	igt_subtest("bound-once")
+		bound_once();
+	igt_describe("C2: bindings in two contexts");
+	igt_subtest("two-contexts")
+		two_contexts();
+	igt_describe("C1: an upload that the host loses is noticed");
+	igt_subtest("sensitivity")
+		sensitivity();
+}
