@@ -5,7 +5,8 @@
  * Each submission lists the buffer and has no commands for the device, so that
  * what is timed is the CPU's stores with their faults, and the ioctl with the
  * kernel's pass and its queueing of uploads. The device's own time is the wait,
- * which is timed apart.
+ * which is timed apart. In some the device copies to the buffer, and the CPU then
+ * loads what it has written, which has it read back.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -16,6 +17,8 @@
 #include <pattern.h>
 
 #include "client.h"
+
+#define LINE 64
 
 /* Submissions before the timed ones, of the same kind: chunks open or close */
 #define SETTLE 8
@@ -32,6 +35,11 @@ static const char help_bench[] =
 "  tenth    the same with 10 % of the pages\n"
 "  ring     all of the next 16th of the buffer\n"
 "  dense    all of the buffer\n"
+"  back     nothing; the device writes, and the CPU reads, all of the buffer\n"
+"  both     CPU and device a line each in 10 % of the pages, the same ones; the CPU\n"
+"           reads both\n"
+"  twin     no device: copies of those pages, to tell by comparing them twice who has\n"
+"           written what, which is what it would take not to wait for the device\n"
 "\n"
 "  --device NODE       render node (default: the first with coherent buffers)\n"
 "  --pattern NAME      only this one (may be given again; default: all)\n"
@@ -50,6 +58,8 @@ struct pattern_kind {
 	double share;		/* of the pages, written in lines; 0: one page */
 	unsigned int part;	/* one in this many of the buffer, written in full */
 	bool writes;
+	bool device;		/* the device writes as well */
+	bool twin;		/* nobody uses the buffer */
 };
 
 static const struct pattern_kind kinds[] = {
@@ -59,19 +69,35 @@ static const struct pattern_kind kinds[] = {
 	{ .name = "tenth", .writes = true, .share = 0.1 },
 	{ .name = "ring", .writes = true, .part = 16 },
 	{ .name = "dense", .writes = true, .part = 1 },
+	{ .name = "back", .device = true },
+	{ .name = "both", .writes = true, .share = 0.1, .device = true },
+	{ .name = "twin", .writes = true, .share = 0.1, .twin = true },
 };
 
-enum step { WRITE, SUBMIT, WAIT, NUM_STEPS };
+enum step { WRITE, SUBMIT, WAIT, READ, NUM_STEPS };
 
-static const char *const step_name[NUM_STEPS] = { "write_us", "submit_us", "wait_us" };
+static const char *const step_name[NUM_STEPS] = {
+	"write_us", "submit_us", "wait_us", "read_us"
+};
+
+/* A buffer, what the device copies to it, and what it is compared with */
+struct bench {
+	struct egm_bo *bo, *src;
+	struct egm_copy *copies;
+	char *twin;
+	uint64_t *page, n;	/* the pages of this turn */
+	uint64_t sum;		/* of what was loaded: that can't be left out */
+};
 
 /* Returns the number of pages written. */
-static uint64_t write_pattern(const struct pattern_kind *kind, struct egm_bo *bo, uint32_t turn,
+static uint64_t write_pattern(const struct pattern_kind *kind, struct bench *b, uint32_t turn,
 			      struct rng *rng)
 {
+	struct egm_bo *bo = b->bo;
 	const uint64_t pages = bo->size / PAGE;
 	uint64_t n, first, i;
 
+	b->n = 0;
 	if (!kind->writes)
 		return 0;
 	if (kind->part) {
@@ -82,7 +108,7 @@ static uint64_t write_pattern(const struct pattern_kind *kind, struct egm_bo *bo
 		return n;
 	}
 	if (!kind->share) {
-		memset((char *)bo->map + turn % 64 * 64, turn + 1, 64);
+		memset((char *)bo->map + turn % 64 * LINE, turn + 1, LINE);
 		return 1;
 	}
 	n = pages * kind->share;
@@ -90,10 +116,66 @@ static uint64_t write_pattern(const struct pattern_kind *kind, struct egm_bo *bo
 	/* somewhere in each Nth of the buffer, so no page twice */
 	for (i = 0; i < n; i++) {
 		uint64_t page = i * (pages / n) + rng_below(rng, pages / n);
+		char *map = (char *)bo->map + page * PAGE;
 
-		memset((char *)bo->map + page * PAGE + turn % 64 * 64, turn + 1, 64);
+		if (kind->twin)
+			memcpy(b->twin + page * PAGE, map, PAGE);
+		memset(map + turn % 64 * LINE, turn + 1, LINE);
+		b->page[b->n++] = page;
 	}
 	return n;
+}
+
+/* Another line of each of these pages, or all of the buffer */
+static int device_copies(struct bench *b, uint32_t turn)
+{
+	uint64_t i;
+
+	for (i = 0; i < b->n; i++) {
+		uint64_t off = b->page[i] * PAGE + (turn + 32) % 64 * LINE;
+
+		b->copies[i] = (struct egm_copy){
+			.dst = b->bo, .dst_off = off, .src = b->src, .src_off = off,
+			.len = LINE,
+		};
+	}
+	if (b->n)
+		return b->n;
+	b->copies[0] = (struct egm_copy){ .dst = b->bo, .src = b->src, .len = b->bo->size };
+	return 1;
+}
+
+static uint64_t load(const struct bench *b, uint32_t turn)
+{
+	const volatile uint64_t *map = b->bo->map;
+	const uint64_t pages = b->bo->size / PAGE;
+	uint64_t i, sum = 0;
+
+	for (i = 0; i < b->n; i++)
+		sum += map[b->page[i] * PAGE / 8 + (turn + 32) % 64 * LINE / 8] +
+		       map[b->page[i] * PAGE / 8 + turn % 64 * LINE / 8];
+	for (i = 0; !b->n && i < pages; i++)
+		sum += map[i * PAGE / 8];
+	return sum;
+}
+
+/* The bytes of a page that differ: once for what to send, once for what to keep */
+static uint64_t compare(const struct bench *b)
+{
+	uint64_t i, word, differ = 0;
+
+	for (i = 0; i < b->n; i++) {
+		const uint64_t *page = (uint64_t *)((char *)b->bo->map + b->page[i] * PAGE);
+		uint64_t *twin = (uint64_t *)(b->twin + b->page[i] * PAGE);
+
+		for (word = 0; word < PAGE / 8; word++) {
+			if (page[word] == twin[word])
+				continue;
+			twin[word] = page[word];
+			differ++;
+		}
+	}
+	return differ;
 }
 
 struct result {
@@ -102,20 +184,34 @@ struct result {
 	struct spread us[NUM_STEPS];
 };
 
-static int once(const struct pattern_kind *kind, struct egm_bo *bo, uint32_t turn,
+static int once(const struct pattern_kind *kind, struct bench *b, uint32_t turn,
 		struct rng *rng, uint64_t *pages, double us[NUM_STEPS])
 {
 	double t[NUM_STEPS + 1];
-	int ret;
+	int n, ret = 0;
 
 	t[0] = now();
-	*pages += write_pattern(kind, bo, turn, rng);
+	*pages += write_pattern(kind, b, turn, rng);
 	t[1] = now();
-	ret = egm_touch(bo);
+	if (kind->twin) {
+		b->sum += compare(b);
+	} else if (kind->device) {
+		n = device_copies(b, turn);
+		t[1] = now();
+		ret = egm_submit(b->bo->dev, b->copies, n, NULL, 0);
+		*pages += b->n ? 0 : b->bo->size / PAGE;
+	} else {
+		ret = egm_touch(b->bo);
+	}
 	t[2] = now();
-	if (!ret)
-		ret = egm_wait(bo);
+	if (!ret && !kind->twin)
+		ret = egm_wait(b->bo);
 	t[3] = now();
+	if (!ret && kind->device)
+		b->sum += load(b, turn);
+	if (kind->twin)
+		b->sum += compare(b);
+	t[4] = now();
 	for (int i = 0; i < NUM_STEPS; i++)
 		us[i] = (t[i + 1] - t[i]) * 1e6;
 	return ret;
@@ -126,13 +222,21 @@ static int measure(struct egm_dev *dev, const struct pattern_kind *kind, uint64_
 {
 	double *us[NUM_STEPS], one[NUM_STEPS];
 	struct rng rng = rng_seeded(1, 0);	/* each run writes the same */
-	struct egm_bo *bo;
+	struct bench b = {
+		.copies = calloc(bytes / PAGE, sizeof(*b.copies)),
+		.page = calloc(bytes / PAGE, sizeof(*b.page)),
+		.twin = kind->twin ? malloc(bytes) : NULL,
+	};
 	uint64_t settle = 0;
 	uint32_t i;
 	int k, ret;
 
 	memset(r, 0, sizeof(*r));
-	ret = egm_bo_create(dev, bytes, true, &bo);
+	if (!b.copies || !b.page || (kind->twin && !b.twin))
+		cannot("%s", strerror(ENOMEM));
+	ret = egm_bo_create(dev, bytes, true, &b.bo);
+	if (!ret && kind->device)
+		ret = egm_bo_create(dev, bytes, true, &b.src);
 	if (ret)
 		cannot("a buffer of %.2f MiB: %s", bytes / MIB, strerror(-ret));
 	for (k = 0; k < NUM_STEPS; k++) {
@@ -141,12 +245,16 @@ static int measure(struct egm_dev *dev, const struct pattern_kind *kind, uint64_
 			cannot("%s", strerror(ENOMEM));
 	}
 	/* memory and page tables are there before it starts */
-	memset(bo->map, 1, bytes);
+	memset(b.bo->map, 1, bytes);
+	if (b.src)
+		memset(b.src->map, 2, bytes);
+	if (b.twin)
+		memset(b.twin, 1, bytes);
 	for (i = 0; i < SETTLE && !ret; i++)
-		ret = once(kind, bo, i, &rng, &settle, one);
+		ret = once(kind, &b, i, &rng, &settle, one);
 	count(&dev->node, &r->before);
 	for (i = 0; i < submissions && !ret; i++) {
-		ret = once(kind, bo, SETTLE + i, &rng, &r->pages, one);
+		ret = once(kind, &b, SETTLE + i, &rng, &r->pages, one);
 		for (k = 0; k < NUM_STEPS; k++)
 			us[k][i] = one[k];
 	}
@@ -155,7 +263,12 @@ static int measure(struct egm_dev *dev, const struct pattern_kind *kind, uint64_
 		r->us[k] = spread_of(us[k], submissions);
 		free(us[k]);
 	}
-	egm_bo_destroy(bo);
+	if (b.src)
+		egm_bo_destroy(b.src);
+	egm_bo_destroy(b.bo);
+	free(b.copies);
+	free(b.page);
+	free(b.twin);
 	return ret;
 }
 
@@ -183,12 +296,13 @@ static const struct {
 	{ "faults", "faults", 1 }, { "ptes_scanned", "scanned", 1 },
 	{ "notifier_ranges", "notifier", 1 }, { "tlb_flushes", "flushes", 1 },
 	{ "upload_ranges", "ranges", 1 }, { "upload_bytes", "KiB up", 1024 },
+	{ "pages_read_back", "KiB back", 1024.0 / PAGE },
 };
 
 static void title(void)
 {
-	printf("%-7s %7s %8s %9s %8s %8s", "pattern", "pages", "write us", "submit us", "p99",
-	       "wait us");
+	printf("%-7s %7s %8s %9s %8s %8s %8s", "pattern", "pages", "write us", "submit us", "p99",
+	       "wait us", "read us");
 	for (int i = 0; i < LENGTH(shown); i++)
 		printf(" %8s", shown[i].title);
 	putchar('\n');
@@ -196,9 +310,9 @@ static void title(void)
 
 static void row(const struct pattern_kind *kind, uint32_t submissions, const struct result *r)
 {
-	printf("%-7s %7.1f %8.1f %9.1f %8.1f %8.1f", kind->name,
+	printf("%-7s %7.1f %8.1f %9.1f %8.1f %8.1f %8.1f", kind->name,
 	       (double)r->pages / submissions, r->us[WRITE].median, r->us[SUBMIT].median,
-	       r->us[SUBMIT].p99, r->us[WAIT].median);
+	       r->us[SUBMIT].p99, r->us[WAIT].median, r->us[READ].median);
 	for (int i = 0; i < LENGTH(shown); i++) {
 		if (r->before.known && r->after.known)
 			printf(" %8.1f", counted_since(&r->before.c, &r->after.c, shown[i].counter) /

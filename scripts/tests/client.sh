@@ -95,11 +95,14 @@ benched()
 
 	[ "$driver" != vmwgfx ] || equals=">="
 	"$egm" bench --device "$node" --size 1M --submissions 16 --json > "$tmp/out" &&
-		json '[.[].pattern] == ["idle", "page", "sparse", "tenth", "ring", "dense"] and
-			all(.counters.passes == 16 and
-				.counters.upload_bytes '"$equals"' 4096 * .pages_written) and
-			[.[].pages_written] == [0, 16, 16, 400, 256, 4096] and
-			.[0].counters.passes_idle == 16 and .[0].counters.ptes_scanned == 0' \
+		json '[.[].pattern] == ["idle", "page", "sparse", "tenth", "ring", "dense", "back",
+				"both", "twin"] and
+			(.[:6] | all(.counters.passes == 16 and
+				.counters.upload_bytes '"$equals"' 4096 * .pages_written)) and
+			[.[].pages_written] == [0, 16, 16, 400, 256, 4096, 4096, 400, 400] and
+			.[0].counters.passes_idle == 16 and .[0].counters.ptes_scanned == 0 and
+			.[6].counters.pages_read_back == 4096 and
+			.[7].counters.pages_read_back >= 400 and .[8].counters.passes == 0' \
 			< "$tmp/out" &&
 		"$egm" bench --device "$node" --size 256K --submissions 4 --pattern page |
 		grep -q '^page  *1\.0 '
