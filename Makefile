@@ -34,8 +34,9 @@ igt: debug user ## run the IGT suite, as check does
 
 # Without a GPU vmob is the one device there is.
 .PHONY: soak
-soak: release user ## a billion checked stores on vmob, with evictions
+soak: release user ## a billion checked stores on vmob, a million rounds of ping-pong
 	@scripts/vm --device none --timeout 7200 -- env EGM_STORES=1000000000 build/user/igt/coherent_race --run-subtest stress
+	@scripts/vm --device none --timeout 7200 -- env EGM_DRIVERS=vmob EGM_ROUNDS=1000000 build/user/igt/coherent_readback --run-subtest ping-pong
 
 .PHONY: kernel
 kernel: $(KERNEL) ## assemble, configure and build the kernel

@@ -7,6 +7,8 @@
  */
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -565,6 +567,127 @@ static void two_contexts(void)
 	gl_end(gl);
 }
 
+/*
+ * A ring of slots, and in each slot a word of the CPU beside one of the GPU. Each
+ * round the GPU computes its words of a slot from the CPU's of that and from its own
+ * of the slot before, and the CPU stores what it has made of the GPU's: one wrong word
+ * makes all that follow wrong.
+ */
+#define SLOTS 16
+#define SLOT_WORDS 1024u
+
+static uint32_t mix(uint32_t a, uint32_t b)
+{
+	return (a ^ b) * KNUTH + 1;
+}
+
+static void ping_pong_rounds(struct gl *gl, int rounds)
+{
+	static GLuint prog;
+	uint32_t i;
+	int round;
+
+	if (!prog)
+		prog = program(GL_COMPUTE_SHADER,
+			       "#version 430\n"
+			       "layout(local_size_x = 64) in;\n"
+			       "uniform uint first, before;\n"
+			       "layout(std430, binding = 0) buffer B { uint w[]; };\n"
+			       "void main() {\n"
+			       "	uint i = 2u * gl_GlobalInvocationID.x;\n"
+			       "	w[first + i + 1u] = (w[first + i] ^ w[before + i + 1u]) *\n"
+			       "		2654435761u + 1u;\n"
+			       "}\n", NULL);
+	glUseProgram(prog);
+	glBindBufferBase(GL_SHADER_STORAGE_BUFFER, 0, gl->buffer);
+	for (round = 0; round < rounds; round++) {
+		uint32_t first = round % SLOTS * SLOT_WORDS;
+		uint32_t before = (round + SLOTS - 1) % SLOTS * SLOT_WORDS;
+
+		/* it reads what the GPU has written one round before */
+		for (i = 0; i < SLOT_WORDS; i += 2)
+			store(gl, first + i, mix(gl->map[before + i + 1], round));
+		set(prog, "first", first);
+		set(prog, "before", before);
+		glDispatchCompute(SLOT_WORDS / 2 / GROUP, 1, 1);
+		glMemoryBarrier(GL_SHADER_STORAGE_BARRIER_BIT |
+				GL_CLIENT_MAPPED_BUFFER_BARRIER_BIT);
+		if (round & 1)
+			client_wait_sync();
+		else
+			glFinish();
+		for (i = 0; i < SLOT_WORDS; i += 2)
+			gl->want[first + i + 1] = mix(gl->want[first + i],
+						      gl->want[before + i + 1]);
+		for (i = first; i < first + SLOT_WORDS; i++)
+			igt_assert_f(gl->map[i] == gl->want[i],
+				     "round %d: word %u is 0x%x and should be 0x%x\n",
+				     round, i, gl->map[i], gl->want[i]);
+	}
+	check(gl, "in the end");
+}
+
+static void ping_pong(void)
+{
+	const char *env = getenv("EGM_ROUNDS");
+	struct gl *gl = gl_begin();
+
+	ping_pong_rounds(gl, env ? atoi(env) : 1000);
+	gl_end(gl);
+}
+
+/* Words that nobody else has, in the pages of the ring's slots */
+#define THREADS 3
+#define OWN (SLOTS * SLOT_WORDS)
+
+struct storer {
+	pthread_t thread;
+	struct gl *gl;
+	uint32_t word, last;
+	atomic_bool *stop;
+};
+
+static void *storer_run(void *arg)
+{
+	struct storer *s = arg;
+
+	while (!atomic_load(s->stop))
+		s->gl->map[s->word] = ++s->last;
+	return NULL;
+}
+
+/* Other threads store to the same chunk all the time. */
+static void threads(void)
+{
+	struct gl *gl = gl_begin();
+	struct storer s[THREADS];
+	atomic_bool stop = false;
+	int i;
+
+	for (i = 0; i < THREADS; i++) {
+		s[i] = (struct storer){
+			.gl = gl, .word = OWN + 3 * i, .stop = &stop,
+		};
+		igt_assert(!pthread_create(&s[i].thread, NULL, storer_run, &s[i]));
+	}
+	for (i = 0; i < 60; i++) {
+		shader_storage(gl, OWN + 64, i);
+		glFinish();
+		igt_assert_eq(gl->map[OWN + 64 + i], gl->want[OWN + 64 + i]);
+	}
+	atomic_store(&stop, true);
+	for (i = 0; i < THREADS; i++) {
+		igt_assert(!pthread_join(s[i].thread, NULL));
+		gl->want[s[i].word] = s[i].last;
+	}
+	check(gl, "threads");
+	/* and what the device has of them */
+	shader_storage(gl, OWN + 64, i);
+	glFinish();
+	check(gl, "threads, read back");
+	gl_end(gl);
+}
+
 /* A store that the host never gets is noticed. */
 static void sensitivity(void)
 {
@@ -607,6 +730,12 @@ igt_main
 	igt_describe("C2: bindings in two contexts");
 	igt_subtest("two-contexts")
 		two_contexts();
+	igt_describe("C1, C2, C4: a ring in which CPU and GPU compute from each other's words");
+	igt_subtest("ping-pong")
+		ping_pong();
+	igt_describe("C1, C2, C4: threads that store beside what the GPU writes");
+	igt_subtest("threads")
+		threads();
 	igt_describe("C1: an upload that the host loses is noticed");
 	igt_subtest("sensitivity")
 		sensitivity();
