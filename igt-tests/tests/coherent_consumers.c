@@ -72,10 +72,16 @@ static void create_all(struct views *v)
 }
 
 /* Consumer 0 .. VIEWS - 1 is a view, the last the buffer itself. */
+static struct egm_bo *consumer(struct views *v, int which, uint64_t *offset)
+{
+	*offset = which == VIEWS ? 0 : v->view[which].offset;
+	return which == VIEWS ? v->bo : &v->view[which].bo;
+}
+
 static void check(struct views *v, int which)
 {
-	const struct egm_bo *bo = which == VIEWS ? v->bo : &v->view[which].bo;
-	uint64_t offset = which == VIEWS ? 0 : v->view[which].offset;
+	uint64_t offset;
+	const struct egm_bo *bo = consumer(v, which, &offset);
 
 	coh_snapshot(bo, v->snap);
 	pattern_assert(v->p, coh_fetch(v->snap), offset, bo->size);
@@ -222,120 +228,131 @@ static void disturbed(struct egm_dev *dev)
 	views_destroy(&v);
 }
 
-/* One of the copies as the destination of a copy from another buffer. */
-static void device_fill(struct views *v, struct egm_bo *src, struct pattern *from,
-			int which, struct rng *r, struct egm_copy *copy)
-{
-	struct egm_bo *bo = which == VIEWS ? v->bo : &v->view[which].bo;
-	uint64_t offset = which == VIEWS ? 0 : v->view[which].offset;
+/* The views, and what the device copies to them from */
+struct written {
+	struct views v;
+	struct egm_bo *src;
+	struct pattern *from;
+};
 
-	*copy = (struct egm_copy){
-		.dst = bo, .src = src, .len = 8 << rng_below(r, 12),
+static struct written written_create(struct egm_dev *dev)
+{
+	struct written w = {
+		.v = views_create(dev),
+		.src = coh_create(dev, SIZE),
+		.from = pattern_new(SIZE),
 	};
-	copy->dst_off = rng_below(r, (bo->size - copy->len) / 8) * 8;
-	copy->src_off = copy->dst_off;
-	pattern_fill(from, src->map, copy->src_off, copy->len);
-	pattern_copied(v->p, offset + copy->dst_off, from, copy->src_off, copy->len);
+
+	create_all(&w.v);
+	return w;
+}
+
+static void written_destroy(struct written *w)
+{
+	egm_bo_destroy(w->src);
+	pattern_free(w->from);
+	views_destroy(&w->v);
+}
+
+/* A copy of new content to one of them, for a submission to come */
+static struct egm_copy device_copy(struct written *w, int which, uint64_t off,
+				   uint64_t len)
+{
+	uint64_t offset;
+	struct egm_copy copy = {
+		.dst = consumer(&w->v, which, &offset), .dst_off = off,
+		.src = w->src, .src_off = off, .len = len,
+	};
+
+	pattern_fill(w->from, w->src->map, off, len);
+	pattern_copied(w->v.p, offset + off, w->from, off, len);
+	return copy;
+}
+
+/* Submits one to somewhere in it. */
+static void device_fill(struct written *w, int which, struct rng *r)
+{
+	uint64_t len = 8 << rng_below(r, 12), offset;
+	const struct egm_bo *bo = consumer(&w->v, which, &offset);
+	uint64_t off = rng_below(r, (bo->size - len) / 8) * 8;
+	struct egm_copy copy = device_copy(w, which, off, len);
+
+	coh_submit(w->v.dev, &copy, 1, NULL, 0);
+}
+
+static void check_map(struct written *w)
+{
+	pattern_assert(w->v.p, w->v.bo->map, 0, SIZE);
 }
 
 /* To some of them, which are used again at once, or read through the mapping. */
 static void written(struct egm_dev *dev)
 {
-	struct views v = views_create(dev);
-	struct egm_bo *src = coh_create(dev, SIZE);
-	struct pattern *from = pattern_new(SIZE);
+	struct written w = written_create(dev);
 	struct rng r = rng_new(7);
-	struct egm_copy copy;
 	int i;
 
-	create_all(&v);
 	for (i = 0; i < 120; i++) {
 		if (i & 1)
-			fill_some(&v, &r);
-		device_fill(&v, src, from, rng_below(&r, VIEWS + 1), &r, &copy);
-		coh_submit(dev, &copy, 1, NULL, 0);
-		if (i % 3 == 0) {
-			device_fill(&v, src, from, rng_below(&r, VIEWS + 1), &r,
-				    &copy);
-			coh_submit(dev, &copy, 1, NULL, 0);
-		}
+			fill_some(&w.v, &r);
+		device_fill(&w, rng_below(&r, VIEWS + 1), &r);
+		if (i % 3 == 0)
+			device_fill(&w, rng_below(&r, VIEWS + 1), &r);
 		if (i & 2)
-			pattern_assert(v.p, v.bo->map, 0, SIZE);
+			check_map(&w);
 		if (i & 4)
-			fill_some(&v, &r);
+			fill_some(&w.v, &r);
 		if (i & 8)
-			check(&v, rng_below(&r, VIEWS + 1));
+			check(&w.v, rng_below(&r, VIEWS + 1));
 		else
-			check_all(&v, i % (VIEWS + 1));
+			check_all(&w.v, i % (VIEWS + 1));
 	}
-	pattern_assert(v.p, v.bo->map, 0, SIZE);
-	egm_bo_destroy(src);
-	pattern_free(from);
-	views_destroy(&v);
+	check_map(&w);
+	written_destroy(&w);
 }
 
 /* One submission writes to two of them, to different pages of one chunk. */
 static void written_together(struct egm_dev *dev)
 {
-	struct views v = views_create(dev);
-	struct egm_bo *src = coh_create(dev, SIZE);
-	struct pattern *from = pattern_new(SIZE);
+	struct written w = written_create(dev);
 	int i;
 
-	create_all(&v);
 	for (i = 0; i < 20; i++) {
-		const uint64_t off[] = { i * 8 * PAGE + 8, (i * 8 + 1) * PAGE };
 		struct egm_copy copies[2];
-		int j;
 
-		pattern_fill(v.p, v.bo->map, (i * 8 + 2) * PAGE, PAGE);
-		for (j = 0; j < 2; j++) {
-			copies[j] = (struct egm_copy){
-				.dst = &v.view[(i + j) & 1].bo, .src = src,
-				.dst_off = off[j], .src_off = off[j], .len = 512,
-			};
-			pattern_fill(from, src->map, off[j], 512);
-			pattern_copied(v.p, off[j], from, off[j], 512);
-		}
+		pattern_fill(w.v.p, w.v.bo->map, (i * 8 + 2) * PAGE, PAGE);
+		copies[0] = device_copy(&w, i & 1, i * 8 * PAGE + 8, 512);
+		copies[1] = device_copy(&w, ~i & 1, (i * 8 + 1) * PAGE, 512);
 		coh_submit(dev, copies, 2, NULL, 0);
 		if (i & 2)
-			pattern_assert(v.p, v.bo->map, 0, SIZE);
-		check_all(&v, i % (VIEWS + 1));
+			check_map(&w);
+		check_all(&w.v, i % (VIEWS + 1));
 	}
-	egm_bo_destroy(src);
-	pattern_free(from);
-	views_destroy(&v);
+	written_destroy(&w);
 }
 
 /* The copy that was written goes, or another comes, before anybody has read. */
 static void written_gone(struct egm_dev *dev)
 {
-	struct views v = views_create(dev);
-	struct egm_bo *src = coh_create(dev, SIZE);
-	struct pattern *from = pattern_new(SIZE);
+	struct written w = written_create(dev);
 	struct rng r = rng_new(8);
-	struct egm_copy copy;
 	int i;
 
-	create_all(&v);
 	for (i = 0; i < 24; i++) {
 		int which = i % VIEWS, other = (which + 1) % VIEWS;
-		struct egm_bo *bo = &v.view[which].bo;
+		struct egm_bo *bo = &w.v.view[which].bo;
 
-		device_fill(&v, src, from, i & 1 ? which : other, &r, &copy);
-		coh_submit(dev, &copy, 1, NULL, 0);
+		device_fill(&w, i & 1 ? which : other, &r);
 		if (i & 4)
-			coh_wait(v.bo);
+			coh_wait(w.v.bo);
 		egm_bo_close_handle(bo);
 		if (i & 2)
-			pattern_assert(v.p, v.bo->map, 0, SIZE);
-		view_create(&v, which, v.view[which].offset, bo->size);
-		check_all(&v, which);
-		pattern_assert(v.p, v.bo->map, 0, SIZE);
+			check_map(&w);
+		view_create(&w.v, which, w.v.view[which].offset, bo->size);
+		check_all(&w.v, which);
+		check_map(&w);
 	}
-	egm_bo_destroy(src);
-	pattern_free(from);
-	views_destroy(&v);
+	written_destroy(&w);
 }
 
 /* A lost upload is missing in the copy that it was for, and only there. */

@@ -107,6 +107,14 @@ static void want_values(struct gl *gl, uint32_t first, uint32_t seed)
 		gl->want[first + i] = value(seed, i);
 }
 
+static void want_same(struct gl *gl, uint32_t first, uint32_t v)
+{
+	uint32_t i;
+
+	for (i = 0; i < COUNT; i++)
+		gl->want[first + i] = v;
+}
+
 static void transform_feedback(struct gl *gl, uint32_t first, uint32_t seed)
 {
 	static GLuint prog;
@@ -215,43 +223,37 @@ static void image_store(struct gl *gl, uint32_t first, uint32_t seed)
 
 static void pixel_pack(struct gl *gl, uint32_t first, uint32_t seed)
 {
-	uint32_t i;
-
 	glClearBufferuiv(GL_COLOR, 0, (GLuint[4]){ value(seed, 1) });
 	glBindBuffer(GL_PIXEL_PACK_BUFFER, gl->buffer);
 	glReadPixels(0, 0, 64, COUNT / 64, GL_RED_INTEGER, GL_UNSIGNED_INT,
 		     (void *)(uintptr_t)(first * 4));
 	glBindBuffer(GL_PIXEL_PACK_BUFFER, 0);
-	for (i = 0; i < COUNT; i++)
-		gl->want[first + i] = value(seed, 1);
+	want_same(gl, first, value(seed, 1));
 }
 
 static void copy(struct gl *gl, uint32_t first, uint32_t seed)
 {
 	static GLuint src;
-	uint32_t data[COUNT], i;
 
 	if (!src)
 		glGenBuffers(1, &src);
-	for (i = 0; i < COUNT; i++)
-		data[i] = value(seed, i);
+	want_values(gl, first, seed);
 	glBindBuffer(GL_COPY_READ_BUFFER, src);
-	glBufferData(GL_COPY_READ_BUFFER, sizeof(data), data, GL_STREAM_COPY);
+	glBufferData(GL_COPY_READ_BUFFER, COUNT * 4, gl->want + first,
+		     GL_STREAM_COPY);
 	glBindBuffer(GL_COPY_WRITE_BUFFER, gl->buffer);
 	glCopyBufferSubData(GL_COPY_READ_BUFFER, GL_COPY_WRITE_BUFFER, 0,
-			    first * 4, sizeof(data));
-	want_values(gl, first, seed);
+			    first * 4, COUNT * 4);
 }
 
 static void clear(struct gl *gl, uint32_t first, uint32_t seed)
 {
-	uint32_t v = value(seed, 7), i;
+	uint32_t v = value(seed, 7);
 
 	glBindBuffer(GL_COPY_WRITE_BUFFER, gl->buffer);
 	glClearBufferSubData(GL_COPY_WRITE_BUFFER, GL_R32UI, first * 4, COUNT * 4,
 			     GL_RED_INTEGER, GL_UNSIGNED_INT, &v);
-	for (i = 0; i < COUNT; i++)
-		gl->want[first + i] = v;
+	want_same(gl, first, v);
 }
 
 static void query(struct gl *gl, uint32_t first, uint32_t seed)

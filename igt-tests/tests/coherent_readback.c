@@ -234,16 +234,26 @@ struct virtgpu_syncobj {
 	uint64_t point;
 };
 
-#define SYNCED_LEN 256
+#define INLINE_LEN 256
+#define INLINE_DWORDS (12 + INLINE_LEN / 4)
 
-/* By the command that brings its data along, which is the shortest there is */
+/* The command that brings its data along, with new content for the buffer */
+static void inline_command(struct buf *b, uint64_t off, uint32_t cmd[INLINE_DWORDS])
+{
+	memset(cmd, 0, 12 * sizeof(*cmd));
+	cmd[0] = VIRGL_CMD(9, INLINE_DWORDS - 1);
+	cmd[1] = b->bo->res;
+	cmd[6] = off;
+	cmd[9] = INLINE_LEN;
+	cmd[10] = 1;
+	cmd[11] = 1;
+	pattern_make(b->p, cmd + 12, off, INLINE_LEN);
+}
+
 static int virtgpu_fill_synced(struct buf *b, uint64_t off, uint32_t syncobj)
 {
 	const struct virtgpu_syncobj out = { .handle = syncobj };
-	uint32_t cmd[12 + SYNCED_LEN / 4] = {
-		VIRGL_CMD(9, 11 + SYNCED_LEN / 4), b->bo->res,
-		[6] = off, [9] = SYNCED_LEN, [10] = 1, [11] = 1,
-	};
+	uint32_t cmd[INLINE_DWORDS];
 	struct virtgpu_execbuffer_synced arg = {
 		.size = sizeof(cmd),
 		.command = (uintptr_t)cmd,
@@ -254,7 +264,7 @@ static int virtgpu_fill_synced(struct buf *b, uint64_t off, uint32_t syncobj)
 		.out_syncobjs = (uintptr_t)&out,
 	};
 
-	pattern_make(b->p, cmd + 12, off, SYNCED_LEN);
+	inline_command(b, off, cmd);
 	return drmIoctl(b->dev->fd, DRM_IOWR(DRM_COMMAND_BASE + DRM_VIRTGPU_EXECBUFFER,
 					     struct virtgpu_execbuffer_synced), &arg);
 }
@@ -266,7 +276,7 @@ static int vmob_fill_synced(struct buf *b, uint64_t off, uint32_t syncobj)
 	const struct drm_vmob_cmd cmds[] = {
 		{ .op = DRM_VMOB_CMD_DELAY, .value = 20000 },
 		{ .op = DRM_VMOB_CMD_COPY, .dst = 0, .src = 1, .dst_offset = off,
-		  .src_offset = off, .size = SYNCED_LEN },
+		  .src_offset = off, .size = INLINE_LEN },
 	};
 	struct drm_vmob_submit arg = {
 		.cmds = (uintptr_t)cmds,
@@ -277,8 +287,8 @@ static int vmob_fill_synced(struct buf *b, uint64_t off, uint32_t syncobj)
 		.out_sync_count = 1,
 	};
 
-	pattern_fill(b->from, b->src->map, off, SYNCED_LEN);
-	pattern_copied(b->p, off, b->from, off, SYNCED_LEN);
+	pattern_fill(b->from, b->src->map, off, INLINE_LEN);
+	pattern_copied(b->p, off, b->from, off, INLINE_LEN);
 	return drmIoctl(b->dev->fd, DRM_IOCTL_VMOB_SUBMIT, &arg);
 }
 
@@ -656,13 +666,9 @@ static void inline_write(struct egm_dev *dev)
 	int i;
 
 	for (i = 0; i < 5; i++) {
-		const uint64_t off = (40 + i) * PAGE + 8, len = 256;
-		uint32_t cmd[12 + 256 / 4] = {
-			VIRGL_CMD(9, 11 + len / 4), b.bo->res,
-			[6] = off, [9] = len, [10] = 1, [11] = 1,
-		};
+		uint32_t cmd[INLINE_DWORDS];
 
-		pattern_make(b.p, cmd + 12, off, len);
+		inline_command(&b, (40 + i) * PAGE + 8, cmd);
 		igt_assert_eq(virtgpu_execbuffer(dev->fd, cmd, sizeof(cmd),
 						 &b.bo->handle, 1), 0);
 		coh_wait(b.bo);
