@@ -67,17 +67,26 @@ struct drm_gem_dirty_device {
 
 /**
  * struct drm_gem_dirty_chunk - What is known of the writes to a chunk
+ * @page: The one page of it that is open, with @single, or that was last found
+ * dirty, from the start of the chunk
+ * @closed: The pass that closed it because of a single page, modulo 256
  * @quiet: Passes since it was last found dirty, while it is open
- * @pages: Dirty pages found since it was opened, or what is the most of that
- * @single: While it is open, the one page of it that is, counted from 1, or 0
- * if all of it is
- * @closed: The pass that closed it with a single page open, modulo 256
+ * @again: Passes in a row that did so and were followed by a store at once
+ * @single: While it is open: only @page of it is. After that: @page is all that
+ * was found dirty
+ * @fresh: While it is open: the next pass closes it if there is but a single page
+ * @any: Something has been found dirty since it was opened
+ * @many: More than a page has
  */
 struct drm_gem_dirty_chunk {
-	u8 quiet;
-	u8 pages;
-	u8 single;
+	u8 page;
 	u8 closed;
+	u8 quiet:2;
+	u8 again:2;
+	u8 single:1;
+	u8 fresh:1;
+	u8 any:1;
+	u8 many:1;
 };
 
 /**
@@ -106,6 +115,8 @@ struct drm_gem_dirty {
 	unsigned long *open;
 	/** @chunks: How each chunk is being written */
 	struct drm_gem_dirty_chunk *chunks;
+	/** @sparse: How likely the next chunk has but one page written */
+	int sparse;
 	/** @next_chunk: Where a writer that goes on in order faults next */
 	unsigned long next_chunk;
 	/** @stream: Number of chunks opened at once for such a writer */

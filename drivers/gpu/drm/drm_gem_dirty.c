@@ -44,10 +44,12 @@
  * that was nothing.
  *
  * A writer that opens one chunk after the other in order has the ones ahead
- * opened as well, more of them each time. And a chunk of which a single dirty
- * page was found the last time it was open is opened for one page only, and
- * closed by the next pass: where writes are rare, waiting for more of them costs
- * more than the next fault. A store to a second page opens all of it.
+ * opened as well, more of them each time. Where writes are rare, to wait for more
+ * of them costs more than the next fault: a chunk of which the first pass finds a
+ * single page dirty is closed by that pass, and the next time opened for one page
+ * only. So is any chunk if this was the way of the last ones. A store to a second
+ * page opens all of it. What is written again at once stays open, the page alone
+ * if it is the same one.
  *
  * Where there is no certainty a page counts as dirty. A dirty entry that is
  * zapped, by munmap(), exit or mmap() over it, is remembered. Nothing is
@@ -118,6 +120,16 @@
 
 /* Passes that a chunk has to stay clean before it is closed. */
 #define QUIET_PASSES	3
+
+/* Passes in a row for which a chunk is opened only to be closed by them. */
+#define BRIEF_PASSES	2
+
+/*
+ * The confidence that the next chunk will have but one page written, which grows
+ * with each of which that was true, and from where on it is acted upon.
+ */
+#define SPARSE_MAX	3
+#define SPARSE_LIKELY	2
 
 /*
  * The most that is opened ahead of a streaming writer, or read back ahead of such
@@ -537,7 +549,9 @@ static void gem_dirty_report(struct mapping_dirty_pass *base, pgoff_t pgoff,
 			min(end, (i + 1) * DRM_GEM_DIRTY_CHUNK_PAGES);
 
 		chunk->quiet = 0;
-		chunk->pages = min(chunk->pages + next - first, U8_MAX);
+		chunk->many |= chunk->any || next - first > 1;
+		chunk->any = true;
+		chunk->page = first % DRM_GEM_DIRTY_CHUNK_PAGES;
 		first = next;
 	}
 }
@@ -607,19 +621,52 @@ static unsigned long gem_dirty_close_quiet(struct gem_dirty_pass *pass,
 	return end;
 }
 
-/* Close a chunk of which a single page is open. */
-static void gem_dirty_close_single(struct gem_dirty_pass *pass,
-				   unsigned long i)
+/* A chunk is closed by the first pass since it was opened, for a single page. */
+static void gem_dirty_brief(struct drm_gem_dirty *dirty,
+			    struct drm_gem_dirty_chunk *chunk)
+{
+	chunk->single = true;
+	chunk->closed = dirty->stats.passes;
+	dirty->sparse = min(dirty->sparse + 1, SPARSE_MAX);
+}
+
+/* There is more than one page to a chunk. */
+static void gem_dirty_not_brief(struct drm_gem_dirty *dirty)
+{
+	dirty->sparse = max(dirty->sparse - 1, 0);
+}
+
+/* Scan a chunk of which a single page is open, or close it. */
+static void gem_dirty_scan_single(struct gem_dirty_pass *pass, unsigned long i)
 {
 	struct drm_gem_dirty *dirty = pass->dirty;
 	struct drm_gem_dirty_chunk *chunk = &dirty->chunks[i];
+	unsigned int flags = MAPPING_DIRTY_CLEAN;
+
+	if (chunk->fresh || ++chunk->quiet >= QUIET_PASSES)
+		flags |= MAPPING_DIRTY_WRPROTECT;
 
 	gem_dirty_harvest_pages(pass, i * DRM_GEM_DIRTY_CHUNK_PAGES +
-				chunk->single - 1, 1,
-				MAPPING_DIRTY_WRPROTECT | MAPPING_DIRTY_CLEAN);
-	chunk->pages = 1;
-	chunk->closed = dirty->stats.passes;
+				chunk->page, 1, flags);
+	if (!(flags & MAPPING_DIRTY_WRPROTECT))
+		return;
+
+	if (chunk->fresh)
+		gem_dirty_brief(dirty, chunk);
 	gem_dirty_closed(dirty, i, i + 1);
+}
+
+/* The first scan of a chunk since it was opened tells how it is written. */
+static void gem_dirty_judge(struct drm_gem_dirty *dirty,
+			    struct drm_gem_dirty_chunk *chunk)
+{
+	chunk->fresh = false;
+	if (chunk->many) {
+		gem_dirty_not_brief(dirty);
+	} else if (chunk->any) {
+		gem_dirty_brief(dirty, chunk);
+		chunk->quiet = QUIET_PASSES;
+	}
 }
 
 /* Scan the run of chunks from @first on that are all open, return its end. */
@@ -634,6 +681,10 @@ static unsigned long gem_dirty_scan(struct gem_dirty_pass *pass,
 		dirty->chunks[end++].quiet++;
 
 	gem_dirty_harvest(pass, first, end, MAPPING_DIRTY_CLEAN);
+
+	for (; first < end; first++)
+		if (dirty->chunks[first].fresh)
+			gem_dirty_judge(dirty, &dirty->chunks[first]);
 
 	return end;
 }
@@ -662,7 +713,7 @@ static noinline void gem_dirty_pass_open(struct drm_gem_dirty *dirty)
 	first = 0;
 	for_each_set_bit_from(first, dirty->open, dirty->nr_chunks) {
 		if (dirty->chunks[first].single)
-			gem_dirty_close_single(&pass, first);
+			gem_dirty_scan_single(&pass, first);
 		else
 			first = gem_dirty_scan(&pass, first) - 1;
 	}
@@ -1159,14 +1210,27 @@ static void gem_dirty_clip(struct drm_gem_dirty *dirty,
 	map->nr = min(end, vma_first + vma_pages(vma)) - map->first;
 }
 
-/*
- * Whether to open a single page of a chunk: if there was no more to be found the
- * last time it was open, and that was not just now.
- */
-static bool gem_dirty_opens_single(struct drm_gem_dirty *dirty,
-				   struct drm_gem_dirty_chunk *chunk)
+/* How to open a chunk that is written for no other reason than a store to @page. */
+static void gem_dirty_choose(struct drm_gem_dirty *dirty,
+			     struct drm_gem_dirty_chunk *chunk, pgoff_t page)
 {
-	return chunk->pages == 1 && chunk->closed != (u8)dirty->stats.passes;
+	bool same = chunk->single && chunk->page == page;
+
+	if (chunk->closed != (u8)dirty->stats.passes)
+		chunk->again = 0;
+	else if (chunk->again < BRIEF_PASSES)
+		chunk->again++;
+
+	chunk->fresh = true;
+	if (chunk->again && same) {
+		chunk->fresh = false;
+	} else if (chunk->again == BRIEF_PASSES) {
+		chunk->fresh = false;
+		chunk->single = false;
+	} else if (dirty->sparse >= SPARSE_LIKELY) {
+		chunk->single = true;
+	}
+	chunk->page = page;
 }
 
 /*
@@ -1176,24 +1240,28 @@ static bool gem_dirty_opens_single(struct drm_gem_dirty *dirty,
 static unsigned long gem_dirty_open(struct drm_gem_dirty *dirty,
 				    unsigned long chunk, pgoff_t page)
 {
+	/* Who leaves a chunk after a single page does not go on from it. */
+	bool stream = chunk && chunk == dirty->next_chunk &&
+		!dirty->chunks[chunk - 1].single;
 	unsigned long end;
-	u8 single = 0;
 
-	if (chunk && chunk == dirty->next_chunk) {
-		dirty->stream = min(2 * dirty->stream, STREAM_CHUNKS_MAX);
-	} else {
-		dirty->stream = 1;
-		if (gem_dirty_opens_single(dirty, &dirty->chunks[chunk]))
-			single = page % DRM_GEM_DIRTY_CHUNK_PAGES + 1;
-	}
-
+	dirty->stream = stream ? min(2 * dirty->stream, STREAM_CHUNKS_MAX) : 1;
 	for (end = chunk; end < dirty->nr_chunks &&
 	     end < chunk + dirty->stream && !test_bit(end, dirty->open) &&
 	     !gem_dirty_is_pending(dirty, end); end++) {
+		struct drm_gem_dirty_chunk *c = &dirty->chunks[end];
+
 		__set_bit(end, dirty->open);
-		dirty->chunks[end].quiet = 0;
-		dirty->chunks[end].pages = 0;
-		dirty->chunks[end].single = single;
+		c->quiet = 0;
+		c->any = false;
+		c->many = false;
+		if (stream) {
+			c->fresh = false;
+			c->single = false;
+		} else {
+			gem_dirty_choose(dirty, c,
+					 page % DRM_GEM_DIRTY_CHUNK_PAGES);
+		}
 	}
 
 	dirty->next_chunk = end;
@@ -1213,25 +1281,29 @@ static long gem_dirty_write(struct drm_gem_dirty *dirty, struct vm_fault *vmf,
 {
 	struct vm_area_struct *vma = vmf->vma;
 	pgoff_t page = gem_dirty_page(dirty, vmf->pgoff);
-	unsigned long chunk = page / DRM_GEM_DIRTY_CHUNK_PAGES;
-	unsigned long end = chunk + 1;
+	unsigned long i = page / DRM_GEM_DIRTY_CHUNK_PAGES;
+	struct drm_gem_dirty_chunk *chunk = &dirty->chunks[i];
+	unsigned long end = i + 1;
 	unsigned long addr;
-	u8 single;
 
 	dirty->stats.faults++;
 	drm_gem_dirty_mark(dirty, page, 1);
 
-	if (!test_bit(chunk, dirty->open))
-		end = gem_dirty_open(dirty, chunk, page);
+	if (!test_bit(i, dirty->open))
+		end = gem_dirty_open(dirty, i, page);
 
-	single = dirty->chunks[chunk].single;
-	if (single && single - 1 == page % DRM_GEM_DIRTY_CHUNK_PAGES) {
+	if (chunk->single && chunk->page != page % DRM_GEM_DIRTY_CHUNK_PAGES) {
+		/* A second page: from now on it is all of the chunk. */
+		chunk->single = false;
+		chunk->fresh = false;
+		gem_dirty_not_brief(dirty);
+	}
+
+	if (chunk->single) {
 		map->first = page;
 		map->nr = 1;
 	} else {
-		/* A second page: from now on it is all of the chunk. */
-		dirty->chunks[chunk].single = 0;
-		gem_dirty_clip(dirty, vma, chunk, end, map);
+		gem_dirty_clip(dirty, vma, i, end, map);
 	}
 	addr = vma->vm_start + ((map->first -
 				 gem_dirty_page(dirty, vma->vm_pgoff)) <<

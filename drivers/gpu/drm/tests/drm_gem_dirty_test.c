@@ -345,7 +345,8 @@ static void gem_dirty_test_store(struct kunit *test)
 	map = map_bo(test);
 
 	store_page(test, map, 70);
-	KUNIT_EXPECT_EQ(test, 1, submit(test));
+	store_page(test, map, 80);
+	KUNIT_EXPECT_EQ(test, 2, submit(test));
 	KUNIT_EXPECT_EQ(test, 1, stats->faults);
 
 	store_page(test, map, 70);
@@ -390,8 +391,10 @@ static void gem_dirty_test_close(struct kunit *test)
 	map = map_bo(test);
 
 	store_page(test, map, 0);
+	store_page(test, map, 1);
 	store_page(test, map, 200);
-	KUNIT_EXPECT_EQ(test, 2, submit(test));
+	store_page(test, map, 202);
+	KUNIT_EXPECT_EQ(test, 4, submit(test));
 	KUNIT_EXPECT_EQ(test, 2, tracker(test)->nr_open);
 
 	close_all(test);
@@ -406,8 +409,8 @@ static void gem_dirty_test_close(struct kunit *test)
 }
 
 /*
- * Of a chunk that has had one dirty page, the next one is opened alone, until it
- * turns out that there are more.
+ * A chunk with one dirty page is closed by the first pass, and the next time one
+ * page of it is opened alone, until it turns out that there are more.
  */
 static void gem_dirty_test_sparse(struct kunit *test)
 {
@@ -422,9 +425,10 @@ static void gem_dirty_test_sparse(struct kunit *test)
 
 	store_page(test, map, 70);
 	KUNIT_EXPECT_EQ(test, 1, submit(test));
-	close_all(test);
+	KUNIT_EXPECT_EQ(test, 0, tracker(test)->nr_open);
+	KUNIT_EXPECT_EQ(test, 0, submit(test));
 
-	/* One page, which is closed by the first pass. */
+	/* One page, and nothing else is looked at. */
 	scanned = stats->ptes_scanned;
 	store_page(test, map, 80);
 	store_page(test, other, 80);
@@ -463,25 +467,108 @@ static void gem_dirty_test_sparse(struct kunit *test)
 	close_all(test);
 }
 
-/* A page that is written each time is soon written without a fault. */
+/*
+ * A page that is written each time is soon written without a fault, and is all
+ * that is looked at.
+ */
 static void gem_dirty_test_often(struct kunit *test)
 {
+	struct drm_gem_dirty_stats *stats;
 	unsigned long map;
-	u64 faults;
+	u64 faults, scanned;
 	int i;
 
 	create_bo(test, DRM_GEM_DIRTY_CHUNK_PAGES);
+	stats = &tracker(test)->stats;
 	map = map_bo(test);
 	store_page(test, map, 5);
 	KUNIT_EXPECT_EQ(test, 1, submit(test));
 	close_all(test);
+	KUNIT_EXPECT_EQ(test, 0, submit(test));
 
-	faults = tracker(test)->stats.faults;
+	faults = stats->faults;
+	scanned = stats->ptes_scanned;
 	for (i = 0; i < 20; i++) {
 		store_page(test, map, 6);
 		KUNIT_EXPECT_EQ(test, 1, submit(test));
 	}
-	KUNIT_EXPECT_EQ(test, faults + 2, tracker(test)->stats.faults);
+	KUNIT_EXPECT_EQ(test, faults + 2, stats->faults);
+	KUNIT_EXPECT_EQ(test, scanned + 20, stats->ptes_scanned);
+
+	close_all(test);
+	store_page(test, map, 6);
+	KUNIT_EXPECT_EQ(test, faults + 3, stats->faults);
+	KUNIT_EXPECT_EQ(test, 1, submit(test));
+}
+
+/* So is a chunk of which another page is written each time. */
+static void gem_dirty_test_often_another(struct kunit *test)
+{
+	unsigned long map;
+	int i;
+
+	create_bo(test, DRM_GEM_DIRTY_CHUNK_PAGES);
+	map = map_bo(test);
+	for (i = 0; i < 20; i++) {
+		store_page(test, map, i * 3);
+		KUNIT_EXPECT_EQ(test, 1, submit(test));
+	}
+	KUNIT_EXPECT_EQ(test, 3, tracker(test)->stats.faults);
+}
+
+/*
+ * Where the last chunks had but one page written each, the others are opened for
+ * one page as well, until some have more.
+ */
+static void gem_dirty_test_habit(struct kunit *test)
+{
+	const unsigned long nr = 12, page_of_chunk = 7;
+	struct drm_gem_dirty_stats *stats;
+	unsigned long map, i, page;
+	u64 faults, scanned;
+
+	create_bo(test, nr * DRM_GEM_DIRTY_CHUNK_PAGES);
+	stats = &tracker(test)->stats;
+	map = map_bo(test);
+	for (page = 0; page < nr * DRM_GEM_DIRTY_CHUNK_PAGES; page++)
+		store_page(test, map, page);
+	submit(test);
+	close_all(test);
+
+	/* From back to front, which is no stream. */
+	for (i = nr - 1; i; i--) {
+		faults = stats->faults;
+		scanned = stats->ptes_scanned;
+		store_page(test, map, i * DRM_GEM_DIRTY_CHUNK_PAGES + page_of_chunk);
+		KUNIT_EXPECT_EQ(test, 1, submit(test));
+		KUNIT_EXPECT_EQ(test, 0, tracker(test)->nr_open);
+		KUNIT_EXPECT_EQ(test, faults + 1, stats->faults);
+		if (i < nr - 2)
+			KUNIT_EXPECT_EQ(test, scanned + 1, stats->ptes_scanned);
+	}
+
+	/* Each chunk with more takes a fault more, until that is expected. */
+	faults = stats->faults;
+	submit(test);
+	for (i = nr - 1; i; i--) {
+		page = i * DRM_GEM_DIRTY_CHUNK_PAGES;
+		store_page(test, map, page + 10);
+		store_page(test, map, page + 20);
+		store_page(test, map, page + 30);
+		KUNIT_EXPECT_EQ(test, 3, submit(test));
+	}
+	faults = stats->faults - faults;
+	KUNIT_EXPECT_EQ(test, 2 * (nr - 1), faults);
+	close_all(test);
+
+	faults = stats->faults;
+	for (i = nr - 1; i; i--) {
+		page = i * DRM_GEM_DIRTY_CHUNK_PAGES;
+		store_page(test, map, page + 10);
+		store_page(test, map, page + 20);
+		KUNIT_EXPECT_EQ(test, 2, submit(test));
+	}
+	KUNIT_EXPECT_EQ(test, faults + nr - 1, stats->faults);
 }
 
 /* A load maps read-only what is beside the page that is open alone. */
@@ -555,7 +642,8 @@ static void gem_dirty_test_readonly_first(struct kunit *test)
 
 	map = map_bo(test);
 	store_page(test, map, 3);
-	KUNIT_EXPECT_EQ(test, 1, submit(test));
+	store_page(test, map, 4);
+	KUNIT_EXPECT_EQ(test, 2, submit(test));
 	store_page(test, map, 3);
 	KUNIT_EXPECT_EQ(test, 1, submit(test));
 	KUNIT_EXPECT_EQ(test, 1, tracker(test)->stats.faults);
@@ -1130,6 +1218,8 @@ static struct kunit_case gem_dirty_tests[] = {
 	KUNIT_CASE(gem_dirty_test_close),
 	KUNIT_CASE(gem_dirty_test_sparse),
 	KUNIT_CASE(gem_dirty_test_often),
+	KUNIT_CASE(gem_dirty_test_often_another),
+	KUNIT_CASE(gem_dirty_test_habit),
 	KUNIT_CASE(gem_dirty_test_sparse_load),
 	KUNIT_CASE(gem_dirty_test_two_vmas),
 	KUNIT_CASE(gem_dirty_test_readonly_first),
