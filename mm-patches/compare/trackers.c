@@ -97,7 +97,7 @@ static int compare_track(struct vmob_device *vmob, struct vmob_copy *copy)
 	case COMPARE_OURS:
 		ret = vmob_copy_track(vmob, copy);
 		if (!ret)
-			vbo->memory = compare_our_size(ttm_bo_dirty_tracker(&vbo->tbo));
+			vbo->memory = compare_our_size(vbo->tbo.dirty);
 		break;
 	case COMPARE_MAINLINE:
 	case COMPARE_PAGETABLE:

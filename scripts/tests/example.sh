@@ -25,7 +25,7 @@ compiled()
 
 same()
 {
-	[ "$(documented "$1" | wc -l)" -ge 25 ] &&
+	[ "$(documented "$1" | wc -l)" -ge 20 ] &&
 		diff <(documented "$1") <(compiled "$2" "$1")
 }
 

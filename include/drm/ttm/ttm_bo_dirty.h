@@ -4,15 +4,10 @@
 
 #include <linux/mm_types.h>
 
-struct drm_gem_dirty;
 struct drm_gem_dirty_consumer;
 struct drm_gem_dirty_device;
 struct ttm_buffer_object;
 struct vm_fault;
-
-int ttm_bo_dirty_attach(struct ttm_buffer_object *bo,
-			struct drm_gem_dirty_device *ddev);
-void ttm_bo_dirty_detach(struct ttm_buffer_object *bo);
 
 int ttm_bo_dirty_add(struct ttm_buffer_object *bo,
 		     struct drm_gem_dirty_device *ddev,
@@ -20,7 +15,6 @@ int ttm_bo_dirty_add(struct ttm_buffer_object *bo,
 void ttm_bo_dirty_remove(struct ttm_buffer_object *bo,
 			 struct drm_gem_dirty_consumer *consumer);
 
-struct drm_gem_dirty *ttm_bo_dirty_tracker(struct ttm_buffer_object *bo);
 void ttm_bo_dirty_pass(struct ttm_buffer_object *bo);
 int ttm_bo_dirty_read_back(struct ttm_buffer_object *bo);
 

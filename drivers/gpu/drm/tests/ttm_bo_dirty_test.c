@@ -152,9 +152,8 @@ static const struct ttm_device_funcs test_ttm_funcs = {
 
 static void test_untrack(struct test_bo *bo)
 {
-	drm_gem_dirty_consumer_fini(&bo->consumer);
 	dma_resv_lock(bo->tbo.base.resv, NULL);
-	ttm_bo_dirty_detach(&bo->tbo);
+	ttm_bo_dirty_remove(&bo->tbo, &bo->consumer);
 	dma_resv_unlock(bo->tbo.base.resv);
 	bo->tracked = false;
 }
@@ -246,12 +245,9 @@ static void track(struct kunit *test)
 	struct test_bo *bo = priv->bo;
 
 	dma_resv_lock(bo->tbo.base.resv, NULL);
-	KUNIT_ASSERT_EQ(test, 0, ttm_bo_dirty_attach(&bo->tbo,
-						     &priv->tdev->dirty));
+	KUNIT_ASSERT_EQ(test, 0, ttm_bo_dirty_add(&bo->tbo, &priv->tdev->dirty,
+						  &bo->consumer));
 	dma_resv_unlock(bo->tbo.base.resv);
-	KUNIT_ASSERT_EQ(test, 0,
-			drm_gem_dirty_consumer_init(&bo->consumer,
-						    ttm_bo_dirty_tracker(&bo->tbo)));
 	bo->tracked = true;
 }
 
@@ -413,7 +409,7 @@ static struct drm_gem_dirty *tracker(struct kunit *test)
 {
 	struct test_priv *priv = test->priv;
 
-	return ttm_bo_dirty_tracker(&priv->bo->tbo);
+	return priv->bo->tbo.dirty;
 }
 
 /* C1 C5: nothing is done to the buffer object; no page or fault is too many. */
@@ -514,7 +510,7 @@ static void ttm_bo_dirty_test_munmap(struct kunit *test)
 }
 
 /* C3: tracking begins and ends while there are writable entries. */
-static void ttm_bo_dirty_test_attach(struct kunit *test)
+static void ttm_bo_dirty_test_begin_end(struct kunit *test)
 {
 	struct test_priv *priv = test->priv;
 	unsigned long map;
@@ -522,12 +518,10 @@ static void ttm_bo_dirty_test_attach(struct kunit *test)
 	place(test, TTM_PL_TT);
 	map = map_bo(test);
 
-	/* Seen by nobody */
+	/* In an entry that is dirty, in one that was, and seen by nobody */
 	store(test, map, 9);
-	memcpy(priv->bo->copy, priv->expect, priv->bo->tbo.base.size);
-
 	track(test);
-	KUNIT_EXPECT_EQ(test, 0, submit(test));
+	KUNIT_EXPECT_EQ(test, 1, submit(test));
 	store(test, map, 9);
 	KUNIT_EXPECT_EQ(test, 1, submit(test));
 
@@ -535,27 +529,15 @@ static void ttm_bo_dirty_test_attach(struct kunit *test)
 	test_untrack(priv->bo);
 	store(test, map, 10);
 	store(test, map, 11);
+	memcpy(priv->bo->copy, priv->expect, priv->bo->tbo.base.size);
 	place(test, TTM_PL_VRAM);
 	store(test, map, 12);
-	memcpy(priv->bo->copy, priv->expect, priv->bo->tbo.base.size);
 
 	track(test);
-	KUNIT_EXPECT_EQ(test, 0, submit(test));
+	KUNIT_EXPECT_EQ(test, 1, submit(test));
 	store(test, map, 12);
 	KUNIT_EXPECT_EQ(test, 1, submit(test));
 	KUNIT_ASSERT_EQ(test, 0, vm_munmap(map, NR_PAGES * PAGE_SIZE));
-}
-
-static void add(struct kunit *test)
-{
-	struct test_priv *priv = test->priv;
-	struct test_bo *bo = priv->bo;
-
-	dma_resv_lock(bo->tbo.base.resv, NULL);
-	KUNIT_ASSERT_EQ(test, 0, ttm_bo_dirty_add(&bo->tbo, &priv->tdev->dirty,
-						  &bo->consumer));
-	dma_resv_unlock(bo->tbo.base.resv);
-	bo->tracked = true;
 }
 
 /* C3: tracking begins, and what the entries know of earlier stores counts. */
@@ -568,7 +550,7 @@ static void ttm_bo_dirty_test_add(struct kunit *test)
 	pgoff_t first, nr;
 
 	/* A buffer object that is not mapped */
-	add(test);
+	track(test);
 	KUNIT_EXPECT_EQ(test, 0, tracker(test)->nr_open);
 	KUNIT_EXPECT_EQ(test, 0, submit(test));
 	test_untrack(bo);
@@ -576,7 +558,7 @@ static void ttm_bo_dirty_test_add(struct kunit *test)
 	place(test, TTM_PL_TT);
 	map = map_bo(test);
 	store_some(test, map);
-	add(test);
+	track(test);
 	KUNIT_EXPECT_EQ(test, 0, tracker(test)->nr_open);
 	KUNIT_EXPECT_EQ(test, 3, submit(test));
 	KUNIT_EXPECT_EQ(test, 0, submit(test));
@@ -630,11 +612,12 @@ static void ttm_bo_dirty_test_random(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 2, submit(test));
 }
 
-/* References: the last detach counts. */
+/* It is the last consumer that counts. */
 static void ttm_bo_dirty_test_users(struct kunit *test)
 {
 	struct test_priv *priv = test->priv;
 	struct ttm_buffer_object *tbo = &priv->bo->tbo;
+	struct drm_gem_dirty_consumer other;
 	unsigned long map;
 
 	track(test);
@@ -642,11 +625,12 @@ static void ttm_bo_dirty_test_users(struct kunit *test)
 	map = map_bo(test);
 
 	dma_resv_lock(tbo->base.resv, NULL);
-	KUNIT_ASSERT_EQ(test, 0, ttm_bo_dirty_attach(tbo, &priv->tdev->dirty));
+	KUNIT_ASSERT_EQ(test, 0, ttm_bo_dirty_add(tbo, &priv->tdev->dirty,
+						  &other));
 	dma_resv_unlock(tbo->base.resv);
 	store(test, map, 1);
 	dma_resv_lock(tbo->base.resv, NULL);
-	ttm_bo_dirty_detach(tbo);
+	ttm_bo_dirty_remove(tbo, &other);
 	dma_resv_unlock(tbo->base.resv);
 	store(test, map, 2);
 	KUNIT_EXPECT_EQ(test, 2, submit(test));
@@ -902,8 +886,7 @@ static void last_write_work(struct work_struct *work)
 	dma_resv_lock(bo->tbo.base.resv, NULL);
 	dma_fence_signal(&w->fence);
 	KUNIT_EXPECT_EQ(w->test, 0, ttm_bo_dirty_read_back(&bo->tbo));
-	drm_gem_dirty_consumer_fini_locked(&bo->consumer);
-	ttm_bo_dirty_detach(&bo->tbo);
+	ttm_bo_dirty_remove(&bo->tbo, &bo->consumer);
 	bo->tracked = false;
 	dma_resv_unlock(bo->tbo.base.resv);
 }
@@ -953,7 +936,7 @@ static struct kunit_case ttm_bo_dirty_tests[] = {
 	KUNIT_CASE(ttm_bo_dirty_test_move),
 	KUNIT_CASE(ttm_bo_dirty_test_swapout),
 	KUNIT_CASE(ttm_bo_dirty_test_munmap),
-	KUNIT_CASE(ttm_bo_dirty_test_attach),
+	KUNIT_CASE(ttm_bo_dirty_test_begin_end),
 	KUNIT_CASE(ttm_bo_dirty_test_add),
 	KUNIT_CASE(ttm_bo_dirty_test_random),
 	KUNIT_CASE(ttm_bo_dirty_test_users),

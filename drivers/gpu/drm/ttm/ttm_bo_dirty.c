@@ -2,9 +2,9 @@
 
 #include <linux/dma-resv.h>
 #include <linux/export.h>
+#include <linux/list.h>
 #include <linux/mapping_dirty.h>
 #include <linux/mm.h>
-#include <linux/slab.h>
 
 #include <drm/drm_device.h>
 #include <drm/drm_drv.h>
@@ -24,17 +24,12 @@
  * drm_gem_dirty, see there.
  *
  * The driver has ttm_bo_dirty_vm_ops as &drm_gem_object_funcs.vm_ops of its
- * objects, which is as good as TTM's own for those that are not tracked, and
- * calls ttm_bo_dirty_attach() for one that is to be tracked, at any time. It
- * gives it a &drm_gem_dirty_consumer for each copy. Ahead of each use of the
- * copy, under the dma_resv and when the buffer object has been validated, it
- * calls ttm_bo_dirty_pass() and then drm_gem_dirty_next() until that returns
- * false.
- *
- * A driver that learns only when a buffer object is in use that it backs a
- * coherent resource calls ttm_bo_dirty_add() instead, which makes a consumer,
- * too. One with other operations of its own for its mmaps calls the ttm_bo_dirty_vm
- * functions from there.
+ * objects, which is as good as TTM's own for those that are not tracked. It calls
+ * ttm_bo_dirty_add() for each copy, at any time: a buffer object is tracked from
+ * the first one on. Ahead of each use of the copy, under the dma_resv and when the
+ * buffer object has been validated, it calls ttm_bo_dirty_pass() and then
+ * drm_gem_dirty_next() until that returns false. A driver with other operations of
+ * its own for its mmaps calls the ttm_bo_dirty_vm functions from there.
  *
  * For a copy that the device writes there is drm_gem_dirty_read_back_init(), and
  * drm_gem_dirty_revoke() for what a submission may write, ahead of
@@ -56,18 +51,8 @@
  *		int ret;
  *
  *		dma_resv_lock(bo->base.resv, NULL);
- *		ret = ttm_bo_dirty_attach(bo, &vmob->dirty);
+ *		ret = ttm_bo_dirty_add(bo, &vmob->dirty, &copy->consumer);
  *		dma_resv_unlock(bo->base.resv);
- *		if (ret)
- *			return ret;
- *
- *		ret = drm_gem_dirty_consumer_init(&copy->consumer,
- *						  ttm_bo_dirty_tracker(bo));
- *		if (ret) {
- *			dma_resv_lock(bo->base.resv, NULL);
- *			ttm_bo_dirty_detach(bo);
- *			dma_resv_unlock(bo->base.resv);
- *		}
  *
  *		return ret;
  *	}
@@ -76,10 +61,8 @@
  *	{
  *		struct ttm_buffer_object *bo = &copy->bo->tbo;
  *
- *		drm_gem_dirty_consumer_fini(&copy->consumer);
- *
  *		dma_resv_lock(bo->base.resv, NULL);
- *		ttm_bo_dirty_detach(bo);
+ *		ttm_bo_dirty_remove(bo, &copy->consumer);
  *		dma_resv_unlock(bo->base.resv);
  *	}
  *
@@ -96,100 +79,77 @@
  */
 
 /**
- * struct ttm_bo_dirty - CPU write tracking of a buffer object
- *
- * Protected by the buffer object's dma_resv.
- */
-struct ttm_bo_dirty {
-	/** @tracker: The tracker */
-	struct drm_gem_dirty *tracker;
-	/** @users: Calls of ttm_bo_dirty_attach() */
-	unsigned int users;
-};
-
-static struct ttm_bo_dirty *bo_dirty_create(struct ttm_buffer_object *bo,
-					    struct drm_gem_dirty_device *ddev)
-{
-	struct ttm_bo_dirty *dirty;
-
-	if (bo->type != ttm_bo_type_device)
-		return ERR_PTR(-EINVAL);
-
-	dirty = kzalloc(sizeof(*dirty), GFP_KERNEL);
-	if (!dirty)
-		return ERR_PTR(-ENOMEM);
-
-	dirty->tracker = drm_gem_dirty_create(&bo->base, ddev);
-	if (IS_ERR(dirty->tracker)) {
-		int ret = PTR_ERR(dirty->tracker);
-
-		kfree(dirty);
-		return ERR_PTR(ret);
-	}
-
-	return dirty;
-}
-
-static void bo_dirty_destroy(struct ttm_bo_dirty *dirty)
-{
-	drm_gem_dirty_destroy(dirty->tracker);
-	kfree(dirty);
-}
-
-/**
- * ttm_bo_dirty_attach - Track the CPU writes to a buffer object
+ * ttm_bo_dirty_add - Track the CPU writes to a buffer object, for a consumer
  * @bo: The buffer object, of type ttm_bo_type_device, whose mmaps have
  * ttm_bo_dirty_vm_ops
  * @ddev: The device's accounts
+ * @consumer: The consumer, which is set up
  *
- * Can be called again for the same buffer object, each time is undone by a
- * ttm_bo_dirty_detach(). The first removes all entries, if it is mapped
- * already. Nothing is dirty: a consumer that does not have the contents it
- * starts with needs drm_gem_dirty_mark().
+ * The consumer gets the pages that become dirty from now on. If the buffer object
+ * was not tracked before, what has been written through the entries that it is
+ * mapped with now is dirty. What was written through others is not known: a
+ * consumer that does not have the contents the buffer object starts with needs
+ * drm_gem_dirty_mark(). Undone by ttm_bo_dirty_remove().
+ *
+ * &ttm_buffer_object.dirty is the tracker from now on.
  *
  * Context: Process context, may sleep. Called with the dma_resv held.
  * Return: 0, -EINVAL for imported objects, whose exporter handles the faults,
  * or -ENOMEM.
  */
-int ttm_bo_dirty_attach(struct ttm_buffer_object *bo,
-			struct drm_gem_dirty_device *ddev)
+int ttm_bo_dirty_add(struct ttm_buffer_object *bo,
+		     struct drm_gem_dirty_device *ddev,
+		     struct drm_gem_dirty_consumer *consumer)
 {
-	struct ttm_bo_dirty *dirty = bo->dirty;
+	struct drm_gem_dirty *tracker = bo->dirty;
+	int ret;
 
 	dma_resv_assert_held(bo->base.resv);
 
-	if (!dirty) {
-		dirty = bo_dirty_create(bo, ddev);
-		if (IS_ERR(dirty))
-			return PTR_ERR(dirty);
+	if (tracker)
+		return drm_gem_dirty_consumer_init_locked(consumer, tracker);
 
-		/* They can be writable. New ones wait for the dma_resv. */
-		ttm_bo_unmap_virtual(bo);
-		/* Pairs with READ_ONCE() in ttm_bo_dirty_vm_zap(). */
-		smp_store_release(&bo->dirty, dirty);
+	if (bo->type != ttm_bo_type_device)
+		return -EINVAL;
+
+	tracker = drm_gem_dirty_create(&bo->base, ddev);
+	if (IS_ERR(tracker))
+		return PTR_ERR(tracker);
+
+	ret = drm_gem_dirty_consumer_init_locked(consumer, tracker);
+	if (ret) {
+		drm_gem_dirty_destroy(tracker);
+		return ret;
 	}
-	dirty->users++;
+
+	/*
+	 * From here on zaps are heard of, so there is no gap. Pairs with
+	 * READ_ONCE() in ttm_bo_dirty_vm_zap().
+	 */
+	smp_store_release(&bo->dirty, tracker);
+	drm_gem_dirty_open(tracker);
+	drm_gem_dirty_close(tracker);
 
 	return 0;
 }
-EXPORT_SYMBOL_GPL(ttm_bo_dirty_attach);
+EXPORT_SYMBOL_GPL(ttm_bo_dirty_add);
 
 /**
- * ttm_bo_dirty_detach - Undo a ttm_bo_dirty_attach()
+ * ttm_bo_dirty_remove - Undo a ttm_bo_dirty_add()
  * @bo: The buffer object
+ * @consumer: The consumer
  *
- * The last one ends the tracking, of which there must be no consumer left then.
- * The buffer object can still be mapped.
+ * With the last consumer the tracking ends. The buffer object can still be mapped.
  *
  * Context: Process context, may sleep. Called with the dma_resv held.
  */
-void ttm_bo_dirty_detach(struct ttm_buffer_object *bo)
+void ttm_bo_dirty_remove(struct ttm_buffer_object *bo,
+			 struct drm_gem_dirty_consumer *consumer)
 {
-	struct ttm_bo_dirty *dirty = bo->dirty;
+	struct drm_gem_dirty *tracker = bo->dirty;
 
-	dma_resv_assert_held(bo->base.resv);
-
-	if (--dirty->users)
+	drm_gem_dirty_consumer_fini_locked(consumer);
+	if (!list_empty(&tracker->consumers))
 		return;
 
 	/*
@@ -201,89 +161,9 @@ void ttm_bo_dirty_detach(struct ttm_buffer_object *bo)
 	ttm_bo_unmap_virtual(bo);
 	WRITE_ONCE(bo->dirty, NULL);
 
-	bo_dirty_destroy(dirty);
-}
-EXPORT_SYMBOL_GPL(ttm_bo_dirty_detach);
-
-/**
- * ttm_bo_dirty_add - Track the CPU writes to a buffer object, for a consumer
- * @bo: The buffer object, as for ttm_bo_dirty_attach()
- * @ddev: The device's accounts
- * @consumer: The consumer
- *
- * ttm_bo_dirty_attach() and drm_gem_dirty_consumer_init() for a buffer object
- * that may have been in use: if it was not tracked what has been written
- * through the entries that it is mapped with now is dirty. What was written
- * through others is not known. Undone by ttm_bo_dirty_remove().
- *
- * Context: Process context, may sleep. Called with the dma_resv held.
- * Return: 0, -EINVAL for imported objects, or -ENOMEM.
- */
-int ttm_bo_dirty_add(struct ttm_buffer_object *bo,
-		     struct drm_gem_dirty_device *ddev,
-		     struct drm_gem_dirty_consumer *consumer)
-{
-	struct ttm_bo_dirty *dirty = bo->dirty;
-	int ret;
-
-	dma_resv_assert_held(bo->base.resv);
-
-	if (!dirty) {
-		dirty = bo_dirty_create(bo, ddev);
-		if (IS_ERR(dirty))
-			return PTR_ERR(dirty);
-	}
-
-	ret = drm_gem_dirty_consumer_init_locked(consumer, dirty->tracker);
-	if (ret) {
-		if (!bo->dirty)
-			bo_dirty_destroy(dirty);
-		return ret;
-	}
-	dirty->users++;
-
-	if (!bo->dirty) {
-		/*
-		 * From here on zaps are heard of, so there is no gap. Pairs
-		 * with READ_ONCE() in ttm_bo_dirty_vm_zap().
-		 */
-		smp_store_release(&bo->dirty, dirty);
-		drm_gem_dirty_open(dirty->tracker);
-		drm_gem_dirty_close(dirty->tracker);
-	}
-
-	return 0;
-}
-EXPORT_SYMBOL_GPL(ttm_bo_dirty_add);
-
-/**
- * ttm_bo_dirty_remove - Undo a ttm_bo_dirty_add()
- * @bo: The buffer object
- * @consumer: The consumer
- *
- * Context: As ttm_bo_dirty_detach().
- */
-void ttm_bo_dirty_remove(struct ttm_buffer_object *bo,
-			 struct drm_gem_dirty_consumer *consumer)
-{
-	drm_gem_dirty_consumer_fini_locked(consumer);
-	ttm_bo_dirty_detach(bo);
+	drm_gem_dirty_destroy(tracker);
 }
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_remove);
-
-/**
- * ttm_bo_dirty_tracker - The tracker of a buffer object
- * @bo: The buffer object, which is tracked
- *
- * For drm_gem_dirty_consumer_init() and drm_gem_dirty_mark().
- *
- * Return: The tracker, which exists until the last ttm_bo_dirty_detach().
- */
-struct drm_gem_dirty *ttm_bo_dirty_tracker(struct ttm_buffer_object *bo)
-{
-	return bo->dirty->tracker;
-}
-EXPORT_SYMBOL_GPL(ttm_bo_dirty_tracker);
 
 static void bo_dirty_mark_all(struct drm_gem_dirty *tracker)
 {
@@ -301,12 +181,10 @@ static void bo_dirty_mark_all(struct drm_gem_dirty *tracker)
  */
 void ttm_bo_dirty_pass(struct ttm_buffer_object *bo)
 {
-	struct drm_gem_dirty *tracker = bo->dirty->tracker;
-
-	drm_gem_dirty_pass(tracker);
+	drm_gem_dirty_pass(bo->dirty);
 
 	if (bo->dirty_blind)
-		bo_dirty_mark_all(tracker);
+		bo_dirty_mark_all(bo->dirty);
 }
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_pass);
 
@@ -340,7 +218,7 @@ void ttm_bo_dirty_blind_end(struct ttm_buffer_object *bo)
 
 	bo->dirty_blind--;
 	if (bo->dirty)
-		bo_dirty_mark_all(bo->dirty->tracker);
+		bo_dirty_mark_all(bo->dirty);
 }
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_blind_end);
 
@@ -360,15 +238,14 @@ int ttm_bo_dirty_read_back(struct ttm_buffer_object *bo)
 	if (!bo->dirty)
 		return 0;
 
-	return drm_gem_dirty_read_back(bo->dirty->tracker, 0,
-				       bo->dirty->tracker->nr_pages);
+	return drm_gem_dirty_read_back(bo->dirty, 0, bo->dirty->nr_pages);
 }
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_read_back);
 
 /* Called before the entries of a tracked buffer object are removed. */
 void ttm_bo_dirty_unmap(struct ttm_buffer_object *bo)
 {
-	drm_gem_dirty_close(bo->dirty->tracker);
+	drm_gem_dirty_close(bo->dirty);
 }
 
 /* Called when ttm_bo_vm_access() is about to access a tracked buffer object. */
@@ -377,7 +254,7 @@ int ttm_bo_dirty_access_begin(struct ttm_buffer_object *bo,
 {
 	pgoff_t first = offset >> PAGE_SHIFT;
 
-	return drm_gem_dirty_read_back(bo->dirty->tracker, first,
+	return drm_gem_dirty_read_back(bo->dirty, first,
 				       PFN_UP(offset + len) - first);
 }
 
@@ -387,8 +264,7 @@ void ttm_bo_dirty_access(struct ttm_buffer_object *bo, unsigned long offset,
 {
 	pgoff_t first = offset >> PAGE_SHIFT;
 
-	drm_gem_dirty_mark(bo->dirty->tracker, first,
-			   PFN_UP(offset + len) - first);
+	drm_gem_dirty_mark(bo->dirty, first, PFN_UP(offset + len) - first);
 }
 
 /*
@@ -398,13 +274,12 @@ void ttm_bo_dirty_access(struct ttm_buffer_object *bo, unsigned long offset,
 static vm_fault_t bo_dirty_vm_read_back(struct ttm_buffer_object *bo,
 					struct vm_fault *vmf)
 {
-	struct drm_gem_dirty *tracker = bo->dirty->tracker;
 	pgoff_t page = vmf->pgoff - drm_vma_node_start(&bo->base.vma_node);
 
 	if (!fault_flag_allow_retry_first(vmf->flags) ||
 	    vmf->flags & FAULT_FLAG_RETRY_NOWAIT ||
-	    !drm_gem_dirty_vm_is_pending(tracker, vmf))
-		return drm_gem_dirty_vm_read_back(tracker, vmf);
+	    !drm_gem_dirty_vm_is_pending(bo->dirty, vmf))
+		return drm_gem_dirty_vm_read_back(bo->dirty, vmf);
 
 	ttm_bo_get(bo);
 	dma_resv_unlock(bo->base.resv);
@@ -414,7 +289,7 @@ static vm_fault_t bo_dirty_vm_read_back(struct ttm_buffer_object *bo,
 	if (!drm_gem_dirty_wait_idle(&bo->base) &&
 	    !dma_resv_lock_interruptible(bo->base.resv, NULL)) {
 		if (bo->dirty)
-			drm_gem_dirty_read_around(bo->dirty->tracker, page);
+			drm_gem_dirty_read_around(bo->dirty, page);
 		dma_resv_unlock(bo->base.resv);
 	}
 	ttm_bo_put(bo);
@@ -450,7 +325,7 @@ static vm_fault_t bo_dirty_vm_fault_reserved(struct vm_fault *vmf)
 						      vm_get_page_prot(vma->vm_flags)),
 					prefault ? TTM_BO_VM_NUM_PREFAULT : 1);
 
-	drm_gem_dirty_vm_fault(bo->dirty->tracker, vmf, &map);
+	drm_gem_dirty_vm_fault(bo->dirty, vmf, &map);
 
 	/* Only the page of the fault has to succeed, the rest is a favour. */
 	ret = ttm_bo_vm_insert(bo, vma, vmf->address, map.prot, 1);
@@ -524,7 +399,7 @@ vm_fault_t ttm_bo_dirty_vm_pfn_mkwrite(struct vm_fault *vmf)
 
 	/* The core would do the latter when tracking may have begun. */
 	if (bo->dirty)
-		ret = drm_gem_dirty_vm_pfn_mkwrite(bo->dirty->tracker, vmf);
+		ret = drm_gem_dirty_vm_pfn_mkwrite(bo->dirty, vmf);
 	else
 		ret = vma_make_writable(vma, addr, addr + PAGE_SIZE) < 0 ?
 			VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
@@ -549,11 +424,11 @@ void ttm_bo_dirty_vm_zap(struct vm_area_struct *vma, unsigned long addr,
 			 unsigned long size)
 {
 	struct ttm_buffer_object *bo = vma->vm_private_data;
-	/* Without the dma_resv: see ttm_bo_dirty_detach(). */
-	struct ttm_bo_dirty *dirty = READ_ONCE(bo->dirty);
+	/* Without the dma_resv: see ttm_bo_dirty_remove(). */
+	struct drm_gem_dirty *tracker = READ_ONCE(bo->dirty);
 
-	if (dirty)
-		drm_gem_dirty_vm_zap(dirty->tracker, vma, addr, size);
+	if (tracker)
+		drm_gem_dirty_vm_zap(tracker, vma, addr, size);
 }
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_vm_zap);
 
@@ -571,7 +446,7 @@ void ttm_bo_dirty_vm_close(struct vm_area_struct *vma)
 
 	dma_resv_lock(bo->base.resv, NULL);
 	if (bo->dirty)
-		drm_gem_dirty_vm_close(bo->dirty->tracker, vma);
+		drm_gem_dirty_vm_close(bo->dirty, vma);
 	dma_resv_unlock(bo->base.resv);
 
 	ttm_bo_vm_close(vma);

@@ -18,18 +18,8 @@ int vmob_copy_track(struct vmob_device *vmob, struct vmob_copy *copy)
 	int ret;
 
 	dma_resv_lock(bo->base.resv, NULL);
-	ret = ttm_bo_dirty_attach(bo, &vmob->dirty);
+	ret = ttm_bo_dirty_add(bo, &vmob->dirty, &copy->consumer);
 	dma_resv_unlock(bo->base.resv);
-	if (ret)
-		return ret;
-
-	ret = drm_gem_dirty_consumer_init(&copy->consumer,
-					  ttm_bo_dirty_tracker(bo));
-	if (ret) {
-		dma_resv_lock(bo->base.resv, NULL);
-		ttm_bo_dirty_detach(bo);
-		dma_resv_unlock(bo->base.resv);
-	}
 
 	return ret;
 }
@@ -38,10 +28,8 @@ void vmob_copy_untrack(struct vmob_copy *copy)
 {
 	struct ttm_buffer_object *bo = &copy->bo->tbo;
 
-	drm_gem_dirty_consumer_fini(&copy->consumer);
-
 	dma_resv_lock(bo->base.resv, NULL);
-	ttm_bo_dirty_detach(bo);
+	ttm_bo_dirty_remove(bo, &copy->consumer);
 	dma_resv_unlock(bo->base.resv);
 }
 
@@ -96,7 +84,7 @@ static void vmob_copy_untrack_both(struct vmob_copy *copy)
 
 	dma_resv_lock(bo->base.resv, NULL);
 	/* Jobs that use other copies, also if this process is being killed */
-	if (ttm_bo_dirty_tracker(bo)->nr_pending)
+	if (bo->dirty->nr_pending)
 		dma_resv_wait_timeout(bo->base.resv, DMA_RESV_USAGE_WRITE,
 				      false, MAX_SCHEDULE_TIMEOUT);
 	ret = ttm_bo_dirty_read_back(bo);

@@ -304,7 +304,7 @@ static struct vmob_view *vmob_view_create(struct vmob_device *vmob,
 
 	/* What has been written to the buffer before is not in this copy. */
 	if (view->copy.coherent) {
-		tracker = ttm_bo_dirty_tracker(&bo->tbo);
+		tracker = bo->tbo.dirty;
 		dma_resv_lock(bo->tbo.base.resv, NULL);
 		drm_gem_dirty_mark(tracker, offset >> PAGE_SHIFT,
 				   size >> PAGE_SHIFT);
