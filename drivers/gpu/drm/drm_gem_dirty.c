@@ -932,46 +932,6 @@ static void gem_dirty_wait_done(struct dma_fence *fence,
 	complete(&container_of(base, struct gem_dirty_wait, base)->done);
 }
 
-/* Killable, which dma_fence_wait_timeout() is not. */
-static long gem_dirty_wait_callback(struct drm_gem_object *obj,
-				    struct dma_fence *fence)
-{
-	struct gem_dirty_wait wait;
-	long ret;
-
-	init_completion(&wait.done);
-	if (dma_fence_add_callback(fence, &wait.base, gem_dirty_wait_done))
-		return 0;
-
-	do {
-		ret = wait_for_completion_killable_timeout(&wait.done, HZ);
-		if (!ret && drm_dev_is_unplugged(obj->dev))
-			ret = -ENODEV;
-	} while (!ret);
-
-	if (ret < 0 && !dma_fence_remove_callback(fence, &wait.base))
-		return 0;
-
-	return ret;
-}
-
-/* For fences that no callback brings to an end, as those of vmwgfx. */
-static long gem_dirty_wait_own(struct drm_gem_object *obj,
-			       struct dma_fence *fence)
-{
-	long ret;
-
-	do {
-		ret = dma_fence_wait_timeout(fence, false, HZ);
-		if (!ret && fatal_signal_pending(current))
-			ret = -ERESTARTSYS;
-		if (!ret && drm_dev_is_unplugged(obj->dev))
-			ret = -ENODEV;
-	} while (!ret);
-
-	return ret;
-}
-
 /**
  * drm_gem_dirty_wait - Wait for a fence, as a page fault has to
  * @obj: The object that is accessed
@@ -987,14 +947,34 @@ static long gem_dirty_wait_own(struct drm_gem_object *obj,
  */
 int drm_gem_dirty_wait(struct drm_gem_object *obj, struct dma_fence *fence)
 {
+	/* Those of vmwgfx are brought to an end by nothing else. */
+	bool own = fence->ops->wait;
+	struct gem_dirty_wait wait;
 	long ret;
 
-	if (fence->ops->wait)
-		ret = gem_dirty_wait_own(obj, fence);
-	else
-		ret = gem_dirty_wait_callback(obj, fence);
+	init_completion(&wait.done);
+	if (!own && dma_fence_add_callback(fence, &wait.base,
+					   gem_dirty_wait_done))
+		return min(dma_fence_get_status(fence), 0);
 
-	return ret < 0 ? ret : min(dma_fence_get_status(fence), 0);
+	/* dma_fence_wait_timeout() is not killable. */
+	do {
+		if (own)
+			ret = dma_fence_wait_timeout(fence, false, HZ);
+		else
+			ret = wait_for_completion_killable_timeout(&wait.done,
+								   HZ);
+		if (!ret && fatal_signal_pending(current))
+			ret = -ERESTARTSYS;
+		if (!ret && drm_dev_is_unplugged(obj->dev))
+			ret = -ENODEV;
+	} while (!ret);
+
+	/* A callback that can't be removed has been called. */
+	if (ret < 0 && (own || dma_fence_remove_callback(fence, &wait.base)))
+		return ret;
+
+	return min(dma_fence_get_status(fence), 0);
 }
 EXPORT_SYMBOL_GPL(drm_gem_dirty_wait);
 
