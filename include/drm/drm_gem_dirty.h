@@ -227,8 +227,8 @@ vm_fault_t drm_gem_dirty_vm_read_back(struct drm_gem_dirty *dirty,
 				      struct vm_fault *vmf);
 void drm_gem_dirty_vm_fault(struct drm_gem_dirty *dirty, struct vm_fault *vmf,
 			    struct drm_gem_dirty_map *map);
-vm_fault_t drm_gem_dirty_vm_pfn_mkwrite(struct drm_gem_dirty *dirty,
-					struct vm_fault *vmf);
+void drm_gem_dirty_vm_pfn_mkwrite(struct drm_gem_dirty *dirty,
+				  struct vm_fault *vmf);
 void drm_gem_dirty_vm_zap(struct drm_gem_dirty *dirty,
 			  struct vm_area_struct *vma, unsigned long addr,
 			  unsigned long size);

@@ -57,5 +57,6 @@ int mapping_dirty_harvest(struct address_space *mapping, pgoff_t first,
 			  pgoff_t nr, struct mapping_dirty_pass *pass);
 long vma_make_writable(struct vm_area_struct *vma, unsigned long start,
 		       unsigned long end);
+void vmf_make_writable(struct vm_fault *vmf);
 
 #endif

@@ -49,14 +49,11 @@ static vm_fault_t bench_fault(struct vm_fault *vmf)
 
 static vm_fault_t bench_mkwrite(struct vm_fault *vmf)
 {
-	unsigned long addr = vmf->address & PAGE_MASK;
-	long done;
-
 	mutex_lock(&bench_lock);
-	done = vma_make_writable(vmf->vma, addr, addr + PAGE_SIZE);
+	vmf_make_writable(vmf);
 	mutex_unlock(&bench_lock);
 
-	return done < 0 ? VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
+	return VM_FAULT_NOPAGE;
 }
 
 static const struct vm_operations_struct bench_vm_ops = {

@@ -688,6 +688,15 @@ int mapping_dirty_harvest(struct address_space *mapping, pgoff_t first,
 }
 EXPORT_SYMBOL_GPL(mapping_dirty_harvest);
 
+static void make_writable(struct vm_area_struct *vma, unsigned long addr,
+			  pte_t *pte)
+{
+	pte_t entry = pte_mkwrite(ptep_get(pte), vma);
+
+	if (ptep_set_access_flags(vma, addr, pte, entry, 1))
+		update_mmu_cache(vma, addr, pte);
+}
+
 struct make_writable {
 	struct pfn_range_apply base;
 	unsigned long total;
@@ -706,9 +715,7 @@ static int make_writable_ptes(struct pfn_range_apply *closure,
 		if (!pte_present(entry) || pte_write(entry))
 			continue;
 
-		entry = pte_mkwrite(entry, vma);
-		if (ptep_set_access_flags(vma, addr, pte, entry, 1))
-			update_mmu_cache(vma, addr, pte);
+		make_writable(vma, addr, pte);
 		mw->total++;
 	}
 
@@ -751,3 +758,31 @@ long vma_make_writable(struct vm_area_struct *vma, unsigned long start,
 	return err ?: mw.total;
 }
 EXPORT_SYMBOL_GPL(vma_make_writable);
+
+/**
+ * vmf_make_writable - Make the entry writable that a store has faulted at
+ * @vmf: The fault, as &vm_operations_struct.pfn_mkwrite has it
+ *
+ * vma_make_writable() for this entry. Modelled on what the core does when
+ * pfn_mkwrite() returns 0, for a handler that has to do it under a lock of its own
+ * and returns VM_FAULT_NOPAGE then. An entry that is not the one that has faulted is
+ * left alone: the store faults again, or does not have to.
+ *
+ * Context: Called with mmap_lock or the VMA's lock held, from pfn_mkwrite().
+ */
+void vmf_make_writable(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long addr = vmf->address & PAGE_MASK;
+	spinlock_t *ptl;	/* of the page table */
+	pte_t *pte;
+
+	pte = pte_offset_map_lock(vma->vm_mm, vmf->pmd, addr, &ptl);
+	if (!pte)
+		return;
+
+	if (pte_same(ptep_get(pte), vmf->orig_pte))
+		make_writable(vma, addr, pte);
+	pte_unmap_unlock(pte, ptl);
+}
+EXPORT_SYMBOL_GPL(vmf_make_writable);

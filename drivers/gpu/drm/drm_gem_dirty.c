@@ -441,7 +441,10 @@ bool drm_gem_dirty_next(struct drm_gem_dirty_consumer *consumer,
 	}
 
 	end = find_next_zero_bit(consumer->pages, consumer->end, start);
-	bitmap_clear(consumer->pages, start, end - start);
+	if (end - start == 1)
+		__clear_bit(start, consumer->pages);
+	else
+		bitmap_clear(consumer->pages, start, end - start);
 	consumer->first = end;
 
 	*first = start;
@@ -455,7 +458,11 @@ EXPORT_SYMBOL_GPL(drm_gem_dirty_next);
 static void gem_dirty_set_for(struct drm_gem_dirty_consumer *consumer,
 			      unsigned long first, unsigned long nr)
 {
-	bitmap_set(consumer->pages, first, nr);
+	/* Of writes here and there most are alone. */
+	if (nr == 1)
+		__set_bit(first, consumer->pages);
+	else
+		bitmap_set(consumer->pages, first, nr);
 	consumer->first = min(consumer->first, first);
 	consumer->end = max(consumer->end, first + nr);
 }
@@ -530,6 +537,8 @@ struct gem_dirty_pass {
 	struct mapping_dirty_pass base;
 	struct drm_gem_dirty *dirty;
 	pgoff_t start;
+	/* There are chunks to be closed. */
+	bool quiet;
 };
 
 static void gem_dirty_report(struct mapping_dirty_pass *base, pgoff_t pgoff,
@@ -682,9 +691,13 @@ static unsigned long gem_dirty_scan(struct gem_dirty_pass *pass,
 
 	gem_dirty_harvest(pass, first, end, MAPPING_DIRTY_CLEAN);
 
-	for (; first < end; first++)
-		if (dirty->chunks[first].fresh)
-			gem_dirty_judge(dirty, &dirty->chunks[first]);
+	for (; first < end; first++) {
+		struct drm_gem_dirty_chunk *chunk = &dirty->chunks[first];
+
+		if (chunk->fresh)
+			gem_dirty_judge(dirty, chunk);
+		pass->quiet |= chunk->quiet >= QUIET_PASSES;
+	}
 
 	return end;
 }
@@ -718,7 +731,7 @@ static noinline void gem_dirty_pass_open(struct drm_gem_dirty *dirty)
 			first = gem_dirty_scan(&pass, first) - 1;
 	}
 
-	first = 0;
+	first = pass.quiet ? 0 : dirty->nr_chunks;
 	for_each_set_bit_from(first, dirty->open, dirty->nr_chunks)
 		if (dirty->chunks[first].quiet >= QUIET_PASSES)
 			first = gem_dirty_close_quiet(&pass, first) - 1;
@@ -1252,19 +1265,14 @@ static unsigned long gem_dirty_open(struct drm_gem_dirty *dirty,
 	return end;
 }
 
-/*
- * A store has faulted. Returns in @map the range that stores may go to now, and
- * an error if the VMA can't be made writable.
- */
-static long gem_dirty_write(struct drm_gem_dirty *dirty, struct vm_fault *vmf,
+/* A store has faulted. Returns in @map the range that stores may go to now. */
+static void gem_dirty_write(struct drm_gem_dirty *dirty, struct vm_fault *vmf,
 			    struct drm_gem_dirty_map *map)
 {
-	struct vm_area_struct *vma = vmf->vma;
 	pgoff_t page = gem_dirty_page(dirty, vmf->pgoff);
 	unsigned long i = page / DRM_GEM_DIRTY_CHUNK_PAGES;
 	struct drm_gem_dirty_chunk *chunk = &dirty->chunks[i];
 	unsigned long end = i + 1;
-	unsigned long addr;
 
 	dirty->stats.faults++;
 	drm_gem_dirty_mark(dirty, page, 1);
@@ -1272,24 +1280,31 @@ static long gem_dirty_write(struct drm_gem_dirty *dirty, struct vm_fault *vmf,
 	if (!test_bit(i, dirty->open))
 		end = gem_dirty_open(dirty, i, page);
 
-	if (chunk->single && chunk->page != page % DRM_GEM_DIRTY_CHUNK_PAGES) {
-		/* A second page: from now on it is all of the chunk. */
+	if (chunk->single && chunk->page == page % DRM_GEM_DIRTY_CHUNK_PAGES) {
+		map->first = page;
+		map->nr = 1;
+		return;
+	}
+
+	/* A second page: from now on it is all of the chunk. */
+	if (chunk->single) {
 		chunk->single = false;
 		chunk->fresh = false;
 		gem_dirty_not_brief(dirty);
 	}
+	gem_dirty_clip(dirty, vmf->vma, i, end, map);
+}
 
-	if (chunk->single) {
-		map->first = page;
-		map->nr = 1;
-	} else {
-		gem_dirty_clip(dirty, vma, i, end, map);
-	}
-	addr = vma->vm_start + ((map->first -
-				 gem_dirty_page(dirty, vma->vm_pgoff)) <<
-				PAGE_SHIFT);
+/* Stores to what is mapped of @map don't fault any more. */
+static void gem_dirty_make_writable(struct drm_gem_dirty *dirty,
+				    struct vm_area_struct *vma,
+				    const struct drm_gem_dirty_map *map)
+{
+	unsigned long addr = vma->vm_start +
+		((map->first - gem_dirty_page(dirty, vma->vm_pgoff)) <<
+		 PAGE_SHIFT);
 
-	return vma_make_writable(vma, addr, addr + (map->nr << PAGE_SHIFT));
+	vma_make_writable(vma, addr, addr + (map->nr << PAGE_SHIFT));
 }
 
 /**
@@ -1385,10 +1400,14 @@ void drm_gem_dirty_vm_fault(struct drm_gem_dirty *dirty, struct vm_fault *vmf,
 
 	dma_resv_assert_held(dirty->obj->resv);
 
-	if (vmf->flags & FAULT_FLAG_WRITE)
+	if (vmf->flags & FAULT_FLAG_WRITE) {
 		gem_dirty_write(dirty, vmf, map);
-	else
+		/* The page itself is not mapped yet. */
+		if (map->nr > 1)
+			gem_dirty_make_writable(dirty, vma, map);
+	} else {
 		gem_dirty_clip(dirty, vma, chunk, chunk + 1, map);
+	}
 
 	/*
 	 * With pfn_mkwrite() the core leaves write permission out of
@@ -1407,17 +1426,15 @@ EXPORT_SYMBOL_GPL(drm_gem_dirty_vm_fault);
  * @dirty: The tracker
  * @vmf: The fault, at a page within the buffer
  *
- * To be called by the driver's &vm_operations_struct.pfn_mkwrite handler,
- * which returns what this returns.
+ * To be called by the driver's &vm_operations_struct.pfn_mkwrite handler, which
+ * then returns VM_FAULT_NOPAGE: the entry is writable, and the core has nothing
+ * left to do that it would do without the dma_resv; or it was revoked, and the
+ * access faults again.
  *
  * Context: Called with mmap_lock and the object's dma_resv held.
- * Return: VM_FAULT_NOPAGE: the entry is writable, and the core has nothing
- * left to do that it would do without the dma_resv; or it was revoked, and the
- * access faults again. VM_FAULT_SIGBUS for a VMA that is no mmap of device
- * memory.
  */
-vm_fault_t drm_gem_dirty_vm_pfn_mkwrite(struct drm_gem_dirty *dirty,
-					struct vm_fault *vmf)
+void drm_gem_dirty_vm_pfn_mkwrite(struct drm_gem_dirty *dirty,
+				  struct vm_fault *vmf)
 {
 	unsigned long chunk = gem_dirty_page(dirty, vmf->pgoff) /
 		DRM_GEM_DIRTY_CHUNK_PAGES;
@@ -1426,12 +1443,13 @@ vm_fault_t drm_gem_dirty_vm_pfn_mkwrite(struct drm_gem_dirty *dirty,
 	dma_resv_assert_held(dirty->obj->resv);
 
 	if (gem_dirty_is_pending(dirty, chunk))
-		return VM_FAULT_NOPAGE;
+		return;
 
-	if (gem_dirty_write(dirty, vmf, &map) < 0)
-		return VM_FAULT_SIGBUS;
-
-	return VM_FAULT_NOPAGE;
+	gem_dirty_write(dirty, vmf, &map);
+	if (map.nr > 1)
+		gem_dirty_make_writable(dirty, vmf->vma, &map);
+	else
+		vmf_make_writable(vmf);
 }
 EXPORT_SYMBOL_GPL(drm_gem_dirty_vm_pfn_mkwrite);
 

@@ -120,13 +120,13 @@ static vm_fault_t shmem_dirty_pfn_mkwrite(struct vm_fault *vmf)
 		return ret;
 
 	if (shmem_dirty_in_bounds(obj, vmf))
-		ret = drm_gem_dirty_vm_pfn_mkwrite(shmem->dirty, vmf);
+		drm_gem_dirty_vm_pfn_mkwrite(shmem->dirty, vmf);
 	else
 		ret = VM_FAULT_SIGBUS;
 
 	dma_resv_unlock(obj->resv);
 
-	return ret;
+	return ret ?: VM_FAULT_NOPAGE;
 }
 
 static void shmem_dirty_zap(struct vm_area_struct *vma, unsigned long addr,

@@ -78,15 +78,13 @@ static vm_fault_t pfn_device_huge_fault(struct vm_fault *vmf,
 static vm_fault_t pfn_device_mkwrite(struct vm_fault *vmf)
 {
 	struct pfn_device *dev = vmf->vma->vm_private_data;
-	unsigned long addr = vmf->address & PAGE_MASK;
-	long done;
 
 	mutex_lock(&dev->lock);
 	dev->mkwrites++;
-	done = vma_make_writable(vmf->vma, addr, addr + PAGE_SIZE);
+	vmf_make_writable(vmf);
 	mutex_unlock(&dev->lock);
 
-	return done < 0 ? VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
+	return VM_FAULT_NOPAGE;
 }
 
 static void pfn_device_zap(struct vm_area_struct *vma, unsigned long addr,

@@ -384,13 +384,11 @@ EXPORT_SYMBOL_GPL(ttm_bo_dirty_vm_fault);
  *
  * &vm_operations_struct.pfn_mkwrite of a driver with other operations of its own.
  *
- * Return: As ttm_bo_vm_reserve(), VM_FAULT_NOPAGE or VM_FAULT_SIGBUS.
+ * Return: As ttm_bo_vm_reserve(), or VM_FAULT_NOPAGE.
  */
 vm_fault_t ttm_bo_dirty_vm_pfn_mkwrite(struct vm_fault *vmf)
 {
-	struct vm_area_struct *vma = vmf->vma;
-	struct ttm_buffer_object *bo = vma->vm_private_data;
-	unsigned long addr = vmf->address & PAGE_MASK;
+	struct ttm_buffer_object *bo = vmf->vma->vm_private_data;
 	vm_fault_t ret;
 
 	ret = ttm_bo_vm_reserve(bo, vmf);
@@ -399,14 +397,13 @@ vm_fault_t ttm_bo_dirty_vm_pfn_mkwrite(struct vm_fault *vmf)
 
 	/* The core would do the latter when tracking may have begun. */
 	if (bo->dirty)
-		ret = drm_gem_dirty_vm_pfn_mkwrite(bo->dirty, vmf);
+		drm_gem_dirty_vm_pfn_mkwrite(bo->dirty, vmf);
 	else
-		ret = vma_make_writable(vma, addr, addr + PAGE_SIZE) < 0 ?
-			VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
+		vmf_make_writable(vmf);
 
 	dma_resv_unlock(bo->base.resv);
 
-	return ret;
+	return VM_FAULT_NOPAGE;
 }
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_vm_pfn_mkwrite);
 
