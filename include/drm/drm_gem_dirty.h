@@ -70,23 +70,21 @@ struct drm_gem_dirty_device {
  * @page: The one page of it that is open, with @single, or that was last found
  * dirty, from the start of the chunk
  * @closed: The pass that closed it because of a single page, modulo 256
+ * @found: Dirty pages found since it was opened, or what is the most of that
  * @quiet: Passes since it was last found dirty, while it is open
  * @again: Passes in a row that did so and were followed by a store at once
  * @single: While it is open: only @page of it is. After that: @page is all that
  * was found dirty
  * @fresh: While it is open: the next pass closes it if there is but a single page
- * @any: Something has been found dirty since it was opened
- * @many: More than a page has
  */
 struct drm_gem_dirty_chunk {
 	u8 page;
 	u8 closed;
+	u8 found;
 	u8 quiet:2;
 	u8 again:2;
 	u8 single:1;
 	u8 fresh:1;
-	u8 any:1;
-	u8 many:1;
 };
 
 /**

@@ -337,14 +337,11 @@ static __always_inline void dirty_change_runs(struct dirty_walk *dw,
 			  addr + (end << PAGE_SHIFT));
 }
 
-static int dirty_change_ptes(struct pfn_range_apply *closure,
-			     struct vm_area_struct *vma, pte_t *pte,
-			     unsigned long addr, unsigned long nr)
+static noinline int dirty_change_table(struct dirty_walk *dw,
+				       struct vm_area_struct *vma, pte_t *pte,
+				       unsigned long addr, unsigned long nr,
+				       unsigned int flags)
 {
-	struct dirty_walk *dw = container_of(closure, struct dirty_walk, change);
-	unsigned int flags = dw->pass->flags & (MAPPING_DIRTY_WRPROTECT |
-						MAPPING_DIRTY_CLEAN);
-
 	if (dw->look) {
 		unsigned long table = (addr >> PMD_SHIFT) - dw->look->origin;
 
@@ -365,6 +362,24 @@ static int dirty_change_ptes(struct pfn_range_apply *closure,
 				  MAPPING_DIRTY_CLEAN);
 
 	return 0;
+}
+
+static int dirty_change_ptes(struct pfn_range_apply *closure,
+			     struct vm_area_struct *vma, pte_t *pte,
+			     unsigned long addr, unsigned long nr)
+{
+	struct dirty_walk *dw = container_of(closure, struct dirty_walk, change);
+	unsigned int flags = dw->pass->flags & (MAPPING_DIRTY_WRPROTECT |
+						MAPPING_DIRTY_CLEAN);
+
+	/* A single page that many map and few write to: most of its entries. */
+	if (nr == 1 && !dirty_wants(ptep_get(pte), flags)) {
+		dw->pass->scanned++;
+		dw->work++;
+		return 0;
+	}
+
+	return dirty_change_table(dw, vma, pte, addr, nr, flags);
 }
 
 /*

@@ -122,7 +122,7 @@
 #define QUIET_PASSES	3
 
 /* Passes in a row for which a chunk is opened only to be closed by them. */
-#define BRIEF_PASSES	2
+#define BRIEF_PASSES	3
 
 /*
  * The confidence that the next chunk will have but one page written, which grows
@@ -548,21 +548,21 @@ static void gem_dirty_report(struct mapping_dirty_pass *base, pgoff_t pgoff,
 		container_of(base, struct gem_dirty_pass, base);
 	struct drm_gem_dirty *dirty = pass->dirty;
 	unsigned long first = pgoff - pass->start;
-	unsigned long end = first + nr;
+	unsigned long page = first % DRM_GEM_DIRTY_CHUNK_PAGES;
+	struct drm_gem_dirty_chunk *chunk =
+		&dirty->chunks[first / DRM_GEM_DIRTY_CHUNK_PAGES];
 
 	gem_dirty_set(dirty, first, nr);
-	while (first < end) {
-		unsigned long i = first / DRM_GEM_DIRTY_CHUNK_PAGES;
-		struct drm_gem_dirty_chunk *chunk = &dirty->chunks[i];
-		unsigned long next =
-			min(end, (i + 1) * DRM_GEM_DIRTY_CHUNK_PAGES);
+	do {
+		unsigned long here = min(nr, DRM_GEM_DIRTY_CHUNK_PAGES - page);
 
 		chunk->quiet = 0;
-		chunk->many |= chunk->any || next - first > 1;
-		chunk->any = true;
-		chunk->page = first % DRM_GEM_DIRTY_CHUNK_PAGES;
-		first = next;
-	}
+		chunk->found = min(chunk->found + here, U8_MAX);
+		chunk->page = page;
+		chunk++;
+		page = 0;
+		nr -= here;
+	} while (nr);
 }
 
 /* Walk @nr pages from @first on. */
@@ -670,9 +670,9 @@ static void gem_dirty_judge(struct drm_gem_dirty *dirty,
 			    struct drm_gem_dirty_chunk *chunk)
 {
 	chunk->fresh = false;
-	if (chunk->many) {
+	if (chunk->found > 1) {
 		gem_dirty_not_brief(dirty);
-	} else if (chunk->any) {
+	} else if (chunk->found) {
 		gem_dirty_brief(dirty, chunk);
 		chunk->quiet = QUIET_PASSES;
 	}
@@ -1207,15 +1207,14 @@ static void gem_dirty_clip(struct drm_gem_dirty *dirty,
 static void gem_dirty_choose(struct drm_gem_dirty *dirty,
 			     struct drm_gem_dirty_chunk *chunk, pgoff_t page)
 {
-	bool same = chunk->single && chunk->page == page;
-
-	if (chunk->closed != (u8)dirty->stats.passes)
+	/* Closed by the pass before. */
+	if (!chunk->single || chunk->closed != (u8)dirty->stats.passes)
 		chunk->again = 0;
 	else if (chunk->again < BRIEF_PASSES)
 		chunk->again++;
 
 	chunk->fresh = true;
-	if (chunk->again && same) {
+	if (chunk->again && chunk->page == page) {
 		chunk->fresh = false;
 	} else if (chunk->again == BRIEF_PASSES) {
 		chunk->fresh = false;
@@ -1246,8 +1245,7 @@ static unsigned long gem_dirty_open(struct drm_gem_dirty *dirty,
 
 		__set_bit(end, dirty->open);
 		c->quiet = 0;
-		c->any = false;
-		c->many = false;
+		c->found = 0;
 		if (stream) {
 			c->fresh = false;
 			c->single = false;
@@ -1293,18 +1291,6 @@ static void gem_dirty_write(struct drm_gem_dirty *dirty, struct vm_fault *vmf,
 		gem_dirty_not_brief(dirty);
 	}
 	gem_dirty_clip(dirty, vmf->vma, i, end, map);
-}
-
-/* Stores to what is mapped of @map don't fault any more. */
-static void gem_dirty_make_writable(struct drm_gem_dirty *dirty,
-				    struct vm_area_struct *vma,
-				    const struct drm_gem_dirty_map *map)
-{
-	unsigned long addr = vma->vm_start +
-		((map->first - gem_dirty_page(dirty, vma->vm_pgoff)) <<
-		 PAGE_SHIFT);
-
-	vma_make_writable(vma, addr, addr + (map->nr << PAGE_SHIFT));
 }
 
 /**
@@ -1387,7 +1373,8 @@ EXPORT_SYMBOL_GPL(drm_gem_dirty_vm_read_back);
  *
  * To be called by the driver's &vm_operations_struct.fault handler, which
  * then inserts the entries of @map that are not present, before it releases
- * the dma_resv. The page of the fault is one of them.
+ * the dma_resv. The page of the fault is one of them. Stores to others that are
+ * present and read-only fault on their own.
  *
  * Context: Called with mmap_lock and the object's dma_resv held.
  */
@@ -1400,14 +1387,10 @@ void drm_gem_dirty_vm_fault(struct drm_gem_dirty *dirty, struct vm_fault *vmf,
 
 	dma_resv_assert_held(dirty->obj->resv);
 
-	if (vmf->flags & FAULT_FLAG_WRITE) {
+	if (vmf->flags & FAULT_FLAG_WRITE)
 		gem_dirty_write(dirty, vmf, map);
-		/* The page itself is not mapped yet. */
-		if (map->nr > 1)
-			gem_dirty_make_writable(dirty, vma, map);
-	} else {
+	else
 		gem_dirty_clip(dirty, vma, chunk, chunk + 1, map);
-	}
 
 	/*
 	 * With pfn_mkwrite() the core leaves write permission out of
@@ -1436,8 +1419,9 @@ EXPORT_SYMBOL_GPL(drm_gem_dirty_vm_fault);
 void drm_gem_dirty_vm_pfn_mkwrite(struct drm_gem_dirty *dirty,
 				  struct vm_fault *vmf)
 {
-	unsigned long chunk = gem_dirty_page(dirty, vmf->pgoff) /
-		DRM_GEM_DIRTY_CHUNK_PAGES;
+	pgoff_t page = gem_dirty_page(dirty, vmf->pgoff);
+	unsigned long chunk = page / DRM_GEM_DIRTY_CHUNK_PAGES;
+	unsigned long addr = vmf->address & PAGE_MASK;
 	struct drm_gem_dirty_map map;
 
 	dma_resv_assert_held(dirty->obj->resv);
@@ -1446,10 +1430,13 @@ void drm_gem_dirty_vm_pfn_mkwrite(struct drm_gem_dirty *dirty,
 		return;
 
 	gem_dirty_write(dirty, vmf, &map);
-	if (map.nr > 1)
-		gem_dirty_make_writable(dirty, vmf->vma, &map);
-	else
+	if (map.nr == 1) {
 		vmf_make_writable(vmf);
+	} else {
+		addr -= (page - map.first) << PAGE_SHIFT;
+		vma_make_writable(vmf->vma, addr,
+				  addr + (map.nr << PAGE_SHIFT));
+	}
 }
 EXPORT_SYMBOL_GPL(drm_gem_dirty_vm_pfn_mkwrite);
 
