@@ -8,9 +8,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <epoxy/egl.h>
@@ -690,6 +693,95 @@ static void threads(void)
 	gl_end(gl);
 }
 
+/* Of each process: words that it stores, and as many to which the GPU copies them */
+#define PROCESSES 3
+#define BLOCK 300u
+
+struct turns {
+	sem_t go[PROCESSES], done[PROCESSES];
+};
+
+static void wait_for(sem_t *sem)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 60;
+	igt_assert_f(!sem_timedwait(sem, &until), "a process does not go on\n");
+}
+
+/* The mapping as a child has inherited it: what was copied of the round before */
+static void process_round(struct gl *gl, uint32_t base, int round)
+{
+	uint32_t i;
+
+	for (i = base; i < base + 2 * BLOCK; i++)
+		igt_assert_f(gl->map[i] == gl->want[i],
+			     "round %d: word %u is 0x%x and should be 0x%x\n",
+			     round, i, gl->map[i], gl->want[i]);
+	for (i = base; i < base + BLOCK; i++)
+		store(gl, i, value(round, i));
+}
+
+static void want_copied(struct gl *gl, uint32_t base)
+{
+	uint32_t i;
+
+	for (i = base; i < base + BLOCK; i++)
+		gl->want[i + BLOCK] = gl->want[i];
+}
+
+/* Other processes store and load, and share pages with each other and the GPU. */
+static void processes(void)
+{
+	const int rounds = 60;
+	struct gl *gl = gl_begin();
+	struct turns *turns;
+	int i, k, round;
+
+	turns = mmap(NULL, sizeof(*turns), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	igt_assert(turns != MAP_FAILED);
+	for (k = 0; k < PROCESSES; k++) {
+		igt_assert(!sem_init(&turns->go[k], 1, 0));
+		igt_assert(!sem_init(&turns->done[k], 1, 0));
+	}
+
+	igt_fork(child, PROCESSES) {
+		uint32_t base = child * 2 * BLOCK;
+
+		for (i = 0; i < rounds; i++) {
+			wait_for(&turns->go[child]);
+			process_round(gl, base, i);
+			want_copied(gl, base);
+			sem_post(&turns->done[child]);
+		}
+	}
+
+	glBindBuffer(GL_COPY_READ_BUFFER, gl->buffer);
+	glBindBuffer(GL_COPY_WRITE_BUFFER, gl->buffer);
+	for (round = 0; round < rounds; round++) {
+		for (k = 0; k < PROCESSES; k++)
+			sem_post(&turns->go[k]);
+		for (k = 0; k < PROCESSES; k++) {
+			uint32_t base = k * 2 * BLOCK, j;
+
+			wait_for(&turns->done[k]);
+			for (j = base; j < base + BLOCK; j++)
+				gl->want[j] = value(round, j);
+			want_copied(gl, base);
+			glCopyBufferSubData(GL_COPY_READ_BUFFER,
+					    GL_COPY_WRITE_BUFFER, base * 4,
+					    (base + BLOCK) * 4, BLOCK * 4);
+		}
+		glFinish();
+	}
+	igt_waitchildren();
+	check(gl, "processes");
+	munmap(turns, sizeof(*turns));
+	gl_end(gl);
+}
+
 /* A store that the host never gets is noticed. */
 static void sensitivity(void)
 {
@@ -738,6 +830,9 @@ igt_main
 	igt_describe("C1, C2, C4: threads that store beside what the GPU writes");
 	igt_subtest("threads")
 		threads();
+	igt_describe("C1, C2, C4: processes that have inherited the mapping");
+	igt_subtest("processes")
+		processes();
 	igt_describe("C1: an upload that the host loses is noticed");
 	igt_subtest("sensitivity")
 		sensitivity();
