@@ -525,7 +525,7 @@ static void gem_dirty_test_habit(struct kunit *test)
 	const unsigned long nr = 12, page_of_chunk = 7;
 	struct drm_gem_dirty_stats *stats;
 	unsigned long map, i, page;
-	u64 faults, scanned;
+	u64 faults, scanned, opened;
 
 	create_bo(test, nr * DRM_GEM_DIRTY_CHUNK_PAGES);
 	stats = &tracker(test)->stats;
@@ -535,21 +535,34 @@ static void gem_dirty_test_habit(struct kunit *test)
 	submit(test);
 	close_all(test);
 
-	/* From back to front, which is no stream. */
+	/* From back to front, which is no stream, beside a chunk that is busy. */
+	store_page(test, map, 0);
+	store_page(test, map, 1);
+	submit(test);
 	for (i = nr - 1; i; i--) {
 		faults = stats->faults;
 		scanned = stats->ptes_scanned;
+		store_page(test, map, 0);
+		store_page(test, map, 1);
 		store_page(test, map, i * DRM_GEM_DIRTY_CHUNK_PAGES + page_of_chunk);
-		KUNIT_EXPECT_EQ(test, 1, submit(test));
-		KUNIT_EXPECT_EQ(test, 0, tracker(test)->nr_open);
+		KUNIT_EXPECT_EQ(test, 3, submit(test));
+		KUNIT_EXPECT_EQ(test, 1, tracker(test)->nr_open);
 		KUNIT_EXPECT_EQ(test, faults + 1, stats->faults);
 		if (i < nr - 2)
-			KUNIT_EXPECT_EQ(test, scanned + 1, stats->ptes_scanned);
+			KUNIT_EXPECT_EQ(test, scanned + DRM_GEM_DIRTY_CHUNK_PAGES + 1,
+					stats->ptes_scanned);
 	}
 
+	/* One page each is no stream. */
+	opened = stats->chunks_opened;
+	for (i = 2; i < 5; i++)
+		store_page(test, map, i * DRM_GEM_DIRTY_CHUNK_PAGES + page_of_chunk);
+	KUNIT_EXPECT_EQ(test, opened + 3, stats->chunks_opened);
+	KUNIT_EXPECT_EQ(test, 3, submit(test));
+
 	/* Each chunk with more takes a fault more, until that is expected. */
-	faults = stats->faults;
 	submit(test);
+	faults = stats->faults;
 	for (i = nr - 1; i; i--) {
 		page = i * DRM_GEM_DIRTY_CHUNK_PAGES;
 		store_page(test, map, page + 10);
