@@ -86,7 +86,7 @@ vmwgfx: user $(or $(KERNELS),stock release) ## what vmwgfx loses, on the model o
 	@scripts/vmwgfx $(KERNELS)
 
 .PHONY: bench
-bench: release user ## walker and trackers against mainline's, and a page of results
+bench: release user ## walker, trackers and frames against what there is else, and a page of results
 	@scripts/bench $(BENCH)
 
 .PHONY: clean

@@ -1,0 +1,686 @@
+// SPDX-License-Identifier: MIT
+/*
+ * egm-ways: hands the GPU the same updates in three ways, glBufferSubData(), a
+ * mapping for each update with an explicit flush, and one coherent mapping that
+ * stays; and tells what a frame takes with each, end to end.
+ *
+ * The explicit ways run with the kernel's parameter off as well: that is what a
+ * program has without coherent buffers. What a Mesa screen has of them is decided
+ * when it is made, so each round has a process with the parameter off and one with
+ * it on. The buffers are rings in all three ways, with a section for each frame in
+ * flight, so no way ever waits for the GPU because of what it writes.
+ *
+ * Each update is followed by a draw call that takes words from all over it as the
+ * colours of points. Before a way is timed, and after it, all points are compared.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <cairo-svg.h>
+#include <epoxy/gl.h>
+#include <jansson.h>
+
+#include "cli.h"
+#include "draw.h"
+#include "gl-context.h"
+#include "gpu-device.h"
+
+#define SECTIONS 3		/* frames in flight */
+#define CHECKED_FRAMES 6
+#define MAX_ROUNDS 15
+#define SIDE 64			/* of the picture, in points */
+/* From one word that is drawn to the next: at most what GL promises for a stride */
+#define STEP 2048
+#define MAX_BUFFERS 64
+
+/* ---- what is measured --------------------------------------------------- */
+
+struct cell {
+	const char *name;
+	unsigned int buffers, updates;	/* updates a frame, over the buffers in turn */
+	size_t size;			/* of an update */
+};
+
+static const struct cell cells[] = {
+	{ "256 of 64 bytes, one buffer", 1, 256, 64 },
+	{ "256 of 64 bytes, 64 buffers", 64, 256, 64 },
+	{ "16 of 16 KiB, one buffer", 1, 16, 16 << 10 },
+	{ "16 of 16 KiB, 16 buffers", 16, 16, 16 << 10 },
+	{ "one of 1 MiB", 1, 1, 1 << 20 },
+	{ "4 of 1 MiB, 4 buffers", 4, 4, 1 << 20 },
+};
+
+#define CELLS LENGTH(cells)
+
+enum way { SUBDATA, EXPLICIT, COHERENT, WAYS };
+
+/* With the parameter off, and on: a place in a table for each that is possible. */
+enum column { SUBDATA_OFF, EXPLICIT_OFF, SUBDATA_ON, EXPLICIT_ON, COHERENT_ON, COLUMNS };
+
+static const struct {
+	const char *name;
+	bool on;
+	enum way way;
+} columns[COLUMNS] = {
+	[SUBDATA_OFF] = { "subdata, off", false, SUBDATA },
+	[EXPLICIT_OFF] = { "explicit, off", false, EXPLICIT },
+	[SUBDATA_ON] = { "subdata, on", true, SUBDATA },
+	[EXPLICIT_ON] = { "explicit, on", true, EXPLICIT },
+	[COHERENT_ON] = { "coherent", true, COHERENT },
+};
+
+/* Of a frame, in seconds: time that passes, and the CPU's in this process. */
+struct sample {
+	double wall, cpu;
+};
+
+/* What a child tells. */
+struct message {
+	unsigned int cell;
+	enum column column;
+	struct sample sample;
+	uint64_t wrong;
+};
+
+static struct sample samples[CELLS][COLUMNS][MAX_ROUNDS];
+static unsigned int rounds = 5, frames = 60;
+static const char *out_dir, *device_path;
+static bool lose;
+static struct gpu_device device;
+static int parameter;		/* as found */
+
+/* ---- GL ----------------------------------------------------------------- */
+
+static const char vertex_shader[] =
+	"#version 330\n"
+	"layout(location = 0) in uint a_word;\n"
+	"uniform int u_first;\n"
+	"flat out uvec4 v_colour;\n"
+	"void main()\n"
+	"{\n"
+	"	int n = gl_VertexID + u_first;\n"
+	"	gl_Position = vec4((vec2(n % 64, n / 64) + 0.5) / 32.0 - 1.0, 0.0, 1.0);\n"
+	"	v_colour = uvec4(a_word, a_word >> 8, a_word >> 16, a_word >> 24) & 255u;\n"
+	"}\n";
+
+static const char fragment_shader[] =
+	"#version 330\n"
+	"flat in uvec4 v_colour;\n"
+	"out uvec4 f_colour;\n"
+	"void main()\n"
+	"{\n"
+	"	f_colour = v_colour;\n"
+	"}\n";
+
+static struct {
+	GLint u_first;
+	GLuint fbo[SECTIONS];
+	GLsync fence[SECTIONS];
+	GLuint buffer[MAX_BUFFERS], vao[MAX_BUFFERS];
+	uint8_t *map[MAX_BUFFERS];	/* of the coherent way */
+	size_t section;
+	uint32_t *data;			/* an update, as the program has it */
+	uint32_t want[SECTIONS][SIDE * SIDE];
+} gl;
+
+static GLuint shader(GLuint to, GLenum type, const char *source)
+{
+	GLuint s = glCreateShader(type);
+
+	glShaderSource(s, 1, &source, NULL);
+	glCompileShader(s);
+	glAttachShader(to, s);
+	return s;
+}
+
+static void gl_start(void)
+{
+	GLuint program_id = glCreateProgram(), texture[SECTIONS];
+	GLint ok;
+
+	shader(program_id, GL_VERTEX_SHADER, vertex_shader);
+	shader(program_id, GL_FRAGMENT_SHADER, fragment_shader);
+	glLinkProgram(program_id);
+	glGetProgramiv(program_id, GL_LINK_STATUS, &ok);
+	if (!ok)
+		failed("the shaders do not link");
+	glUseProgram(program_id);
+	gl.u_first = glGetUniformLocation(program_id, "u_first");
+
+	glGenFramebuffers(SECTIONS, gl.fbo);
+	glGenTextures(SECTIONS, texture);
+	for (int i = 0; i < SECTIONS; i++) {
+		glBindTexture(GL_TEXTURE_2D, texture[i]);
+		glTexImage2D(GL_TEXTURE_2D, 0, GL_RGBA8UI, SIDE, SIDE, 0, GL_RGBA_INTEGER,
+			     GL_UNSIGNED_BYTE, NULL);
+		glTexParameteri(GL_TEXTURE_2D, GL_TEXTURE_MIN_FILTER, GL_NEAREST);
+		glBindFramebuffer(GL_FRAMEBUFFER, gl.fbo[i]);
+		glFramebufferTexture2D(GL_FRAMEBUFFER, GL_COLOR_ATTACHMENT0, GL_TEXTURE_2D,
+				       texture[i], 0);
+	}
+	glViewport(0, 0, SIDE, SIDE);
+	gl.data = malloc(1 << 20);
+	if (!gl.data)
+		cannot("%s", strerror(ENOMEM));
+}
+
+static size_t step(const struct cell *c)
+{
+	return c->size < STEP ? c->size : STEP;
+}
+
+/* In a section of one buffer */
+static unsigned int points(const struct cell *c)
+{
+	return c->updates / c->buffers * (c->size / step(c));
+}
+
+static void buffers_create(const struct cell *c, enum way way)
+{
+	const GLbitfield flags = GL_MAP_WRITE_BIT | GL_MAP_PERSISTENT_BIT |
+				 GL_MAP_COHERENT_BIT;
+	size_t size;
+
+	gl.section = c->updates / c->buffers * c->size;
+	size = SECTIONS * gl.section;
+	glGenBuffers(c->buffers, gl.buffer);
+	glGenVertexArrays(c->buffers, gl.vao);
+	for (unsigned int i = 0; i < c->buffers; i++) {
+		glBindVertexArray(gl.vao[i]);
+		glBindBuffer(GL_ARRAY_BUFFER, gl.buffer[i]);
+		if (way == COHERENT) {
+			glBufferStorage(GL_ARRAY_BUFFER, size, NULL, flags);
+			gl.map[i] = glMapBufferRange(GL_ARRAY_BUFFER, 0, size, flags);
+			if (!gl.map[i])
+				failed("no coherent mapping of %zu KiB", size >> 10);
+		} else {
+			glBufferData(GL_ARRAY_BUFFER, size, NULL, GL_STREAM_DRAW);
+		}
+		glVertexAttribIPointer(0, 1, GL_UNSIGNED_INT, step(c), NULL);
+		glEnableVertexAttribArray(0);
+	}
+}
+
+static void buffers_destroy(const struct cell *c)
+{
+	glDeleteVertexArrays(c->buffers, gl.vao);
+	glDeleteBuffers(c->buffers, gl.buffer);
+}
+
+static void update(enum way way, unsigned int buffer, size_t offset, size_t size)
+{
+	void *map;
+
+	switch (way) {
+	case SUBDATA:
+		glBufferSubData(GL_ARRAY_BUFFER, offset, size, gl.data);
+		break;
+	case EXPLICIT:
+		map = glMapBufferRange(GL_ARRAY_BUFFER, offset, size, GL_MAP_WRITE_BIT |
+				       GL_MAP_INVALIDATE_RANGE_BIT |
+				       GL_MAP_UNSYNCHRONIZED_BIT | GL_MAP_FLUSH_EXPLICIT_BIT);
+		if (!map)
+			failed("no mapping: GL error 0x%x", glGetError());
+		memcpy(map, gl.data, size);
+		glFlushMappedBufferRange(GL_ARRAY_BUFFER, 0, size);
+		glUnmapBuffer(GL_ARRAY_BUFFER);
+		break;
+	default:
+		memcpy(gl.map[buffer] + offset, gl.data, size);
+		break;
+	}
+}
+
+static void frame_wait(unsigned int section)
+{
+	GLenum ret;
+
+	if (!gl.fence[section])
+		return;
+	ret = glClientWaitSync(gl.fence[section], GL_SYNC_FLUSH_COMMANDS_BIT,
+			       60ull * 1000000000);
+	glDeleteSync(gl.fence[section]);
+	gl.fence[section] = NULL;
+	if (ret != GL_ALREADY_SIGNALED && ret != GL_CONDITION_SATISFIED)
+		failed("a frame did not end within a minute");
+}
+
+/* All that a frame is; its section is free. @wrong_update: one to leave out, or -1 */
+static void frame_draw(const struct cell *c, enum way way, uint32_t n, int wrong_update)
+{
+	const unsigned int section = n % SECTIONS;
+	const unsigned int words = step(c) / 4, count = c->size / step(c);
+
+	glBindFramebuffer(GL_FRAMEBUFFER, gl.fbo[section]);
+	for (unsigned int i = 0; i < c->updates; i++) {
+		unsigned int buffer = i % c->buffers, slot = i / c->buffers;
+		size_t offset = section * gl.section + slot * c->size;
+		unsigned int vertex = offset / step(c), first = buffer * points(c);
+
+		for (unsigned int k = 0; k < count; k++) {
+			uint32_t word = (n * 4096 + i * count + k) * 2654435761u;
+
+			gl.data[k * words] = word;
+			gl.want[section][first + slot * count + k] = word;
+		}
+		glBindVertexArray(gl.vao[buffer]);
+		glBindBuffer(GL_ARRAY_BUFFER, gl.buffer[buffer]);
+		if ((int)i != wrong_update)
+			update(way, buffer, offset, c->size);
+		glUniform1i(gl.u_first, (int)first - (int)(section * points(c)));
+		glDrawArrays(GL_POINTS, vertex, count);
+	}
+	gl.fence[section] = glFenceSync(GL_SYNC_GPU_COMMANDS_COMPLETE, 0);
+	glFlush();
+}
+
+static uint64_t frame_check(const struct cell *c, unsigned int section)
+{
+	static uint32_t got[SIDE * SIDE];
+	uint64_t wrong = 0;
+
+	frame_wait(section);
+	glBindFramebuffer(GL_FRAMEBUFFER, gl.fbo[section]);
+	glReadPixels(0, 0, SIDE, SIDE, GL_RGBA_INTEGER, GL_UNSIGNED_BYTE, got);
+	for (unsigned int i = 0; i < points(c) * c->buffers; i++)
+		wrong += got[i] != gl.want[section][i];
+	return wrong;
+}
+
+static double cpu_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+static void measure(const struct cell *c, enum way way, struct message *m)
+{
+	uint32_t n = 0;
+	double wall, cpu;
+
+	buffers_create(c, way);
+	for (; n < CHECKED_FRAMES; n++) {
+		frame_draw(c, way, n, lose && n == 4 ? (int)c->updates / 2 : -1);
+		m->wrong += frame_check(c, n % SECTIONS);
+	}
+
+	wall = now();
+	cpu = cpu_now();
+	for (; n < CHECKED_FRAMES + frames; n++) {
+		frame_wait(n % SECTIONS);
+		frame_draw(c, way, n, -1);
+	}
+	for (unsigned int i = 0; i < SECTIONS; i++)
+		frame_wait((n + i) % SECTIONS);
+	m->sample.wall = (now() - wall) / frames;
+	m->sample.cpu = (cpu_now() - cpu) / frames;
+
+	for (unsigned int i = 0; i < SECTIONS; i++)
+		m->wrong += frame_check(c, i);
+	buffers_destroy(c);
+}
+
+/* ---- processes ---------------------------------------------------------- */
+
+/* Measures what can be had with the parameter as it is, in an order of the round's. */
+static void child(int to, int fd, bool on, unsigned int round)
+{
+	struct gl_context context;
+	char err[256];
+
+	if (gl_context_create(&context, fd, err, sizeof(err)))
+		cannot("no OpenGL: %s", err);
+	if (on && !context.buffer_storage)
+		cannot("no GL_ARB_buffer_storage with the parameter on");
+	gl_start();
+	for (unsigned int cell = 0; cell < CELLS; cell++)
+		for (unsigned int i = 0; i < COLUMNS; i++) {
+			enum column column = (round + cell + i) % COLUMNS;
+			struct message m = { .cell = cell, .column = column };
+
+			if (columns[column].on != on)
+				continue;
+			measure(&cells[cell], columns[column].way, &m);
+			if (write(to, &m, sizeof(m)) != sizeof(m))
+				failed("%s", strerror(errno));
+		}
+	if (glGetError() != GL_NO_ERROR)
+		failed("GL has an error");
+	exit(0);
+}
+
+/* Returns how many points were wrong. */
+static uint64_t run(bool on, unsigned int round)
+{
+	struct message m;
+	uint64_t wrong = 0;
+	int pipes[2], fd, status;
+	pid_t pid;
+
+	if (gpu_coherent_set(&device, on))
+		cannot("cannot write the parameter coherent: %s", strerror(errno));
+	fd = gpu_device_open(&device);
+	gpu_coherent_set(&device, parameter);
+	if (fd < 0)
+		cannot("cannot open %s: %s", device.node.path, strerror(errno));
+	if (pipe2(pipes, O_CLOEXEC))
+		cannot("%s", strerror(errno));
+	pid = fork();
+	if (pid < 0)
+		cannot("%s", strerror(errno));
+	if (!pid)
+		child(pipes[1], fd, on, round);
+	close(pipes[1]);
+	close(fd);
+	while (read(pipes[0], &m, sizeof(m)) == sizeof(m)) {
+		samples[m.cell][m.column][round] = m.sample;
+		wrong += m.wrong;
+		if (m.wrong)
+			fprintf(stderr, "%s: %s, %s: %llu points are wrong\n", program,
+				cells[m.cell].name, columns[m.column].name,
+				(unsigned long long)m.wrong);
+	}
+	close(pipes[0]);
+	waitpid(pid, &status, 0);
+	if (status)
+		exit(WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED);
+	return wrong;
+}
+
+/* ---- results ------------------------------------------------------------ */
+
+static double value(unsigned int cell, enum column column, unsigned int round, bool cpu)
+{
+	const struct sample *s = &samples[cell][column][round];
+
+	return cpu ? s->cpu : s->wall;
+}
+
+/* Of the two explicit ways, with the parameter off or on */
+static double best(unsigned int cell, bool on, unsigned int round, bool cpu)
+{
+	double a = value(cell, on ? SUBDATA_ON : SUBDATA_OFF, round, cpu);
+	double b = value(cell, on ? EXPLICIT_ON : EXPLICIT_OFF, round, cpu);
+
+	return a < b ? a : b;
+}
+
+static struct spread taken(unsigned int cell, enum column column, bool cpu)
+{
+	double v[MAX_ROUNDS];
+
+	for (unsigned int i = 0; i < rounds; i++)
+		v[i] = value(cell, column, i, cpu);
+	return spread_of(v, rounds);
+}
+
+/* What the best way is with the parameter off, over the coherent way, in each round */
+static struct spread gain(unsigned int cell, bool cpu)
+{
+	double v[MAX_ROUNDS];
+
+	for (unsigned int i = 0; i < rounds; i++)
+		v[i] = best(cell, false, i, cpu) / value(cell, COHERENT_ON, i, cpu);
+	return spread_of(v, rounds);
+}
+
+/* The same over the best explicit way with the parameter on */
+static struct spread gain_explicit(unsigned int cell, bool cpu)
+{
+	double v[MAX_ROUNDS];
+
+	for (unsigned int i = 0; i < rounds; i++)
+		v[i] = best(cell, false, i, cpu) / best(cell, true, i, cpu);
+	return spread_of(v, rounds);
+}
+
+static void print_table(bool cpu)
+{
+	printf("\n%s of a frame in ms, the median of %u rounds; then the better explicit way with the\n"
+	       "parameter off over the coherent one, and over the better explicit one with it on\n\n%-28s",
+	       cpu ? "CPU time" : "Time", rounds, "updates a frame");
+	for (unsigned int i = 0; i < COLUMNS; i++)
+		printf("  %13s", columns[i].name);
+	printf("  %20s  %20s\n", "over coherent", "over explicit, on");
+	for (unsigned int cell = 0; cell < CELLS; cell++) {
+		const struct spread r[] = { gain(cell, cpu), gain_explicit(cell, cpu) };
+
+		printf("%-28s", cells[cell].name);
+		for (unsigned int i = 0; i < COLUMNS; i++)
+			printf("  %13.3f", taken(cell, i, cpu).median * 1e3);
+		for (int i = 0; i < LENGTH(r); i++)
+			printf("  %6.2f (%5.2f..%5.2f)", r[i].median, r[i].least, r[i].most);
+		putchar('\n');
+	}
+}
+
+static json_t *spread_json(struct spread s)
+{
+	return json_pack("{s:f, s:f, s:f}", "median", s.median, "least", s.least, "most", s.most);
+}
+
+static void write_json(void)
+{
+	json_t *all = json_array(), *json;
+	char path[4096];
+
+	for (unsigned int cell = 0; cell < CELLS; cell++) {
+		const struct cell *c = &cells[cell];
+		json_t *ways = json_object();
+
+		for (unsigned int i = 0; i < COLUMNS; i++)
+			json_object_set_new(ways, columns[i].name,
+					    json_pack("{s:o, s:o}", "frame_s",
+						      spread_json(taken(cell, i, false)), "cpu_s",
+						      spread_json(taken(cell, i, true))));
+		json_array_append_new(all, json_pack(
+			"{s:s, s:i, s:i, s:I, s:o, s:o, s:o, s:o, s:o}", "name", c->name,
+			"buffers", c->buffers, "updates", c->updates, "bytes", (json_int_t)c->size,
+			"off_over_coherent", spread_json(gain(cell, false)),
+			"off_over_coherent_cpu", spread_json(gain(cell, true)),
+			"off_over_explicit_on", spread_json(gain_explicit(cell, false)),
+			"off_over_explicit_on_cpu", spread_json(gain_explicit(cell, true)),
+			"ways", ways));
+	}
+	json = json_pack("{s:i, s:i, s:o}", "rounds", rounds, "frames", frames, "cells", all);
+	snprintf(path, sizeof(path), "%s/ways.json", out_dir);
+	if (json_dump_file(json, path, JSON_INDENT(1) | JSON_REAL_PRECISION(6)))
+		cannot("cannot write %s", path);
+	json_decref(json);
+}
+
+/* ---- the plot ------------------------------------------------------------ */
+
+#define PLOT_WIDTH 1080
+#define PLOT_HEIGHT 460
+#define PLOT_LEFT 60
+#define PLOT_TOP 96
+#define PLOT_BARS 260
+#define PLOT_STEP 168
+#define BAR_WIDTH 24
+#define MOST_SHOWN 2.0
+
+static const double colour[COLUMNS][3] = {
+	[SUBDATA_OFF] = { 1.00, 0.75, 0.45 }, [EXPLICIT_OFF] = { 0.93, 0.55, 0.55 },
+	[SUBDATA_ON] = { 1.00, 0.60, 0.20 }, [EXPLICIT_ON] = { 0.84, 0.15, 0.16 },
+	[COHERENT_ON] = { 0.12, 0.47, 0.71 },
+};
+
+static double plot_y(double share)
+{
+	return PLOT_TOP + PLOT_BARS * (1 - (share < MOST_SHOWN ? share : MOST_SHOWN) / MOST_SHOWN);
+}
+
+static void draw_plot(cairo_t *c)
+{
+	char label[64];
+
+	draw_grey(c, 1);
+	cairo_paint(c);
+	draw_grey(c, 0.1);
+	draw_text(c, PLOT_LEFT, 28, DRAW_FROM_LEFT, 17, true,
+		  "Time of a frame by the way its updates get to the GPU");
+	draw_text(c, PLOT_LEFT, 50, DRAW_FROM_LEFT, 12, false,
+		  "Over the better explicit way with the parameter off; medians, and in the lines all rounds");
+	for (double share = 0; share <= MOST_SHOWN; share += 0.5) {
+		draw_grey(c, share == 1 ? 0.4 : 0.85);
+		cairo_set_line_width(c, 1);
+		cairo_move_to(c, PLOT_LEFT, plot_y(share));
+		cairo_line_to(c, PLOT_LEFT + PLOT_STEP * CELLS, plot_y(share));
+		cairo_stroke(c);
+		draw_grey(c, 0.2);
+		snprintf(label, sizeof(label), "%.1f", share);
+		draw_text(c, PLOT_LEFT - 8, plot_y(share) + 4, DRAW_FROM_RIGHT, 12, false, label);
+	}
+	for (unsigned int cell = 0; cell < CELLS; cell++) {
+		double left = PLOT_LEFT + cell * PLOT_STEP + 14;
+
+		for (unsigned int i = 0; i < COLUMNS; i++, left += BAR_WIDTH + 3) {
+			double v[MAX_ROUNDS], middle = left + BAR_WIDTH / 2.0;
+			struct spread s;
+
+			for (unsigned int k = 0; k < rounds; k++)
+				v[k] = value(cell, i, k, false) / best(cell, false, k, false);
+			s = spread_of(v, rounds);
+			cairo_set_source_rgb(c, colour[i][0], colour[i][1], colour[i][2]);
+			cairo_rectangle(c, left, plot_y(s.median), BAR_WIDTH,
+					plot_y(0) - plot_y(s.median));
+			cairo_fill(c);
+			draw_grey(c, 0.2);
+			cairo_move_to(c, middle, plot_y(s.least));
+			cairo_line_to(c, middle, plot_y(s.most));
+			cairo_stroke(c);
+			if (s.median > MOST_SHOWN) {
+				snprintf(label, sizeof(label), "%.1f", s.median);
+				draw_text(c, middle, PLOT_TOP - 6, DRAW_CENTRE, 11, false, label);
+			}
+		}
+		snprintf(label, sizeof(label), "%.2f ms",
+			 taken(cell, COHERENT_ON, false).median * 1e3);
+		draw_grey(c, 0.2);
+		draw_text(c, PLOT_LEFT + (cell + 0.5) * PLOT_STEP, plot_y(0) + 20, DRAW_CENTRE, 11,
+			  false, cells[cell].name);
+		draw_text(c, PLOT_LEFT + (cell + 0.5) * PLOT_STEP, plot_y(0) + 38, DRAW_CENTRE, 11,
+			  false, label);
+	}
+	for (unsigned int i = 0; i < COLUMNS; i++) {
+		double x = PLOT_LEFT + i * 180;
+
+		cairo_set_source_rgb(c, colour[i][0], colour[i][1], colour[i][2]);
+		cairo_rectangle(c, x, PLOT_HEIGHT - 34, 14, 14);
+		cairo_fill(c);
+		draw_grey(c, 0.1);
+		draw_text(c, x + 20, PLOT_HEIGHT - 22, DRAW_FROM_LEFT, 12, false, columns[i].name);
+	}
+}
+
+static void write_plots(void)
+{
+	char path[4096];
+	cairo_surface_t *surface;
+	cairo_t *c;
+
+	for (int svg = 0; svg < 2; svg++) {
+		snprintf(path, sizeof(path), "%s/ways.%s", out_dir, svg ? "svg" : "png");
+		surface = svg ? cairo_svg_surface_create(path, PLOT_WIDTH, PLOT_HEIGHT) :
+			  cairo_image_surface_create(CAIRO_FORMAT_RGB24, PLOT_WIDTH, PLOT_HEIGHT);
+		c = cairo_create(surface);
+		draw_plot(c);
+		cairo_destroy(c);
+		if (!svg && cairo_surface_write_to_png(surface, path))
+			cannot("cannot write %s", path);
+		cairo_surface_finish(surface);
+		if (cairo_surface_status(surface))
+			cannot("cannot write %s", path);
+		cairo_surface_destroy(surface);
+	}
+}
+
+/* ---- the whole ----------------------------------------------------------- */
+
+static const char help[] =
+"usage: egm-ways [options]\n"
+"What a frame takes whose updates get to the GPU by glBufferSubData(), by mappings\n"
+"with explicit flushes, and by a coherent mapping that stays.\n"
+"\n"
+"  --device NODE   DRM node of virtio-gpu (default: the first)\n"
+"  --rounds N      repeat all of it, each time in another order (default 5)\n"
+"  --frames N      frames to measure in each case (default 60)\n"
+"  --out DIR       write ways.json, ways.png and ways.svg there\n"
+"  --lose          leave out an update in each case: must fail\n"
+"  --help          this text\n"
+"\n"
+"exit status: 0; 1 a point was wrong, or an error of GL; 2 wrong arguments;\n"
+"77 not possible here.\n";
+
+static void parse(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "device", required_argument, NULL, 'd' },
+		{ "rounds", required_argument, NULL, 'r' },
+		{ "frames", required_argument, NULL, 'f' },
+		{ "out", required_argument, NULL, 'o' },
+		{ "lose", no_argument, NULL, 'l' },
+		{ "help", no_argument, NULL, 'h' },
+		{ }
+	};
+	int c;
+
+	while ((c = next_option(argc, argv, longs, help)) != -1) {
+		switch (c) {
+		case 'd':
+			device_path = optarg;
+			break;
+		case 'r':
+			rounds = number("--rounds", optarg, 1, MAX_ROUNDS);
+			break;
+		case 'f':
+			frames = number("--frames", optarg, SECTIONS, 100000);
+			break;
+		case 'o':
+			out_dir = optarg;
+			break;
+		case 'l':
+			lose = true;
+			break;
+		}
+	}
+	no_arguments(argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+	char err[EGM_ERR];
+	uint64_t wrong = 0;
+
+	program = "egm-ways";
+	parse(argc, argv);
+	if (gpu_device_find(&device, device_path, err))
+		cannot("%s", err);
+	parameter = gpu_coherent_get(&device);
+	if (parameter < 0)
+		cannot("no device whose driver has the parameter coherent");
+
+	for (unsigned int round = 0; round < rounds; round++) {
+		wrong += run(round & 1, round);
+		wrong += run(!(round & 1), round);
+		fprintf(stderr, "%s: round %u of %u\n", program, round + 1, rounds);
+	}
+	print_table(false);
+	print_table(true);
+	if (out_dir) {
+		write_json();
+		write_plots();
+	}
+	printf("\n%llu points wrong\n", (unsigned long long)wrong);
+	return finish(wrong ? EXIT_FAILED : 0);
+}
