@@ -171,3 +171,8 @@ struct spread spread_of(double *values, size_t n)
 		.most = values[n - 1],
 	};
 }
+
+json_t *spread_json(struct spread s)
+{
+	return json_pack("{s:f, s:f, s:f}", "median", s.median, "least", s.least, "most", s.most);
+}

@@ -6,6 +6,7 @@
 #include <getopt.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <jansson.h>
 
 #define EXIT_FAILED 1
 #define EXIT_USAGE 2
@@ -52,5 +53,7 @@ struct spread {
 
 /* Sorts @values, of which there is at least one. */
 struct spread spread_of(double *values, size_t n);
+/* Its median, least and most */
+json_t *spread_json(struct spread s);
 
 #endif

@@ -2,7 +2,9 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <cairo-svg.h>
 
+#include "cli.h"
 #include "draw.h"
 
 void draw_text(cairo_t *c, double x, double y, enum draw_align align, double size,
@@ -93,6 +95,29 @@ int draw_end(cairo_t *c, const char *path)
 
 	cairo_destroy(c);
 	return ret;
+}
+
+void draw_files(const char *dir, const char *name, int width, int height,
+		void (*draw)(cairo_t *c, const void *data), const void *data)
+{
+	for (int png = 0; png < 2; png++) {
+		cairo_surface_t *surface;
+		char path[4096];
+		cairo_t *c;
+
+		snprintf(path, sizeof(path), "%s/%s.%s", dir, name, png ? "png" : "svg");
+		surface = png ? cairo_image_surface_create(CAIRO_FORMAT_RGB24, width, height) :
+			  cairo_svg_surface_create(path, width, height);
+		c = cairo_create(surface);
+		draw(c, data);
+		cairo_destroy(c);
+		if (png && cairo_surface_write_to_png(surface, path))
+			cannot("cannot write %s", path);
+		cairo_surface_finish(surface);
+		if (cairo_surface_status(surface))
+			cannot("cannot write %s", path);
+		cairo_surface_destroy(surface);
+	}
 }
 
 void draw_band(cairo_t *c, const struct draw_band *b, double top)

@@ -24,7 +24,6 @@
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
-#include <cairo-svg.h>
 #include <jansson.h>
 #include <xf86drm.h>
 #include <drm/vmob_drm.h>
@@ -619,11 +618,6 @@ static void print_head(const struct setup *s)
 	       "faults m", "ours", "entries m", "ours", "up");
 }
 
-static json_t *spread_json(struct spread s)
-{
-	return json_pack("{s:f, s:f, s:f}", "median", s.median, "least", s.least, "most", s.most);
-}
-
 static json_t *cell_json(const struct cell *c)
 {
 	json_t *trackers = json_object();
@@ -823,50 +817,39 @@ static void legend(cairo_t *c, double y)
 	}
 }
 
-static void draw_page(cairo_t *c, const char *title, const char *subtitle,
-		      const struct panel *panels, unsigned int n, unsigned int columns)
+struct page {
+	const char *title, *subtitle;
+	const struct panel *panels;
+	unsigned int n, columns;
+};
+
+static void draw_page(cairo_t *c, const void *data)
 {
+	const struct page *page = data;
+
 	draw_grey(c, 1);
 	cairo_paint(c);
 	draw_grey(c, 0.1);
-	draw_text(c, PLOT_LEFT, 30, DRAW_FROM_LEFT, 18, true, title);
+	draw_text(c, PLOT_LEFT, 30, DRAW_FROM_LEFT, 18, true, page->title);
 	draw_grey(c, 0.35);
-	draw_text(c, PLOT_LEFT, 50, DRAW_FROM_LEFT, 12, false, subtitle);
+	draw_text(c, PLOT_LEFT, 50, DRAW_FROM_LEFT, 12, false, page->subtitle);
 	legend(c, 76);
-	for (unsigned int i = 0; i < n; i++)
-		draw_one(c, &panels[i], PLOT_LEFT + i % columns * PANEL_STEP_X,
-			 PLOT_TOP + i / columns * PANEL_STEP_Y);
+	for (unsigned int i = 0; i < page->n; i++)
+		draw_one(c, &page->panels[i], PLOT_LEFT + i % page->columns * PANEL_STEP_X,
+			 PLOT_TOP + i / page->columns * PANEL_STEP_Y);
 }
 
 static void write_page(const char *name, const char *title, const char *subtitle,
 		       const struct panel *panels, unsigned int n, unsigned int columns)
 {
-	const int width = PLOT_LEFT + columns * PANEL_STEP_X;
-	const int height = PLOT_TOP + (n + columns - 1) / columns * PANEL_STEP_Y - 30;
-	cairo_surface_t *surface;
-	char path[4096];
-	cairo_t *c;
+	const struct page page = {
+		.title = title, .subtitle = subtitle, .panels = panels, .n = n, .columns = columns,
+	};
 
-	if (!n)
-		return;
-	snprintf(path, sizeof(path), "%s/%s.svg", out_dir, name);
-	surface = cairo_svg_surface_create(path, width, height);
-	c = cairo_create(surface);
-	draw_page(c, title, subtitle, panels, n, columns);
-	cairo_destroy(c);
-	cairo_surface_finish(surface);
-	if (cairo_surface_status(surface))
-		cannot("cannot write %s", path);
-	cairo_surface_destroy(surface);
-
-	surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, width, height);
-	c = cairo_create(surface);
-	draw_page(c, title, subtitle, panels, n, columns);
-	cairo_destroy(c);
-	snprintf(path, sizeof(path), "%s/%s.png", out_dir, name);
-	if (cairo_surface_write_to_png(surface, path))
-		cannot("cannot write %s", path);
-	cairo_surface_destroy(surface);
+	if (n)
+		draw_files(out_dir, name, PLOT_LEFT + columns * PANEL_STEP_X,
+			   PLOT_TOP + (n + columns - 1) / columns * PANEL_STEP_Y - 30, draw_page,
+			   &page);
 }
 
 /* The cells of an axis and a pattern, if there are any. */

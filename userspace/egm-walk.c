@@ -16,7 +16,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include <cairo-svg.h>
 #include <jansson.h>
 
 #include "cli.h"
@@ -284,10 +283,9 @@ static void plot_panel(cairo_t *c, double left, bool wrprotect)
 	}
 }
 
-static void plot(cairo_surface_t *surface)
+static void plot(cairo_t *c, const void *unused)
 {
-	cairo_t *c = cairo_create(surface);
-
+	(void)unused;
 	draw_grey(c, 1);
 	cairo_paint(c);
 	draw_grey(c, 0.1);
@@ -308,29 +306,6 @@ static void plot(cairo_surface_t *surface)
 		draw_text(c, x + 18, PLOT_HEIGHT - 19, DRAW_FROM_LEFT, 12, false,
 			  pattern_name[i]);
 	}
-	cairo_destroy(c);
-}
-
-static void write_plots(void)
-{
-	cairo_surface_t *surface;
-	char path[4096];
-
-	snprintf(path, sizeof(path), "%s/walk.svg", out_dir);
-	surface = cairo_svg_surface_create(path, PLOT_WIDTH, PLOT_HEIGHT);
-	plot(surface);
-	cairo_surface_finish(surface);
-	if (cairo_surface_status(surface))
-		cannot("cannot write %s", path);
-	cairo_surface_destroy(surface);
-
-	surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, PLOT_WIDTH,
-					     PLOT_HEIGHT);
-	snprintf(path, sizeof(path), "%s/walk.png", out_dir);
-	plot(surface);
-	if (cairo_surface_write_to_png(surface, path))
-		cannot("cannot write %s", path);
-	cairo_surface_destroy(surface);
 }
 
 /* What munmap() takes, of a mapping of each kind of memory. */
@@ -466,7 +441,7 @@ int main(int argc, char **argv)
 	}
 	if (out_dir) {
 		write_json();
-		write_plots();
+		draw_files(out_dir, "walk", PLOT_WIDTH, PLOT_HEIGHT, plot, NULL);
 	}
 	return finish(0);
 }

@@ -23,13 +23,13 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include <cairo-svg.h>
 #include <epoxy/gl.h>
 #include <jansson.h>
 
 #include "cli.h"
 #include "draw.h"
 #include "gl-context.h"
+#include "gl-words.h"
 #include "gpu-device.h"
 
 #define SECTIONS 3		/* frames in flight */
@@ -110,15 +110,6 @@ static const char vertex_shader[] =
 	"	v_colour = uvec4(a_word, a_word >> 8, a_word >> 16, a_word >> 24) & 255u;\n"
 	"}\n";
 
-static const char fragment_shader[] =
-	"#version 330\n"
-	"flat in uvec4 v_colour;\n"
-	"out uvec4 f_colour;\n"
-	"void main()\n"
-	"{\n"
-	"	f_colour = v_colour;\n"
-	"}\n";
-
 static struct {
 	GLint u_first;
 	GLuint fbo[SECTIONS];
@@ -130,40 +121,20 @@ static struct {
 	uint32_t want[SECTIONS][SIDE * SIDE];
 } gl;
 
-static GLuint shader(GLuint to, GLenum type, const char *source)
-{
-	GLuint s = glCreateShader(type);
-
-	glShaderSource(s, 1, &source, NULL);
-	glCompileShader(s);
-	glAttachShader(to, s);
-	return s;
-}
-
 static void gl_start(void)
 {
-	GLuint program_id = glCreateProgram(), texture[SECTIONS];
-	GLint ok;
+	const char *const vertex[] = { vertex_shader };
+	char err[256];
+	GLuint id;
 
-	shader(program_id, GL_VERTEX_SHADER, vertex_shader);
-	shader(program_id, GL_FRAGMENT_SHADER, fragment_shader);
-	glLinkProgram(program_id);
-	glGetProgramiv(program_id, GL_LINK_STATUS, &ok);
-	if (!ok)
-		failed("the shaders do not link");
-	glUseProgram(program_id);
-	gl.u_first = glGetUniformLocation(program_id, "u_first");
-
-	glGenFramebuffers(SECTIONS, gl.fbo);
-	glGenTextures(SECTIONS, texture);
+	id = gl_words_program(1, vertex, err, sizeof(err));
+	if (!id)
+		failed("%s", err);
+	gl.u_first = glGetUniformLocation(id, "u_first");
 	for (int i = 0; i < SECTIONS; i++) {
-		glBindTexture(GL_TEXTURE_2D, texture[i]);
-		glTexImage2D(GL_TEXTURE_2D, 0, GL_RGBA8UI, SIDE, SIDE, 0, GL_RGBA_INTEGER,
-			     GL_UNSIGNED_BYTE, NULL);
-		glTexParameteri(GL_TEXTURE_2D, GL_TEXTURE_MIN_FILTER, GL_NEAREST);
-		glBindFramebuffer(GL_FRAMEBUFFER, gl.fbo[i]);
-		glFramebufferTexture2D(GL_FRAMEBUFFER, GL_COLOR_ATTACHMENT0, GL_TEXTURE_2D,
-				       texture[i], 0);
+		gl.fbo[i] = gl_words_target(SIDE, SIDE, err, sizeof(err));
+		if (!gl.fbo[i])
+			failed("%s", err);
 	}
 	glViewport(0, 0, SIDE, SIDE);
 	gl.data = malloc(1 << 20);
@@ -240,15 +211,7 @@ static void update(enum way way, unsigned int buffer, size_t offset, size_t size
 
 static void frame_wait(unsigned int section)
 {
-	GLenum ret;
-
-	if (!gl.fence[section])
-		return;
-	ret = glClientWaitSync(gl.fence[section], GL_SYNC_FLUSH_COMMANDS_BIT,
-			       60ull * 1000000000);
-	glDeleteSync(gl.fence[section]);
-	gl.fence[section] = NULL;
-	if (ret != GL_ALREADY_SIGNALED && ret != GL_CONDITION_SATISFIED)
+	if (gl_words_wait(&gl.fence[section]))
 		failed("a frame did not end within a minute");
 }
 
@@ -423,23 +386,17 @@ static struct spread taken(unsigned int cell, enum column column, bool cpu)
 	return spread_of(v, rounds);
 }
 
-/* What the best way is with the parameter off, over the coherent way, in each round */
-static struct spread gain(unsigned int cell, bool cpu)
+/*
+ * In each round what the better explicit way takes with the parameter off, over the
+ * coherent one, or over the better explicit one with it on
+ */
+static struct spread gain(unsigned int cell, bool coherent, bool cpu)
 {
 	double v[MAX_ROUNDS];
 
 	for (unsigned int i = 0; i < rounds; i++)
-		v[i] = best(cell, false, i, cpu) / value(cell, COHERENT_ON, i, cpu);
-	return spread_of(v, rounds);
-}
-
-/* The same over the best explicit way with the parameter on */
-static struct spread gain_explicit(unsigned int cell, bool cpu)
-{
-	double v[MAX_ROUNDS];
-
-	for (unsigned int i = 0; i < rounds; i++)
-		v[i] = best(cell, false, i, cpu) / best(cell, true, i, cpu);
+		v[i] = best(cell, false, i, cpu) /
+			(coherent ? value(cell, COHERENT_ON, i, cpu) : best(cell, true, i, cpu));
 	return spread_of(v, rounds);
 }
 
@@ -452,7 +409,7 @@ static void print_table(bool cpu)
 		printf("  %13s", columns[i].name);
 	printf("  %20s  %20s\n", "over coherent", "over explicit, on");
 	for (unsigned int cell = 0; cell < CELLS; cell++) {
-		const struct spread r[] = { gain(cell, cpu), gain_explicit(cell, cpu) };
+		const struct spread r[] = { gain(cell, true, cpu), gain(cell, false, cpu) };
 
 		printf("%-28s", cells[cell].name);
 		for (unsigned int i = 0; i < COLUMNS; i++)
@@ -461,11 +418,6 @@ static void print_table(bool cpu)
 			printf("  %6.2f (%5.2f..%5.2f)", r[i].median, r[i].least, r[i].most);
 		putchar('\n');
 	}
-}
-
-static json_t *spread_json(struct spread s)
-{
-	return json_pack("{s:f, s:f, s:f}", "median", s.median, "least", s.least, "most", s.most);
 }
 
 static void write_json(void)
@@ -485,10 +437,10 @@ static void write_json(void)
 		json_array_append_new(all, json_pack(
 			"{s:s, s:i, s:i, s:I, s:o, s:o, s:o, s:o, s:o}", "name", c->name,
 			"buffers", c->buffers, "updates", c->updates, "bytes", (json_int_t)c->size,
-			"off_over_coherent", spread_json(gain(cell, false)),
-			"off_over_coherent_cpu", spread_json(gain(cell, true)),
-			"off_over_explicit_on", spread_json(gain_explicit(cell, false)),
-			"off_over_explicit_on_cpu", spread_json(gain_explicit(cell, true)),
+			"off_over_coherent", spread_json(gain(cell, true, false)),
+			"off_over_coherent_cpu", spread_json(gain(cell, true, true)),
+			"off_over_explicit_on", spread_json(gain(cell, false, false)),
+			"off_over_explicit_on_cpu", spread_json(gain(cell, false, true)),
 			"ways", ways));
 	}
 	json = json_pack("{s:i, s:i, s:o}", "rounds", rounds, "frames", frames, "cells", all);
@@ -520,10 +472,11 @@ static double plot_y(double share)
 	return PLOT_TOP + PLOT_BARS * (1 - (share < MOST_SHOWN ? share : MOST_SHOWN) / MOST_SHOWN);
 }
 
-static void draw_plot(cairo_t *c)
+static void draw_plot(cairo_t *c, const void *unused)
 {
 	char label[64];
 
+	(void)unused;
 	draw_grey(c, 1);
 	cairo_paint(c);
 	draw_grey(c, 0.1);
@@ -580,28 +533,6 @@ static void draw_plot(cairo_t *c)
 		cairo_fill(c);
 		draw_grey(c, 0.1);
 		draw_text(c, x + 20, PLOT_HEIGHT - 22, DRAW_FROM_LEFT, 12, false, columns[i].name);
-	}
-}
-
-static void write_plots(void)
-{
-	char path[4096];
-	cairo_surface_t *surface;
-	cairo_t *c;
-
-	for (int svg = 0; svg < 2; svg++) {
-		snprintf(path, sizeof(path), "%s/ways.%s", out_dir, svg ? "svg" : "png");
-		surface = svg ? cairo_svg_surface_create(path, PLOT_WIDTH, PLOT_HEIGHT) :
-			  cairo_image_surface_create(CAIRO_FORMAT_RGB24, PLOT_WIDTH, PLOT_HEIGHT);
-		c = cairo_create(surface);
-		draw_plot(c);
-		cairo_destroy(c);
-		if (!svg && cairo_surface_write_to_png(surface, path))
-			cannot("cannot write %s", path);
-		cairo_surface_finish(surface);
-		if (cairo_surface_status(surface))
-			cannot("cannot write %s", path);
-		cairo_surface_destroy(surface);
 	}
 }
 
@@ -679,7 +610,7 @@ int main(int argc, char **argv)
 	print_table(true);
 	if (out_dir) {
 		write_json();
-		write_plots();
+		draw_files(out_dir, "ways", PLOT_WIDTH, PLOT_HEIGHT, draw_plot, NULL);
 	}
 	printf("\n%llu points wrong\n", (unsigned long long)wrong);
 	return finish(wrong ? EXIT_FAILED : 0);

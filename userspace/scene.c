@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gl-words.h"
 #include "scene.h"
 
 #define MIB (1024u * 1024u)
@@ -108,15 +109,6 @@ static const char point_shader[] =
 	"	int n = gl_VertexID >> u_map.w;\n"
 	"	gl_Position = place(vec2(u_map.x + n % u_map.z, u_map.y + n / u_map.z) + 0.5);\n"
 	"	v_colour = unpack((a_word & u_mask) ^ u_flip);\n"
-	"}\n";
-
-static const char fragment_shader[] =
-	"#version 330\n"
-	"flat in uvec4 v_colour;\n"
-	"out uvec4 f_colour;\n"
-	"void main()\n"
-	"{\n"
-	"	f_colour = v_colour;\n"
 	"}\n";
 
 static uint32_t hash(uint32_t a, uint32_t b, uint32_t c)
@@ -257,45 +249,14 @@ static int buffer_create(struct scene *s, enum scene_buffer_id id, const char *n
 
 /* ---- GL objects ------------------------------------------------------- */
 
-static GLuint compile_shader(GLenum type, int count, const char *const *source,
-			     char *err, size_t size)
-{
-	GLuint shader = glCreateShader(type);
-	char log[256] = "";
-	GLint ok;
-
-	glShaderSource(shader, count, source, NULL);
-	glCompileShader(shader);
-	glGetShaderiv(shader, GL_COMPILE_STATUS, &ok);
-	if (ok)
-		return shader;
-	glGetShaderInfoLog(shader, sizeof(log), NULL, log);
-	snprintf(err, size, "shader does not compile: %s", log);
-	return 0;
-}
-
 static GLuint link_program(struct scene *s, const char *vertex, bool palette,
 			   char *err, size_t size)
 {
 	const char *const vs[] = { header, palette ? palette_block : "", vertex };
-	const char *const fs[] = { fragment_shader };
-	GLuint v = compile_shader(GL_VERTEX_SHADER, 3, vs, err, size);
-	GLuint f = v ? compile_shader(GL_FRAGMENT_SHADER, 1, fs, err, size) : 0;
-	GLuint program;
-	GLint ok;
+	GLuint program = gl_words_program(3, vs, err, size);
 
-	if (!f)
+	if (!program)
 		return 0;
-	program = glCreateProgram();
-	glAttachShader(program, v);
-	glAttachShader(program, f);
-	glLinkProgram(program);
-	glGetProgramiv(program, GL_LINK_STATUS, &ok);
-	if (!ok) {
-		snprintf(err, size, "shaders do not link");
-		return 0;
-	}
-	glUseProgram(program);
 	glUniform2f(glGetUniformLocation(program, "u_scale"),
 		    2.0f / s->width, 2.0f / s->height);
 	if (palette)
@@ -356,21 +317,10 @@ static void create_vaos(struct scene *s)
 
 static int create_targets(struct scene *s, char *err, size_t size)
 {
-	glGenFramebuffers(SCENE_SECTIONS, s->fbo);
-	glGenTextures(SCENE_SECTIONS, s->texture);
 	for (int i = 0; i < SCENE_SECTIONS; i++) {
-		glBindTexture(GL_TEXTURE_2D, s->texture[i]);
-		glTexImage2D(GL_TEXTURE_2D, 0, GL_RGBA8UI, s->width, s->height, 0,
-			     GL_RGBA_INTEGER, GL_UNSIGNED_BYTE, NULL);
-		glTexParameteri(GL_TEXTURE_2D, GL_TEXTURE_MIN_FILTER, GL_NEAREST);
-		glTexParameteri(GL_TEXTURE_2D, GL_TEXTURE_MAG_FILTER, GL_NEAREST);
-		glBindFramebuffer(GL_FRAMEBUFFER, s->fbo[i]);
-		glFramebufferTexture2D(GL_FRAMEBUFFER, GL_COLOR_ATTACHMENT0,
-				       GL_TEXTURE_2D, s->texture[i], 0);
-		if (glCheckFramebufferStatus(GL_FRAMEBUFFER) != GL_FRAMEBUFFER_COMPLETE) {
-			snprintf(err, size, "cannot draw to an RGBA8UI texture");
+		s->fbo[i] = gl_words_target(s->width, s->height, err, size);
+		if (!s->fbo[i])
 			return -1;
-		}
 		s->reference[i] = calloc(s->width * s->height, 4);
 	}
 	s->pixels = calloc(s->width * s->height, 4);
@@ -716,15 +666,7 @@ void scene_draw_frame(struct scene *s, uint32_t frame)
 
 int scene_wait(struct scene *s, uint32_t frame)
 {
-	GLsync *fence = &s->fence[frame % SCENE_SECTIONS];
-	GLenum ret;
-
-	if (!*fence)
-		return 0;
-	ret = glClientWaitSync(*fence, GL_SYNC_FLUSH_COMMANDS_BIT, 60ull * 1000000000);
-	glDeleteSync(*fence);
-	*fence = NULL;
-	return ret == GL_ALREADY_SIGNALED || ret == GL_CONDITION_SATISFIED ? 0 : -1;
+	return gl_words_wait(&s->fence[frame % SCENE_SECTIONS]);
 }
 
 void scene_read(struct scene *s, uint32_t frame)

@@ -100,7 +100,7 @@ struct scene {
 	GLint u_map, u_mask, u_flip;
 	GLuint quad_vao[SCENE_SECTIONS], bar_vao[SCENE_SECTIONS];
 	GLuint sparse_vao, static_vao, idle_vao;
-	GLuint fbo[SCENE_SECTIONS], texture[SCENE_SECTIONS];
+	GLuint fbo[SCENE_SECTIONS];
 	GLsync fence[SCENE_SECTIONS];
 
 	/* What the current frame draws, for the buffers and for the reference */
