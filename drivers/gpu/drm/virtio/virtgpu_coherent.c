@@ -268,7 +268,6 @@ int virtio_gpu_coherent_create(struct virtio_gpu_device *vgdev,
 
 /* Queue a transfer for each range of pages that is known to be dirty. */
 static void virtio_gpu_coherent_upload_dirty(struct virtio_gpu_device *vgdev,
-					     u32 ctx_id,
 					     struct virtio_gpu_object *bo)
 {
 	struct virtio_gpu_coherent *c = &vgdev->coherent;
@@ -298,7 +297,7 @@ static void virtio_gpu_coherent_upload_dirty(struct virtio_gpu_device *vgdev,
 		if (virtio_gpu_coherent_lose(len))
 			continue;
 
-		virtio_gpu_cmd_upload_buffer(vgdev, ctx_id, bo, offset, len);
+		virtio_gpu_cmd_upload_buffer(vgdev, bo, offset, len);
 		atomic64_inc(&c->upload_ranges);
 		atomic64_add(len, &c->upload_bytes);
 	}
@@ -333,7 +332,7 @@ static int virtio_gpu_coherent_read_back(struct drm_gem_dirty_consumer *host_cop
 		return ret;
 
 	/* The CPU's stores to pages of which it has no entries any more. */
-	virtio_gpu_coherent_upload_dirty(vgdev, 0, bo);
+	virtio_gpu_coherent_upload_dirty(vgdev, bo);
 
 	fence = virtio_gpu_cmd_download_buffer(vgdev, bo, offset, len);
 	virtio_gpu_notify(vgdev);
@@ -408,7 +407,6 @@ void virtio_gpu_coherent_object_fini(struct virtio_gpu_object *bo)
 /**
  * virtio_gpu_coherent_upload - Bring the host's copy up to date
  * @vgdev: The device
- * @ctx_id: A context that the object is attached to
  * @obj: The object, nothing is done unless it is coherent
  *
  * Queues a transfer for each range of pages that has been written. The host
@@ -418,13 +416,13 @@ void virtio_gpu_coherent_object_fini(struct virtio_gpu_object *bo)
  * Context: Process context, called with the object's dma_resv held. Not from
  * anything that the queue's progress depends on: it waits for room in it.
  */
-void virtio_gpu_coherent_upload(struct virtio_gpu_device *vgdev, u32 ctx_id,
+void virtio_gpu_coherent_upload(struct virtio_gpu_device *vgdev,
 				struct drm_gem_object *obj)
 {
 	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
 
 	if (virtio_gpu_is_coherent(bo))
-		virtio_gpu_coherent_upload_dirty(vgdev, ctx_id, bo);
+		virtio_gpu_coherent_upload_dirty(vgdev, bo);
 }
 
 /**
@@ -525,7 +523,6 @@ static void virtio_gpu_coherent_scan(struct virtio_gpu_coherent *c,
 /**
  * virtio_gpu_coherent_prepare - Prepare coherent buffers for a submission
  * @vgdev: The device
- * @ctx_id: The context of the submission
  * @objs: Its objects
  * @buf: Its command stream, in memory that user space can't change
  * @size: The length of that, in bytes
@@ -536,7 +533,7 @@ static void virtio_gpu_coherent_scan(struct virtio_gpu_coherent *c,
  * Context: As virtio_gpu_coherent_upload(), with the dma_resv of all objects
  * held. The submission's fence must be added to them before they are released.
  */
-void virtio_gpu_coherent_prepare(struct virtio_gpu_device *vgdev, u32 ctx_id,
+void virtio_gpu_coherent_prepare(struct virtio_gpu_device *vgdev,
 				 struct virtio_gpu_object_array *objs,
 				 const void *buf, u32 size)
 {
@@ -555,6 +552,6 @@ void virtio_gpu_coherent_prepare(struct virtio_gpu_device *vgdev, u32 ctx_id,
 		if (bo->host_writes)
 			drm_gem_dirty_revoke(&bo->host_copy, 0,
 					     bo->base.dirty->nr_pages);
-		virtio_gpu_coherent_upload_dirty(vgdev, ctx_id, bo);
+		virtio_gpu_coherent_upload_dirty(vgdev, bo);
 	}
 }
