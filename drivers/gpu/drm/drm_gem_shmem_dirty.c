@@ -90,18 +90,18 @@ static vm_fault_t shmem_dirty_fault(struct vm_fault *vmf)
 
 	drm_gem_dirty_vm_fault(shmem->dirty, vmf, &map);
 
-	/* Only the page of the fault has to succeed, the rest is a favour. */
-	page = vmf->pgoff - drm_vma_node_start(&obj->vma_node);
-	ret = vmf_insert_pfn_prot(vma, vmf->address,
-				  page_to_pfn(shmem->pages[page]), map.prot);
-	if (ret != VM_FAULT_NOPAGE)
-		goto out_unlock;
-
 	addr = vma->vm_start +
 		((map.first + drm_vma_node_start(&obj->vma_node) -
 		  vma->vm_pgoff) << PAGE_SHIFT);
-	vma_insert_page_pfns(vma, addr, &shmem->pages[map.first], map.nr,
-			     map.prot);
+	ret = VM_FAULT_NOPAGE;
+	/* Only the page of the fault has to succeed, the rest is a favour. */
+	if (vma_insert_page_pfns(vma, addr, &shmem->pages[map.first], map.nr,
+				 map.prot)) {
+		page = vmf->pgoff - drm_vma_node_start(&obj->vma_node);
+		ret = vmf_insert_pfn_prot(vma, vmf->address,
+					  page_to_pfn(shmem->pages[page]),
+					  map.prot);
+	}
 
 out_unlock:
 	dma_resv_unlock(obj->resv);

@@ -5,6 +5,7 @@
 #include <linux/list.h>
 #include <linux/mapping_dirty.h>
 #include <linux/mm.h>
+#include <linux/pfn_range.h>
 
 #include <drm/drm_device.h>
 #include <drm/drm_drv.h>
@@ -12,6 +13,7 @@
 #include <drm/drm_vma_manager.h>
 #include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_bo_dirty.h>
+#include <drm/ttm/ttm_tt.h>
 
 #include "ttm_module.h"
 
@@ -297,15 +299,39 @@ static vm_fault_t bo_dirty_vm_read_back(struct ttm_buffer_object *bo,
 	return VM_FAULT_RETRY;
 }
 
+/* Insert the entries of @map, or after madvise(MADV_RANDOM) that of the fault. */
+static vm_fault_t bo_dirty_vm_insert(struct ttm_buffer_object *bo,
+				     struct vm_fault *vmf,
+				     const struct drm_gem_dirty_map *map)
+{
+	pgoff_t start = drm_vma_node_start(&bo->base.vma_node);
+	struct vm_area_struct *vma = vmf->vma;
+	bool prefault = !(vma->vm_flags & VM_RAND_READ);
+	pgoff_t first = prefault ? map->first : vmf->pgoff - start;
+	pgoff_t nr = prefault ? map->nr : 1;
+	unsigned long addr = vma->vm_start + ((first + start - vma->vm_pgoff) <<
+					      PAGE_SHIFT);
+	vm_fault_t ret;
+
+	if (!bo->resource->bus.is_iomem &&
+	    !vma_insert_page_pfns(vma, addr, &bo->ttm->pages[first], nr,
+				  ttm_io_prot(bo, bo->resource, map->prot)))
+		return VM_FAULT_NOPAGE;
+
+	/* Only the page of the fault has to succeed, the rest is a favour. */
+	ret = ttm_bo_vm_insert(bo, vma, vmf->address, map->prot, 1);
+	if (ret == VM_FAULT_NOPAGE && nr > 1)
+		ttm_bo_vm_insert(bo, vma, addr, map->prot, nr);
+
+	return ret;
+}
+
 /* ttm_bo_vm_fault_reserved() for buffer objects that are, or are not, tracked. */
 static vm_fault_t bo_dirty_vm_fault_reserved(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	struct ttm_buffer_object *bo = vma->vm_private_data;
-	pgoff_t start = drm_vma_node_start(&bo->base.vma_node);
-	bool prefault = !(vma->vm_flags & VM_RAND_READ);
 	struct drm_gem_dirty_map map;
-	unsigned long addr;
 	vm_fault_t ret;
 
 	if (bo->dirty) {
@@ -323,19 +349,12 @@ static vm_fault_t bo_dirty_vm_fault_reserved(struct vm_fault *vmf)
 		return ttm_bo_vm_insert(bo, vma, vmf->address,
 					pgprot_modify(vma->vm_page_prot,
 						      vm_get_page_prot(vma->vm_flags)),
-					prefault ? TTM_BO_VM_NUM_PREFAULT : 1);
+					vma->vm_flags & VM_RAND_READ ?
+					1 : TTM_BO_VM_NUM_PREFAULT);
 
 	drm_gem_dirty_vm_fault(bo->dirty, vmf, &map);
 
-	/* Only the page of the fault has to succeed, the rest is a favour. */
-	ret = ttm_bo_vm_insert(bo, vma, vmf->address, map.prot, 1);
-	if (ret == VM_FAULT_NOPAGE && prefault) {
-		addr = vma->vm_start + ((map.first + start - vma->vm_pgoff) <<
-					PAGE_SHIFT);
-		ttm_bo_vm_insert(bo, vma, addr, map.prot, map.nr);
-	}
-
-	return ret;
+	return bo_dirty_vm_insert(bo, vmf, &map);
 }
 
 /**
