@@ -38,6 +38,7 @@
 #define DEVICE "/dev/vmob_compare"
 #define PAGE_WORDS (PAGE / sizeof(uint64_t))
 #define MAX_ROUNDS 15
+#define LEAST_ROUNDS 5	/* with many buffers */
 #define MAX_SERIES 12
 #define MAX_CELLS 256
 #define MAX_BUFFERS 10000
@@ -81,6 +82,7 @@ struct setup {
 	unsigned int buffers, vmas;
 	unsigned int notifier_us;	/* that a notifier of this process takes */
 	unsigned int patterns;		/* bits */
+	unsigned int rounds;
 };
 
 /* What a submission takes, as a mean. Times are in nanoseconds. */
@@ -553,18 +555,18 @@ static struct spread cost_spread(const struct cell *c, unsigned int tracker)
 {
 	double v[MAX_ROUNDS];
 
-	for (unsigned int i = 0; i < rounds; i++)
+	for (unsigned int i = 0; i < c->setup.rounds; i++)
 		v[i] = cost(c, i, tracker);
-	return spread_of(v, rounds);
+	return spread_of(v, c->setup.rounds);
 }
 
 static struct spread ratio_spread(const struct cell *c, unsigned int a, unsigned int b)
 {
 	double v[MAX_ROUNDS];
 
-	for (unsigned int i = 0; i < rounds; i++)
+	for (unsigned int i = 0; i < c->setup.rounds; i++)
 		v[i] = cost(c, i, a) / cost(c, i, b);
-	return spread_of(v, rounds);
+	return spread_of(v, c->setup.rounds);
 }
 
 static void label(char *out, size_t size, const struct cell *c)
@@ -700,7 +702,7 @@ static void run_setup(const struct setup *s)
 		how_many(s, pattern, &settle, &cells[n_cells].submissions);
 		n_cells++;
 	}
-	for (unsigned int round = 0; round < rounds; round++)
+	for (unsigned int round = 0; round < s->rounds; round++)
 		for (unsigned int i = 0; i < COMPARE_TRACKERS; i++)
 			run_tracker(s, (round + i) % COMPARE_TRACKERS, round, first);
 	close(compare_fd);
@@ -931,10 +933,10 @@ static void plot_phases(void)
 				double v[MAX_ROUNDS];
 				struct spread s;
 
-				for (unsigned int r = 0; r < rounds; r++)
+				for (unsigned int r = 0; r < c->setup.rounds; r++)
 					v[r] = c->run[r][t].series[at] -
 						c->run[r][COMPARE_NONE].series[at];
-				s = spread_of(v, rounds);
+				s = spread_of(v, c->setup.rounds);
 				p->y[t][at] = s.median;
 				p->least[t][at] = s.least;
 				p->most[t][at] = s.most;
@@ -964,6 +966,7 @@ static void load_cell(struct cell *c, json_t *json)
 	c->setup.axis = index_of(axis_name, AXES, json_object_get(json, "axis"));
 	c->setup.value = json_integer_value(json_object_get(json, "value"));
 	c->setup.size = json_integer_value(json_object_get(json, "size"));
+	c->setup.rounds = 3;	/* least, median and most */
 	c->pattern = index_of(pattern_name, PATTERNS, json_object_get(json, "pattern"));
 	for (unsigned int t = 0; t < COMPARE_TRACKERS; t++) {
 		json_t *tracker = json_object_get(json_object_get(json, "trackers"),
@@ -972,7 +975,7 @@ static void load_cell(struct cell *c, json_t *json)
 		json_t *cost = json_object_get(tracker, "cost_ns");
 		json_t *series = json_object_get(tracker, "series_ns");
 
-		for (unsigned int i = 0; i < rounds; i++) {
+		for (unsigned int i = 0; i < LENGTH(of); i++) {
 			c->run[i][t].write = json_number_value(json_object_get(cost, of[i]));
 			for (size_t at = 0; at < json_array_size(series) && at < MAX_SERIES; at++)
 				c->run[i][t].series[at] =
@@ -993,7 +996,6 @@ static void write_plots(void)
 	if (!json)
 		cannot("%s: %s", path, error.text);
 	all = json_object_get(json, "cells");
-	rounds = 3;
 	for (n_cells = 0; n_cells < json_array_size(all) && n_cells < MAX_CELLS; n_cells++)
 		load_cell(&cells[n_cells], json_array_get(all, n_cells));
 	json_decref(json);
@@ -1017,7 +1019,8 @@ static const char help[] =
 "  --plot DIR    draw track.png, axes.png and phases.png, and the same as SVG, from\n"
 "                the track.json in that directory; measure nothing\n"
 "  --max SIZE    of the buffer (256M)\n"
-"  --rounds N    measure each cell N times, the trackers in turn (3)\n"
+"  --rounds N    measure each cell N times, the trackers in turn (3); those with\n"
+"                many buffers 5 times at least\n"
 "  --seed N      for the random pages (1)\n"
 "  --forget      do not tell the oracle of the first range: must be found\n"
 "  --help        this text\n"
@@ -1042,7 +1045,7 @@ static void open_vmob(void)
 
 static void run_sizes(uint64_t first, uint64_t last)
 {
-	struct setup s = { .axis = SIZE, .buffers = 1, .vmas = 1 };
+	struct setup s = { .axis = SIZE, .buffers = 1, .vmas = 1, .rounds = rounds };
 
 	for (s.size = first; s.size <= last && s.size <= max_size;
 	     s.size *= s.size == SMALLEST ? 16 : 4) {
@@ -1059,6 +1062,7 @@ static void run_vmas(unsigned int first, unsigned int last)
 {
 	struct setup s = {
 		.axis = VMAS, .size = 2 << 20, .buffers = 1, .patterns = 1 << IDLE | 1 << ONE,
+		.rounds = rounds,
 	};
 
 	for (s.vmas = first; s.vmas <= last; s.vmas *= 10) {
@@ -1069,7 +1073,11 @@ static void run_vmas(unsigned int first, unsigned int last)
 
 static void run_buffers(unsigned int first, unsigned int last)
 {
-	struct setup s = { .axis = BUFFERS, .size = SMALLEST, .vmas = 1, .patterns = 1 << ONE };
+	/* What a submission takes without tracking is most of it, and not always the same. */
+	struct setup s = {
+		.axis = BUFFERS, .size = SMALLEST, .vmas = 1, .patterns = 1 << ONE,
+		.rounds = rounds < LEAST_ROUNDS ? LEAST_ROUNDS : rounds,
+	};
 
 	for (s.buffers = first; s.buffers <= last; s.buffers *= 10) {
 		s.value = s.buffers;
@@ -1081,7 +1089,7 @@ static void run_notifiers(void)
 {
 	static const unsigned int us[] = { 0, 10, 100 };
 	struct setup s = {
-		.axis = NOTIFIER, .size = 4 << 20, .buffers = 1, .vmas = 1,
+		.axis = NOTIFIER, .size = 4 << 20, .buffers = 1, .vmas = 1, .rounds = rounds,
 		.patterns = 1 << IDLE | 1 << ONE | 1 << SPARSE | 1 << LATER_ONE | 1 << DENSE,
 	};
 
