@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <jansson.h>
 
@@ -176,10 +177,19 @@ static void print_head(bool wrprotect)
 	       "ratio", "least..most", "entries", "rng", "tlb", "holds");
 }
 
+static void write_file(const char *name, json_t *json)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/%s.json", out_dir, name);
+	if (json_dump_file(json, path, JSON_INDENT(2) | JSON_REAL_PRECISION(6)))
+		cannot("cannot write %s", path);
+	json_decref(json);
+}
+
 static void write_json(void)
 {
-	json_t *all = json_array(), *json;
-	char path[4096];
+	json_t *all = json_array();
 
 	for (unsigned int i = 0; i < n_cells; i++) {
 		const struct cell *c = &cells[i];
@@ -194,12 +204,8 @@ static void write_json(void)
 			"notifier_ranges", (json_int_t)c->ranges,
 			"flushes", (json_int_t)c->flushes, "holds", (json_int_t)c->holds));
 	}
-	json = json_pack("{s:I, s:i, s:o}", "seed", (json_int_t)seed, "repeat", repeat,
-			 "cells", all);
-	snprintf(path, sizeof(path), "%s/walk.json", out_dir);
-	if (json_dump_file(json, path, JSON_INDENT(2) | JSON_REAL_PRECISION(6)))
-		cannot("cannot write %s", path);
-	json_decref(json);
+	write_file("walk", json_pack("{s:I, s:i, s:o}", "seed", (json_int_t)seed, "repeat", repeat,
+				     "cells", all));
 }
 
 #define PLOT_WIDTH 1000
@@ -308,7 +314,22 @@ static void plot(cairo_t *c, const void *unused)
 	}
 }
 
-/* What munmap() takes, of a mapping of each kind of memory. */
+/* Of a child that does nothing: its page tables are made, and taken down. */
+static double fork_time(void)
+{
+	double begun = now();
+	pid_t pid = fork();
+	int status;
+
+	if (pid < 0)
+		cannot("fork: %s", strerror(errno));
+	if (!pid)
+		_exit(0);
+	waitpid(pid, &status, 0);
+	return now() - begun;
+}
+
+/* What fork() and munmap() take, of a mapping of each kind of memory. */
 static void measure_zaps(void)
 {
 	static const struct {
@@ -321,12 +342,15 @@ static void measure_zaps(void)
 		{ "device, dirty", .device = true, .dirty = true },
 	};
 	const uint64_t size = 64ul << 20;
+	json_t *all = json_array();
 
-	printf("munmap() of 64 MiB, ns a page, median of %u\n\n", repeat);
+	printf("64 MiB, ns a page, median of %u\n\n%-14s  %8s  %8s\n", repeat, "memory", "fork",
+	       "munmap");
 	for (unsigned int i = 0; i < LENGTH(kinds); i++) {
 		int flags = kinds[i].anonymous ? MAP_PRIVATE | MAP_ANONYMOUS :
 			MAP_SHARED;
-		double times[MAX_REPEAT];
+		double forks[MAX_REPEAT], zaps[MAX_REPEAT];
+		double forked, zapped;
 		int fd = -1;
 
 		if (kinds[i].device)
@@ -353,15 +377,23 @@ static void measure_zaps(void)
 				else
 					(void)map[at];
 			}
+			forks[j] = fork_time();
 			begun = now();
 			munmap((void *)map, size);
-			times[j] = (now() - begun) * 1e9;
+			zaps[j] = now() - begun;
 		}
-		printf("%-14s  %.2f\n", kinds[i].name,
-		       spread_of(times, repeat).median / (size / PAGE));
+		forked = spread_of(forks, repeat).median * 1e9 / (size / PAGE);
+		zapped = spread_of(zaps, repeat).median * 1e9 / (size / PAGE);
+		printf("%-14s  %8.2f  %8.2f\n", kinds[i].name, forked, zapped);
+		json_array_append_new(all, json_pack("{s:s, s:f, s:f}", "memory", kinds[i].name,
+						     "fork_ns", forked, "munmap_ns", zapped));
 		if (fd >= 0)
 			close(fd);
 	}
+	if (out_dir)
+		write_file("zap", all);
+	else
+		json_decref(all);
 }
 
 static const char help[] =
@@ -370,10 +402,10 @@ static const char help[] =
 "Times passes over page tables on " DEVICE ", mainline's functions and\n"
 "mapping_dirty_harvest() in turn, for sizes from 64 KiB to 1 GiB.\n"
 "\n"
-"  --out DIR     also write walk.json, walk.png and walk.svg there\n"
+"  --out DIR     also write walk.json, walk.png and walk.svg there, or zap.json\n"
 "  --repeat N    measure each cell N times (9)\n"
 "  --seed N      for the random pages (1)\n"
-"  --zap         measure munmap() instead, by kind of memory\n"
+"  --zap         measure fork() and munmap() instead, by kind of memory\n"
 "  --help        this text\n"
 "\n"
 "Exit status: 0 done, 1 the two find different pages dirty, 2 wrong usage, 77\n"

@@ -93,8 +93,9 @@ static struct sample samples[CELLS][COLUMNS][MAX_ROUNDS];
 static unsigned int rounds = 5, frames = 60;
 static const char *out_dir, *device_path;
 static bool lose;
+static unsigned int n_columns = COLUMNS;	/* the others are not measured */
 static struct gpu_device device;
-static int parameter;		/* as found */
+static int parameter;		/* as found, or -1 if there is none */
 
 /* ---- GL ----------------------------------------------------------------- */
 
@@ -310,7 +311,7 @@ static void child(int to, int fd, bool on, unsigned int round)
 			enum column column = (round + cell + i) % COLUMNS;
 			struct message m = { .cell = cell, .column = column };
 
-			if (columns[column].on != on)
+			if (columns[column].on != on || column >= n_columns)
 				continue;
 			measure(&cells[cell], columns[column].way, &m);
 			if (write(to, &m, sizeof(m)) != sizeof(m))
@@ -329,10 +330,11 @@ static uint64_t run(bool on, unsigned int round)
 	int pipes[2], fd, status;
 	pid_t pid;
 
-	if (gpu_coherent_set(&device, on))
+	if (parameter >= 0 && gpu_coherent_set(&device, on))
 		cannot("cannot write the parameter coherent: %s", strerror(errno));
 	fd = gpu_device_open(&device);
-	gpu_coherent_set(&device, parameter);
+	if (parameter >= 0)
+		gpu_coherent_set(&device, parameter);
 	if (fd < 0)
 		cannot("cannot open %s: %s", device.node.path, strerror(errno));
 	if (pipe2(pipes, O_CLOEXEC))
@@ -402,19 +404,22 @@ static struct spread gain(unsigned int cell, bool coherent, bool cpu)
 
 static void print_table(bool cpu)
 {
-	printf("\n%s of a frame in ms, the median of %u rounds; then the better explicit way with the\n"
-	       "parameter off over the coherent one, and over the better explicit one with it on\n\n%-28s",
-	       cpu ? "CPU time" : "Time", rounds, "updates a frame");
-	for (unsigned int i = 0; i < COLUMNS; i++)
+	const bool all = n_columns == COLUMNS;
+
+	printf("\n%s of a frame in ms, the median of %u rounds%s\n\n%-28s", cpu ? "CPU time" : "Time",
+	       rounds, all ? "; then the better explicit way with the\n"
+	       "parameter off over the coherent one, and over the better explicit one with it on" : "",
+	       "updates a frame");
+	for (unsigned int i = 0; i < n_columns; i++)
 		printf("  %13s", columns[i].name);
-	printf("  %20s  %20s\n", "over coherent", "over explicit, on");
+	printf(all ? "  %20s  %20s\n" : "\n", "over coherent", "over explicit, on");
 	for (unsigned int cell = 0; cell < CELLS; cell++) {
 		const struct spread r[] = { gain(cell, true, cpu), gain(cell, false, cpu) };
 
 		printf("%-28s", cells[cell].name);
-		for (unsigned int i = 0; i < COLUMNS; i++)
+		for (unsigned int i = 0; i < n_columns; i++)
 			printf("  %13.3f", taken(cell, i, cpu).median * 1e3);
-		for (int i = 0; i < LENGTH(r); i++)
+		for (int i = 0; all && i < LENGTH(r); i++)
 			printf("  %6.2f (%5.2f..%5.2f)", r[i].median, r[i].least, r[i].most);
 		putchar('\n');
 	}
@@ -429,19 +434,22 @@ static void write_json(void)
 		const struct cell *c = &cells[cell];
 		json_t *ways = json_object();
 
-		for (unsigned int i = 0; i < COLUMNS; i++)
+		for (unsigned int i = 0; i < n_columns; i++)
 			json_object_set_new(ways, columns[i].name,
 					    json_pack("{s:o, s:o}", "frame_s",
 						      spread_json(taken(cell, i, false)), "cpu_s",
 						      spread_json(taken(cell, i, true))));
-		json_array_append_new(all, json_pack(
-			"{s:s, s:i, s:i, s:I, s:o, s:o, s:o, s:o, s:o}", "name", c->name,
-			"buffers", c->buffers, "updates", c->updates, "bytes", (json_int_t)c->size,
-			"off_over_coherent", spread_json(gain(cell, true, false)),
-			"off_over_coherent_cpu", spread_json(gain(cell, true, true)),
-			"off_over_explicit_on", spread_json(gain(cell, false, false)),
-			"off_over_explicit_on_cpu", spread_json(gain(cell, false, true)),
-			"ways", ways));
+		json = json_pack("{s:s, s:i, s:i, s:I, s:o}", "name", c->name, "buffers",
+				 c->buffers, "updates", c->updates, "bytes",
+				 (json_int_t)c->size, "ways", ways);
+		if (n_columns == COLUMNS)
+			json_object_update_new(json, json_pack(
+				"{s:o, s:o, s:o, s:o}",
+				"off_over_coherent", spread_json(gain(cell, true, false)),
+				"off_over_coherent_cpu", spread_json(gain(cell, true, true)),
+				"off_over_explicit_on", spread_json(gain(cell, false, false)),
+				"off_over_explicit_on_cpu", spread_json(gain(cell, false, true))));
+		json_array_append_new(all, json);
 	}
 	json = json_pack("{s:i, s:i, s:o}", "rounds", rounds, "frames", frames, "cells", all);
 	snprintf(path, sizeof(path), "%s/ways.json", out_dir);
@@ -547,6 +555,8 @@ static const char help[] =
 "  --rounds N      repeat all of it, each time in another order (default 5)\n"
 "  --frames N      frames to measure in each case (default 60)\n"
 "  --out DIR       write ways.json, ways.png and ways.svg there\n"
+"  --explicit      only the ways that need no coherent buffers, with the parameter off\n"
+"                  or in a kernel that does not have it; no plot\n"
 "  --lose          leave out an update in each case: must fail\n"
 "  --help          this text\n"
 "\n"
@@ -560,6 +570,7 @@ static void parse(int argc, char **argv)
 		{ "rounds", required_argument, NULL, 'r' },
 		{ "frames", required_argument, NULL, 'f' },
 		{ "out", required_argument, NULL, 'o' },
+		{ "explicit", no_argument, NULL, 'e' },
 		{ "lose", no_argument, NULL, 'l' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
@@ -580,6 +591,9 @@ static void parse(int argc, char **argv)
 		case 'o':
 			out_dir = optarg;
 			break;
+		case 'e':
+			n_columns = SUBDATA_ON;
+			break;
 		case 'l':
 			lose = true;
 			break;
@@ -598,19 +612,21 @@ int main(int argc, char **argv)
 	if (gpu_device_find(&device, device_path, err))
 		cannot("%s", err);
 	parameter = gpu_coherent_get(&device);
-	if (parameter < 0)
+	if (parameter < 0 && n_columns == COLUMNS)
 		cannot("no device whose driver has the parameter coherent");
 
 	for (unsigned int round = 0; round < rounds; round++) {
-		wrong += run(round & 1, round);
-		wrong += run(!(round & 1), round);
+		if (n_columns == COLUMNS)
+			wrong += run(round & 1, round);
+		wrong += run(n_columns == COLUMNS && !(round & 1), round);
 		fprintf(stderr, "%s: round %u of %u\n", program, round + 1, rounds);
 	}
 	print_table(false);
 	print_table(true);
 	if (out_dir) {
 		write_json();
-		draw_files(out_dir, "ways", PLOT_WIDTH, PLOT_HEIGHT, draw_plot, NULL);
+		if (n_columns == COLUMNS)
+			draw_files(out_dir, "ways", PLOT_WIDTH, PLOT_HEIGHT, draw_plot, NULL);
 	}
 	printf("\n%llu points wrong\n", (unsigned long long)wrong);
 	return finish(wrong ? EXIT_FAILED : 0);
