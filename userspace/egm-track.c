@@ -44,6 +44,7 @@
 #define MAX_BUFFERS 10000
 #define DIRTY_BUFFERS 10
 #define SMALLEST (64 << 10)
+#define HUGE (2ull << 20)
 
 static const char *const tracker_name[COMPARE_TRACKERS] = {
 	[COMPARE_NONE] = "none", [COMPARE_MAINLINE] = "mainline",
@@ -107,6 +108,7 @@ static unsigned int rounds = 3;
 static uint64_t seed = 1;
 static uint64_t max_size = 256 << 20;
 static bool forget;
+static bool aligned;		/* mappings, to the size of a huge page */
 static const char *out_dir;
 
 static struct egm_dev *dev;
@@ -197,13 +199,34 @@ static void wait_idle(void)
 	vmob(DRM_IOCTL_VMOB_BO_WAIT, &arg, "waiting");
 }
 
-static volatile uint64_t *map_buffer(const struct buffer *b, uint64_t size)
+static void *map_at(void *addr, uint64_t size, int prot, int flags, int fd, uint64_t offset)
 {
-	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, dev->fd, b->offset);
+	void *map = mmap(addr, size, prot, flags, fd, offset);
 
 	if (map == MAP_FAILED)
 		cannot("mmap of %.2f MiB: %s", size / MIB, strerror(errno));
 	return map;
+}
+
+static volatile uint64_t *map_buffer(const struct buffer *b, uint64_t size)
+{
+	const int prot = PROT_READ | PROT_WRITE;
+	uintptr_t room, at;
+
+	if (!aligned)
+		return map_at(NULL, size, prot, MAP_SHARED, dev->fd, b->offset);
+
+	room = (uintptr_t)map_at(NULL, size + HUGE, PROT_NONE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	at = (room + HUGE - 1) / HUGE * HUGE;
+	map_at((void *)at, size, prot, MAP_SHARED | MAP_FIXED, dev->fd, b->offset);
+	if (at > room)
+		munmap((void *)room, at - room);
+	if (room + HUGE > at)
+		munmap((void *)(at + size), room + HUGE - at);
+	if (madvise((void *)at, size, MADV_HUGEPAGE))
+		cannot("no huge pages in this kernel: %s", strerror(errno));
+	return (void *)at;
 }
 
 /* In the memory that the device has a table of, and mapped. */
@@ -239,7 +262,8 @@ static void destroy_buffers(const struct setup *s)
 	free(more_maps);
 	more_maps = NULL;
 	for (unsigned int i = 0; i < s->buffers; i++) {
-		munmap((void *)buffers[i].map, s->size);
+		if (buffers[i].map)
+			munmap((void *)buffers[i].map, s->size);
 		drmCloseBufferHandle(dev->fd, buffers[i].handle);
 		free(buffers[i].want);
 	}
@@ -712,6 +736,174 @@ static void run_setup(const struct setup *s)
 	write_json(false);
 }
 
+/* ---- huge pages -------------------------------------------------------- */
+
+/*
+ * What is done to a buffer, one after the other, in a mapping that nothing has been
+ * accessed through before: read all of it, or write a pattern and submit it.
+ */
+enum step {
+	READ_FIRST, WRITE_ONE, READ_AFTER_ONE, WRITE_SPARSE, READ_AFTER_SPARSE, WRITE_TENTH,
+	READ_AFTER_TENTH, WRITE_DENSE, READ_AFTER_DENSE, UNMAP, STEPS
+};
+
+static const struct {
+	const char *name;
+	enum pattern_kind pattern;	/* IDLE: read */
+} steps[STEPS] = {
+	[READ_FIRST] = { "read, first", IDLE }, [WRITE_ONE] = { "write one page", ONE },
+	[READ_AFTER_ONE] = { "read after that", IDLE },
+	[WRITE_SPARSE] = { "write 0.1 %", SPARSE },
+	[READ_AFTER_SPARSE] = { "read after that", IDLE },
+	[WRITE_TENTH] = { "write 10 %", TENTH }, [READ_AFTER_TENTH] = { "read after that", IDLE },
+	[WRITE_DENSE] = { "write all", DENSE }, [READ_AFTER_DENSE] = { "read after that", IDLE },
+	[UNMAP] = { "munmap", IDLE },
+};
+
+/* COMPARE_OURS, and COMPARE_HUGE */
+enum { SMALL_PAGES, HUGE_PAGES, PAGE_SIZES };
+
+static const char *const page_size_name[PAGE_SIZES] = { "pages", "huge" };
+
+struct huge_step {
+	double ns[MAX_ROUNDS];
+	double faults, tables;		/* of page tables: bytes the process has then */
+};
+
+static double page_tables(void)
+{
+	FILE *f = fopen("/proc/self/status", "r");
+	double kib = -1;
+	char line[256];
+
+	while (f && kib < 0 && fgets(line, sizeof(line), f))
+		sscanf(line, "VmPTE: %lf kB", &kib);
+	if (f)
+		fclose(f);
+	if (kib < 0)
+		cannot("/proc/self/status has no VmPTE");
+	return kib * 1024;
+}
+
+static void huge_step(const struct setup *s, enum step step, struct plan *p, unsigned int round,
+		      double tables, struct huge_step *to)
+{
+	uint64_t faults = faults_now();
+	struct run r = { 0 };
+	double t = cpu_ns();
+
+	if (step == UNMAP) {
+		munmap((void *)buffers[0].map, s->size);
+		to->ns[round] = cpu_ns() - t;
+		buffers[0].map = NULL;
+	} else if (steps[step].pattern == IDLE) {
+		read_all(buffers[0].map, s->size);
+		to->ns[round] = cpu_ns() - t;
+	} else {
+		make_plan(p, s, steps[step].pattern, step);
+		once(s, p, COMPARE_OURS, (uint64_t)(step + 1) << 32, &r);
+		to->ns[round] = r.write + r.harvest;
+	}
+	to->faults = faults_now() - faults;
+	to->tables = page_tables() - tables;
+}
+
+static void huge_round(const struct setup *s, unsigned int kind, unsigned int round,
+		       struct huge_step to[STEPS])
+{
+	const struct compare_select select = {
+		.tracker = kind == HUGE_PAGES ? COMPARE_HUGE : COMPARE_OURS,
+	};
+	const double tables = page_tables();
+	struct plan p = plan_new(s);
+	uint64_t wrong;
+
+	if (ioctl(compare_fd, COMPARE_IOCTL_SELECT, &select))
+		failed("%s: %s", DEVICE, strerror(errno));
+	create_buffers(s);
+	for (unsigned int step = 0; step < UNMAP; step++)
+		huge_step(s, step, &p, round, tables, &to[step]);
+	wrong = wrong_pages(s, &p);
+	if (wrong)
+		failed("%s: the device did not get %llu pages", page_size_name[kind],
+		       (unsigned long long)wrong);
+	huge_step(s, UNMAP, &p, round, tables, &to[UNMAP]);
+	destroy_buffers(s);
+	plan_free(&p);
+}
+
+/* Prints it, and returns it for huge.json. */
+static json_t *huge_size(uint64_t size)
+{
+	const struct setup s = { .axis = SIZE, .value = size, .size = size, .buffers = 1,
+				 .vmas = 1 };
+	static struct huge_step taken[PAGE_SIZES][STEPS];
+	json_t *all = json_array();
+	char label[32];
+
+	for (unsigned int round = 0; round < rounds; round++)
+		for (unsigned int i = 0; i < PAGE_SIZES; i++)
+			huge_round(&s, (round + i) % PAGE_SIZES, round,
+				   taken[(round + i) % PAGE_SIZES]);
+
+	draw_size(label, sizeof(label), size);
+	for (unsigned int step = 0; step < STEPS; step++) {
+		json_t *kinds = json_object();
+		double ratio[MAX_ROUNDS];
+
+		for (unsigned int i = 0; i < rounds; i++)
+			ratio[i] = taken[SMALL_PAGES][step].ns[i] / taken[HUGE_PAGES][step].ns[i];
+		printf("%8s  %-16s", label, steps[step].name);
+		for (unsigned int kind = 0; kind < PAGE_SIZES; kind++) {
+			struct huge_step *t = &taken[kind][step];
+			struct spread ns = spread_of(t->ns, rounds);
+
+			printf("  %10.1f  %7.0f  %7.0f", ns.median / 1000, t->faults,
+			       t->tables / 1024);
+			json_object_set_new(kinds, page_size_name[kind],
+					    json_pack("{s:o, s:f, s:f}", "ns", spread_json(ns),
+						      "faults", t->faults, "table_bytes",
+						      t->tables));
+		}
+		printf("  %6.2f\n", spread_of(ratio, rounds).median);
+		json_array_append_new(all, json_pack("{s:I, s:s, s:o, s:o}", "size",
+						     (json_int_t)size, "step", steps[step].name,
+						     "pages_over_huge",
+						     spread_json(spread_of(ratio, rounds)),
+						     "kinds", kinds));
+	}
+	fflush(stdout);
+	return all;
+}
+
+static void run_huge(void)
+{
+	json_t *all = json_array(), *json;
+	char path[4096];
+
+	aligned = true;
+	compare_fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+	if (compare_fd < 0)
+		cannot("%s: %s (a kernel with CONFIG_VMOB_COMPARE has it)", DEVICE,
+		       strerror(errno));
+	printf("\n%8s  %-16s  %10s  %7s  %7s  %10s  %7s  %7s  %6s\n", "size", "step", "pages us",
+	       "faults", "tables", "huge us", "faults", "tables", "ratio");
+	for (uint64_t size = 4 << 20; size <= max_size; size *= 4) {
+		json = huge_size(size);
+		json_array_extend(all, json);
+		json_decref(json);
+	}
+	close(compare_fd);
+	if (!out_dir)
+		return;
+	json = json_pack("{s:I, s:i, s:o}", "seed", (json_int_t)seed, "rounds", rounds, "steps",
+			 all);
+	snprintf(path, sizeof(path), "%s/huge.json", out_dir);
+	if (json_dump_file(json, path, JSON_INDENT(1) | JSON_REAL_PRECISION(6)))
+		cannot("cannot write %s", path);
+	json_decref(json);
+}
+
 /* ---- plots ------------------------------------------------------------- */
 
 #define PANEL_WIDTH 250
@@ -1023,6 +1215,8 @@ static const char help[] =
 "                many buffers 5 times at least\n"
 "  --seed N      for the random pages (1)\n"
 "  --forget      do not tell the oracle of the first range: must be found\n"
+"  --huge        instead: ours with what is only read mapped by huge pages, beside\n"
+"                ours as it is; --out gets a huge.json\n"
 "  --help        this text\n"
 "\n"
 "Exit status: 0 done, 1 the device did not get what was written with our tracker\n"
@@ -1108,10 +1302,11 @@ int main(int argc, char **argv)
 		{ "rounds", required_argument, NULL, 'r' },
 		{ "seed", required_argument, NULL, 's' },
 		{ "forget", no_argument, NULL, 'f' },
+		{ "huge", no_argument, NULL, 'u' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 }
 	};
-	bool plot = false;
+	bool plot = false, huge = false;
 	int option;
 
 	program = "egm-track";
@@ -1136,6 +1331,9 @@ int main(int argc, char **argv)
 		case 'f':
 			forget = true;
 			break;
+		case 'u':
+			huge = true;
+			break;
 		}
 	}
 	no_arguments(argc, argv);
@@ -1147,6 +1345,11 @@ int main(int argc, char **argv)
 
 	open_vmob();
 	printf("seed %llu, each %u times\n", (unsigned long long)seed, rounds);
+	if (huge) {
+		run_huge();
+		egm_close(dev);
+		return finish(0);
+	}
 	/* What takes long comes last. */
 	run_sizes(SMALLEST, 4 << 20);
 	run_vmas(1, 100);

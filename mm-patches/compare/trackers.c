@@ -16,6 +16,8 @@
 #include <linux/mmu_notifier.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/pagemap.h>
+#include <linux/pfn_t.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <asm/cacheflush.h>
@@ -24,6 +26,7 @@
 #include <drm/drm_gem_dirty.h>
 #include <drm/drm_vma_manager.h>
 #include <drm/ttm/ttm_bo_dirty.h>
+#include <drm/ttm/ttm_tt.h>
 
 #include "../internal.h"
 #include "vmwgfx_page_dirty.c"
@@ -39,7 +42,7 @@ static bool compare_open;
 static u64 compare_memory;
 static bool compare_timed;
 
-static const struct vmob_tracker compare_trackers[COMPARE_TRACKERS];
+static const struct vmob_tracker compare_trackers[COMPARE_HUGE + 1];
 
 static unsigned int compare_kind(const struct vmob_bo *bo)
 {
@@ -95,6 +98,7 @@ static int compare_track(struct vmob_device *vmob, struct vmob_copy *copy)
 
 	switch (kind) {
 	case COMPARE_OURS:
+	case COMPARE_HUGE:
 		ret = vmob_copy_track(vmob, copy);
 		if (!ret)
 			vbo->memory = compare_our_size(vbo->tbo.dirty);
@@ -120,7 +124,7 @@ static void compare_untrack(struct vmob_copy *copy)
 {
 	struct vmw_bo *vbo = compare_bo(copy);
 
-	if (compare_kind(copy->bo) == COMPARE_OURS)
+	if (vbo->tbo.dirty)
 		vmob_copy_untrack(copy);
 
 	dma_resv_lock(vbo->tbo.base.resv, NULL);
@@ -262,6 +266,7 @@ static void compare_update(struct vmob_copy *copy, struct vmob_job *job,
 
 	switch (kind) {
 	case COMPARE_OURS:
+	case COMPARE_HUGE:
 		vmob_copy_update(copy, job, index);
 		break;
 	case COMPARE_MAINLINE:
@@ -294,6 +299,67 @@ static const struct vm_operations_struct compare_ttm_vm_ops = {
 	.fault = ttm_bo_vm_fault,
 };
 
+/*
+ * A huge entry is read-only, so all it maps has to be closed. A store to it comes
+ * here as well, and the core splits it then, which for device memory is to remove
+ * it: the store faults once more, for its chunk.
+ */
+static vm_fault_t compare_insert_huge(struct ttm_buffer_object *bo,
+				      struct vm_fault *vmf)
+{
+	unsigned long addr = vmf->address & PMD_MASK;
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long first, chunk, end, pfn;
+
+	if (addr < vma->vm_start || addr + PMD_SIZE > vma->vm_end ||
+	    !bo->dirty || bo->dirty->nr_pending || bo->resource->bus.is_iomem ||
+	    !ttm_tt_is_populated(bo->ttm))
+		return VM_FAULT_FALLBACK;
+
+	first = linear_page_index(vma, addr) -
+		drm_vma_node_start(&bo->base.vma_node);
+	chunk = first / DRM_GEM_DIRTY_CHUNK_PAGES;
+	end = DIV_ROUND_UP(first + HPAGE_PMD_NR, DRM_GEM_DIRTY_CHUNK_PAGES);
+	if (first + HPAGE_PMD_NR > bo->dirty->nr_pages ||
+	    find_next_bit(bo->dirty->open, end, chunk) < end)
+		return VM_FAULT_FALLBACK;
+
+	/* TTM's blocks are aligned: if both ends fit it is one. */
+	pfn = page_to_pfn(bo->ttm->pages[first]);
+	if (pfn % HPAGE_PMD_NR ||
+	    page_to_pfn(bo->ttm->pages[first + HPAGE_PMD_NR - 1]) !=
+	    pfn + HPAGE_PMD_NR - 1)
+		return VM_FAULT_FALLBACK;
+
+	return vmf_insert_pfn_pmd(vmf, __pfn_to_pfn_t(pfn, PFN_DEV), false);
+}
+
+static vm_fault_t compare_huge_fault(struct vm_fault *vmf, unsigned int order)
+{
+	struct ttm_buffer_object *bo = vmf->vma->vm_private_data;
+	vm_fault_t ret;
+
+	if (order != PMD_ORDER || (vmf->flags & FAULT_FLAG_WRITE))
+		return VM_FAULT_FALLBACK;
+
+	ret = ttm_bo_vm_reserve(bo, vmf);
+	if (ret)
+		return ret;
+	ret = compare_insert_huge(bo, vmf);
+	dma_resv_unlock(bo->base.resv);
+
+	return ret;
+}
+
+static const struct vm_operations_struct compare_huge_vm_ops = {
+	.open = ttm_bo_vm_open,
+	.close = ttm_bo_dirty_vm_close,
+	.fault = ttm_bo_dirty_vm_fault,
+	.huge_fault = compare_huge_fault,
+	.pfn_mkwrite = ttm_bo_dirty_vm_pfn_mkwrite,
+	.pfn_zap_dirty = ttm_bo_dirty_vm_zap,
+};
+
 #define COMPARE_TRACKER(_vm_ops)		\
 	{					\
 		.bo_size = sizeof(struct vmw_bo),	\
@@ -303,18 +369,19 @@ static const struct vm_operations_struct compare_ttm_vm_ops = {
 		.update = compare_update,	\
 	}
 
-static const struct vmob_tracker compare_trackers[COMPARE_TRACKERS] = {
+static const struct vmob_tracker compare_trackers[COMPARE_HUGE + 1] = {
 	[COMPARE_NONE] = COMPARE_TRACKER(&compare_ttm_vm_ops),
 	[COMPARE_MAINLINE] = COMPARE_TRACKER(&compare_vmw_vm_ops),
 	[COMPARE_PAGETABLE] = COMPARE_TRACKER(&compare_vmw_vm_ops),
 	[COMPARE_MKWRITE] = COMPARE_TRACKER(&compare_vmw_vm_ops),
 	[COMPARE_OURS] = COMPARE_TRACKER(&ttm_bo_dirty_vm_ops),
 	[COMPARE_ORACLE] = COMPARE_TRACKER(&compare_ttm_vm_ops),
+	[COMPARE_HUGE] = COMPARE_TRACKER(&compare_huge_vm_ops),
 };
 
 static int compare_select(const struct compare_select *select)
 {
-	if (select->tracker >= COMPARE_TRACKERS ||
+	if (select->tracker > COMPARE_HUGE ||
 	    (select->flags & ~COMPARE_UNTIMED))
 		return -EINVAL;
 

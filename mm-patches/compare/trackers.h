@@ -22,6 +22,8 @@ enum {
 	/* what is dirty is known without looking: see &struct compare_tell */
 	COMPARE_ORACLE,
 	COMPARE_TRACKERS,
+	/* measured by itself: ttm_bo_dirty, and what is only read by huge entries */
+	COMPARE_HUGE = COMPARE_TRACKERS,
 };
 
 /* Do not measure &compare_stats.ns, which costs something itself. */
@@ -74,8 +76,8 @@ struct compare_tell {
  * @flushes: TLB flushes
  * @memory: What the trackers take now, in bytes
  *
- * @entries, @ranges and @flushes are 0 for COMPARE_OURS, which has counters of
- * its own in debugfs.
+ * @entries, @ranges and @flushes are 0 for COMPARE_OURS and COMPARE_HUGE, which
+ * have counters of their own in debugfs.
  */
 struct compare_stats {
 	__u64 passes;
