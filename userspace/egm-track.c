@@ -19,11 +19,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+#include <pthread.h>
 #include <jansson.h>
 #include <xf86drm.h>
 #include <drm/vmob_drm.h>
@@ -42,6 +44,7 @@
 #define MAX_SERIES 12
 #define MAX_CELLS 256
 #define MAX_BUFFERS 10000
+#define MAX_VCPUS 8
 #define DIRTY_BUFFERS 10
 #define SMALLEST (64 << 10)
 #define HUGE (2ull << 20)
@@ -72,9 +75,9 @@ static const enum pattern_kind phases[MAX_SERIES] = {
 	IDLE, IDLE, IDLE, IDLE, DENSE, DENSE, DENSE, SPARSE, SPARSE, SPARSE, SPARSE, SPARSE,
 };
 
-enum axis { SIZE, VMAS, BUFFERS, NOTIFIER, AXES };
+enum axis { SIZE, VMAS, BUFFERS, NOTIFIER, VCPUS, AXES };
 
-static const char *const axis_name[AXES] = { "size", "vmas", "buffers", "notifier" };
+static const char *const axis_name[AXES] = { "size", "vmas", "buffers", "notifier", "vcpus" };
 
 struct setup {
 	enum axis axis;
@@ -82,6 +85,7 @@ struct setup {
 	uint64_t size;			/* of each buffer */
 	unsigned int buffers, vmas;
 	unsigned int notifier_us;	/* that a notifier of this process takes */
+	unsigned int vcpus;		/* that run this process; 0 for as it comes */
 	unsigned int patterns;		/* bits */
 	unsigned int rounds;
 };
@@ -107,6 +111,7 @@ static unsigned int n_cells;
 static unsigned int rounds = 3;
 static uint64_t seed = 1;
 static uint64_t max_size = 256 << 20;
+static enum axis only = AXES;	/* or all of them */
 static bool forget;
 static bool aligned;		/* mappings, to the size of a huge page */
 static const char *out_dir;
@@ -634,8 +639,11 @@ static void print_head(const struct setup *s)
 	else if (s->axis == BUFFERS)
 		printf("\nbuffers of %llu KiB in a submission, %u are written to\n",
 		       (unsigned long long)s->size >> 10, DIRTY_BUFFERS);
-	else
+	else if (s->axis == NOTIFIER)
 		printf("\nan mmu_notifier that takes so long, a buffer of %.4g MiB\n",
+		       s->size / MIB);
+	else
+		printf("\nvCPUs that a thread of the process is on, a buffer of %.4g MiB\n",
 		       s->size / MIB);
 	printf("\n%8s  %-12s  %8s", axis_name[s->axis], "pattern", "dirty");
 	for (unsigned int t = COMPARE_MAINLINE; t < COMPARE_TRACKERS; t++)
@@ -699,6 +707,47 @@ static void write_json(bool complete)
 	json_decref(json);
 }
 
+/* ---- more vCPUs --------------------------------------------------------- */
+
+static pthread_t spinners[MAX_VCPUS];
+static bool spinning;
+
+static void run_on(unsigned int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		cannot("CPU %u: %s", cpu, strerror(errno));
+}
+
+static void *spin(void *arg)
+{
+	run_on((uintptr_t)arg);
+	while (__atomic_load_n(&spinning, __ATOMIC_RELAXED))
+		__builtin_ia32_pause();
+	return NULL;
+}
+
+/* Each of them has this process's page tables, and has to be told of a TLB flush. */
+static void start_spinners(unsigned int vcpus)
+{
+	if (vcpus)
+		run_on(0);
+	spinning = true;
+	for (uintptr_t cpu = 1; cpu < vcpus; cpu++)
+		if (pthread_create(&spinners[cpu], NULL, spin, (void *)cpu))
+			cannot("a thread: %s", strerror(errno));
+}
+
+static void stop_spinners(unsigned int vcpus)
+{
+	__atomic_store_n(&spinning, false, __ATOMIC_RELAXED);
+	for (unsigned int cpu = 1; cpu < vcpus; cpu++)
+		pthread_join(spinners[cpu], NULL);
+}
+
 /* All cells of a setup: the trackers take turns, each with new buffers. */
 static void run_setup(const struct setup *s)
 {
@@ -726,9 +775,11 @@ static void run_setup(const struct setup *s)
 		how_many(s, pattern, &settle, &cells[n_cells].submissions);
 		n_cells++;
 	}
+	start_spinners(s->vcpus);
 	for (unsigned int round = 0; round < s->rounds; round++)
 		for (unsigned int i = 0; i < COMPARE_TRACKERS; i++)
 			run_tracker(s, (round + i) % COMPARE_TRACKERS, round, first);
+	stop_spinners(s->vcpus);
 	close(compare_fd);
 	print_head(s);
 	for (const struct cell *c = first; c < &cells[n_cells]; c++)
@@ -1203,13 +1254,14 @@ static const char help[] =
 "\n"
 "Measures what it costs to know what was written to coherent buffers of vmob,\n"
 "with our tracker, mainline's, each of mainline's two methods and an oracle,\n"
-"by size of the buffer, number of VMAs and of buffers, and with an mmu_notifier\n"
-"that takes time. After each cell the device's copy is compared with what was\n"
-"written.\n"
+"by size of the buffer, number of VMAs, of buffers and of vCPUs, and with an\n"
+"mmu_notifier that takes time. After each cell the device's copy is compared with\n"
+"what was written.\n"
 "\n"
 "  --out DIR     also write track.json there\n"
 "  --plot DIR    draw track.png, axes.png and phases.png, and the same as SVG, from\n"
 "                the track.json in that directory; measure nothing\n"
+"  --axis NAME   size, vmas, buffers, notifier or vcpus (all of them)\n"
 "  --max SIZE    of the buffer (256M)\n"
 "  --rounds N    measure each cell N times, the trackers in turn (3); those with\n"
 "                many buffers 5 times at least\n"
@@ -1221,6 +1273,11 @@ static const char help[] =
 "\n"
 "Exit status: 0 done, 1 the device did not get what was written with our tracker\n"
 "or the oracle, 2 wrong usage, 77 cannot be measured here.\n";
+
+static bool wanted(enum axis axis)
+{
+	return only == AXES || only == axis;
+}
 
 static void open_vmob(void)
 {
@@ -1293,11 +1350,30 @@ static void run_notifiers(void)
 	}
 }
 
+static void run_vcpus(void)
+{
+	struct setup s = {
+		.axis = VCPUS, .size = 4 << 20, .buffers = 1, .vmas = 1, .rounds = rounds,
+		.patterns = 1 << IDLE | 1 << ONE | 1 << SPARSE | 1 << TENTH | 1 << DENSE,
+	};
+	const long online = sysconf(_SC_NPROCESSORS_ONLN);
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set))
+		cannot("sched_getaffinity: %s", strerror(errno));
+	for (s.vcpus = 1; s.vcpus <= online && s.vcpus <= MAX_VCPUS; s.vcpus *= 2) {
+		s.value = s.vcpus;
+		run_setup(&s);
+	}
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "out", required_argument, NULL, 'o' },
 		{ "plot", required_argument, NULL, 'p' },
+		{ "axis", required_argument, NULL, 'a' },
 		{ "max", required_argument, NULL, 'm' },
 		{ "rounds", required_argument, NULL, 'r' },
 		{ "seed", required_argument, NULL, 's' },
@@ -1318,6 +1394,13 @@ int main(int argc, char **argv)
 		case 'p':
 			out_dir = optarg;
 			plot = true;
+			break;
+		case 'a':
+			only = 0;
+			while (only < AXES && strcmp(optarg, axis_name[only]))
+				only++;
+			if (only == AXES)
+				usage("there is no axis %s", optarg);
 			break;
 		case 'm':
 			max_size = size("--max", optarg, 64 << 10, 4ull << 30);
@@ -1351,13 +1434,22 @@ int main(int argc, char **argv)
 		return finish(0);
 	}
 	/* What takes long comes last. */
-	run_sizes(SMALLEST, 4 << 20);
-	run_vmas(1, 100);
-	run_buffers(1, 1000);
-	run_notifiers();
-	run_sizes(16 << 20, max_size);
-	run_vmas(1000, 1000);
-	run_buffers(MAX_BUFFERS, MAX_BUFFERS);
+	if (wanted(SIZE))
+		run_sizes(SMALLEST, 4 << 20);
+	if (wanted(VMAS))
+		run_vmas(1, 100);
+	if (wanted(BUFFERS))
+		run_buffers(1, 1000);
+	if (wanted(NOTIFIER))
+		run_notifiers();
+	if (wanted(VCPUS))
+		run_vcpus();
+	if (wanted(SIZE))
+		run_sizes(16 << 20, max_size);
+	if (wanted(VMAS))
+		run_vmas(1000, 1000);
+	if (wanted(BUFFERS))
+		run_buffers(MAX_BUFFERS, MAX_BUFFERS);
 	write_json(true);
 	egm_close(dev);
 	return finish(0);
