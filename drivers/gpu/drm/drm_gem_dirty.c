@@ -409,29 +409,11 @@ void drm_gem_dirty_consumer_fini(struct drm_gem_dirty_consumer *consumer)
 }
 EXPORT_SYMBOL_GPL(drm_gem_dirty_consumer_fini);
 
-/**
- * drm_gem_dirty_next - Take a consumer's next range of dirty pages
- * @consumer: The consumer
- * @first: Returns the first page, in pages from the start of the buffer
- * @nr: Returns the number of pages
- *
- * The range is not dirty for this consumer any more: the caller brings the
- * consumer's copy up to date, or gives the pages back by
- * drm_gem_dirty_mark() if it can't.
- *
- * Context: Called with the object's dma_resv held.
- * Return: false if nothing is dirty.
- */
-bool drm_gem_dirty_next(struct drm_gem_dirty_consumer *consumer,
-			pgoff_t *first, pgoff_t *nr)
+/* Out of line: most buffers of a submission have nothing dirty. */
+static noinline bool gem_dirty_next(struct drm_gem_dirty_consumer *consumer,
+				    pgoff_t *first, pgoff_t *nr)
 {
 	unsigned long start, end;
-
-	dma_resv_assert_held(consumer->dirty->obj->resv);
-
-	/* As it is most of the time. */
-	if (consumer->first >= consumer->end)
-		return false;
 
 	start = find_next_bit(consumer->pages, consumer->end, consumer->first);
 	if (start >= consumer->end) {
@@ -452,6 +434,28 @@ bool drm_gem_dirty_next(struct drm_gem_dirty_consumer *consumer,
 	trace_drm_gem_dirty_next(consumer->dirty, start, end - start);
 
 	return true;
+}
+
+/**
+ * drm_gem_dirty_next - Take a consumer's next range of dirty pages
+ * @consumer: The consumer
+ * @first: Returns the first page, in pages from the start of the buffer
+ * @nr: Returns the number of pages
+ *
+ * The range is not dirty for this consumer any more: the caller brings the
+ * consumer's copy up to date, or gives the pages back by
+ * drm_gem_dirty_mark() if it can't.
+ *
+ * Context: Called with the object's dma_resv held.
+ * Return: false if nothing is dirty.
+ */
+bool drm_gem_dirty_next(struct drm_gem_dirty_consumer *consumer,
+			pgoff_t *first, pgoff_t *nr)
+{
+	dma_resv_assert_held(consumer->dirty->obj->resv);
+
+	return consumer->first < consumer->end &&
+		gem_dirty_next(consumer, first, nr);
 }
 EXPORT_SYMBOL_GPL(drm_gem_dirty_next);
 
