@@ -1359,6 +1359,11 @@ static void run_vcpus(void)
 	const long online = sysconf(_SC_NPROCESSORS_ONLN);
 	cpu_set_t set;
 
+	if (online < 2) {
+		if (only == VCPUS)
+			cannot("there is only one CPU");
+		return;
+	}
 	if (sched_getaffinity(0, sizeof(set), &set))
 		cannot("sched_getaffinity: %s", strerror(errno));
 	for (s.vcpus = 1; s.vcpus <= online && s.vcpus <= MAX_VCPUS; s.vcpus *= 2) {
