@@ -611,6 +611,8 @@ int main(int argc, char **argv)
 	parse(argc, argv);
 	if (gpu_device_find(&device, device_path, err))
 		cannot("%s", err);
+	if (!*device.node.path)
+		cannot("no render node here");
 	parameter = gpu_coherent_get(&device);
 	if (parameter < 0 && n_columns == COLUMNS)
 		cannot("no device whose driver has the parameter coherent");
