@@ -176,3 +176,13 @@ json_t *spread_json(struct spread s)
 {
 	return json_pack("{s:f, s:f, s:f}", "median", s.median, "least", s.least, "most", s.most);
 }
+
+void write_json_file(const char *dir, const char *name, json_t *json)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/%s.json", dir, name);
+	if (json_dump_file(json, path, JSON_INDENT(1) | JSON_REAL_PRECISION(6)))
+		cannot("cannot write %s", path);
+	json_decref(json);
+}

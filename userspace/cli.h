@@ -55,5 +55,7 @@ struct spread {
 struct spread spread_of(double *values, size_t n);
 /* Its median, least and most */
 json_t *spread_json(struct spread s);
+/* Writes DIR/NAME.json, and drops @json. */
+void write_json_file(const char *dir, const char *name, json_t *json);
 
 #endif

@@ -168,6 +168,25 @@ static double counted(const struct egm_counters *from, const struct egm_counters
 	return *b - *a;
 }
 
+/* ---- which tracker ----------------------------------------------------- */
+
+static void compare_open(void)
+{
+	compare_fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+	if (compare_fd < 0)
+		cannot("%s: %s (a kernel with CONFIG_VMOB_COMPARE has it)", DEVICE,
+		       strerror(errno));
+}
+
+/* For the buffers that are created from now on */
+static void compare_select(unsigned int tracker, unsigned int flags)
+{
+	const struct compare_select arg = { .tracker = tracker, .flags = flags };
+
+	if (ioctl(compare_fd, COMPARE_IOCTL_SELECT, &arg))
+		failed("%s: %s", DEVICE, strerror(errno));
+}
+
 /* ---- buffers ----------------------------------------------------------- */
 
 struct buffer {
@@ -549,13 +568,9 @@ static void check(const struct setup *s, enum pattern_kind pattern, unsigned int
 static void run_tracker(const struct setup *s, unsigned int tracker, unsigned int round,
 			struct cell *cell)
 {
-	const struct compare_select select = {
-		.tracker = tracker, .flags = s->axis == BUFFERS ? COMPARE_UNTIMED : 0,
-	};
 	struct plan p = plan_new(s);
 
-	if (ioctl(compare_fd, COMPARE_IOCTL_SELECT, &select))
-		failed("%s: %s", DEVICE, strerror(errno));
+	compare_select(tracker, s->axis == BUFFERS ? COMPARE_UNTIMED : 0);
 	create_buffers(s);
 	for (unsigned int pattern = 0; pattern < PATTERNS; pattern++) {
 		if (pattern == IDLE)
@@ -693,7 +708,6 @@ static json_t *cell_json(const struct cell *c)
 static void write_json(bool complete)
 {
 	json_t *all = json_array(), *json;
-	char path[4096];
 
 	if (!out_dir)
 		return;
@@ -701,10 +715,7 @@ static void write_json(bool complete)
 		json_array_append_new(all, cell_json(&cells[i]));
 	json = json_pack("{s:I, s:i, s:b, s:o}", "seed", (json_int_t)seed, "rounds", rounds,
 			 "complete", complete, "cells", all);
-	snprintf(path, sizeof(path), "%s/track.json", out_dir);
-	if (json_dump_file(json, path, JSON_INDENT(1) | JSON_REAL_PRECISION(6)))
-		cannot("cannot write %s", path);
-	json_decref(json);
+	write_json_file(out_dir, "track", json);
 }
 
 /* ---- more vCPUs --------------------------------------------------------- */
@@ -753,10 +764,7 @@ static void run_setup(const struct setup *s)
 {
 	struct cell *first = &cells[n_cells];
 
-	compare_fd = open(DEVICE, O_RDWR | O_CLOEXEC);
-	if (compare_fd < 0)
-		cannot("%s: %s (a kernel with CONFIG_VMOB_COMPARE has it)", DEVICE,
-		       strerror(errno));
+	compare_open();
 	if (s->notifier_us) {
 		const struct compare_notifier arg = { .us = s->notifier_us };
 
@@ -862,15 +870,11 @@ static void huge_step(const struct setup *s, enum step step, struct plan *p, uns
 static void huge_round(const struct setup *s, unsigned int kind, unsigned int round,
 		       struct huge_step to[STEPS])
 {
-	const struct compare_select select = {
-		.tracker = kind == HUGE_PAGES ? COMPARE_HUGE : COMPARE_OURS,
-	};
 	const double tables = page_tables();
 	struct plan p = plan_new(s);
 	uint64_t wrong;
 
-	if (ioctl(compare_fd, COMPARE_IOCTL_SELECT, &select))
-		failed("%s: %s", DEVICE, strerror(errno));
+	compare_select(kind == HUGE_PAGES ? COMPARE_HUGE : COMPARE_OURS, 0);
 	create_buffers(s);
 	for (unsigned int step = 0; step < UNMAP; step++)
 		huge_step(s, step, &p, round, tables, &to[step]);
@@ -883,13 +887,12 @@ static void huge_round(const struct setup *s, unsigned int kind, unsigned int ro
 	plan_free(&p);
 }
 
-/* Prints it, and returns it for huge.json. */
-static json_t *huge_size(uint64_t size)
+/* Prints it, and adds it to what goes to huge.json. */
+static void huge_size(uint64_t size, json_t *all)
 {
 	const struct setup s = { .axis = SIZE, .value = size, .size = size, .buffers = 1,
 				 .vmas = 1 };
 	static struct huge_step taken[PAGE_SIZES][STEPS];
-	json_t *all = json_array();
 	char label[32];
 
 	for (unsigned int round = 0; round < rounds; round++)
@@ -924,35 +927,24 @@ static json_t *huge_size(uint64_t size)
 						     "kinds", kinds));
 	}
 	fflush(stdout);
-	return all;
 }
 
 static void run_huge(void)
 {
 	json_t *all = json_array(), *json;
-	char path[4096];
 
 	aligned = true;
-	compare_fd = open(DEVICE, O_RDWR | O_CLOEXEC);
-	if (compare_fd < 0)
-		cannot("%s: %s (a kernel with CONFIG_VMOB_COMPARE has it)", DEVICE,
-		       strerror(errno));
+	compare_open();
 	printf("\n%8s  %-16s  %10s  %7s  %7s  %10s  %7s  %7s  %6s\n", "size", "step", "pages us",
 	       "faults", "tables", "huge us", "faults", "tables", "ratio");
-	for (uint64_t size = 4 << 20; size <= max_size; size *= 4) {
-		json = huge_size(size);
-		json_array_extend(all, json);
-		json_decref(json);
-	}
+	for (uint64_t size = 4 << 20; size <= max_size; size *= 4)
+		huge_size(size, all);
 	close(compare_fd);
 	if (!out_dir)
 		return;
 	json = json_pack("{s:I, s:i, s:o}", "seed", (json_int_t)seed, "rounds", rounds, "steps",
 			 all);
-	snprintf(path, sizeof(path), "%s/huge.json", out_dir);
-	if (json_dump_file(json, path, JSON_INDENT(1) | JSON_REAL_PRECISION(6)))
-		cannot("cannot write %s", path);
-	json_decref(json);
+	write_json_file(out_dir, "huge", json);
 }
 
 /* ---- plots ------------------------------------------------------------- */

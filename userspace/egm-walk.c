@@ -177,16 +177,6 @@ static void print_head(bool wrprotect)
 	       "ratio", "least..most", "entries", "rng", "tlb", "holds");
 }
 
-static void write_file(const char *name, json_t *json)
-{
-	char path[4096];
-
-	snprintf(path, sizeof(path), "%s/%s.json", out_dir, name);
-	if (json_dump_file(json, path, JSON_INDENT(2) | JSON_REAL_PRECISION(6)))
-		cannot("cannot write %s", path);
-	json_decref(json);
-}
-
 static void write_json(void)
 {
 	json_t *all = json_array();
@@ -204,8 +194,9 @@ static void write_json(void)
 			"notifier_ranges", (json_int_t)c->ranges,
 			"flushes", (json_int_t)c->flushes, "holds", (json_int_t)c->holds));
 	}
-	write_file("walk", json_pack("{s:I, s:i, s:o}", "seed", (json_int_t)seed, "repeat", repeat,
-				     "cells", all));
+	write_json_file(out_dir, "walk",
+			json_pack("{s:I, s:i, s:o}", "seed", (json_int_t)seed, "repeat", repeat,
+				  "cells", all));
 }
 
 #define PLOT_WIDTH 1000
@@ -391,7 +382,7 @@ static void measure_zaps(void)
 			close(fd);
 	}
 	if (out_dir)
-		write_file("zap", all);
+		write_json_file(out_dir, "zap", all);
 	else
 		json_decref(all);
 }

@@ -428,7 +428,6 @@ static void print_table(bool cpu)
 static void write_json(void)
 {
 	json_t *all = json_array(), *json;
-	char path[4096];
 
 	for (unsigned int cell = 0; cell < CELLS; cell++) {
 		const struct cell *c = &cells[cell];
@@ -452,10 +451,7 @@ static void write_json(void)
 		json_array_append_new(all, json);
 	}
 	json = json_pack("{s:i, s:i, s:o}", "rounds", rounds, "frames", frames, "cells", all);
-	snprintf(path, sizeof(path), "%s/ways.json", out_dir);
-	if (json_dump_file(json, path, JSON_INDENT(1) | JSON_REAL_PRECISION(6)))
-		cannot("cannot write %s", path);
-	json_decref(json);
+	write_json_file(out_dir, "ways", json);
 }
 
 /* ---- the plot ------------------------------------------------------------ */
