@@ -1437,8 +1437,6 @@ int main(int argc, char **argv)
 		run_vmas(1, 100);
 	if (wanted(BUFFERS))
 		run_buffers(1, 1000);
-	if (wanted(NOTIFIER))
-		run_notifiers();
 	if (wanted(VCPUS))
 		run_vcpus();
 	if (wanted(SIZE))
@@ -1447,6 +1445,9 @@ int main(int argc, char **argv)
 		run_vmas(1000, 1000);
 	if (wanted(BUFFERS))
 		run_buffers(MAX_BUFFERS, MAX_BUFFERS);
+	/* For the kernel a process that has had one has notifiers from then on. */
+	if (wanted(NOTIFIER))
+		run_notifiers();
 	write_json(true);
 	egm_close(dev);
 	return finish(0);
