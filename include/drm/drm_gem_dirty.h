@@ -178,11 +178,13 @@ struct drm_gem_dirty_consumer {
  * struct drm_gem_dirty_map - What a fault handler should map
  * @first: First page, in pages from the start of the buffer
  * @nr: Number of pages, all of them within the VMA and the buffer
+ * @addr: Address of the first page
  * @prot: The protection to map them with
  */
 struct drm_gem_dirty_map {
 	pgoff_t first;
 	pgoff_t nr;
+	unsigned long addr;
 	pgprot_t prot;
 };
 

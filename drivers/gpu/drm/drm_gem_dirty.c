@@ -1193,6 +1193,15 @@ static pgoff_t gem_dirty_page(struct drm_gem_dirty *dirty, pgoff_t pgoff)
 	return pgoff - drm_vma_node_start(&dirty->obj->vma_node);
 }
 
+/* The page of a fault alone. */
+static void gem_dirty_map_one(struct drm_gem_dirty *dirty, struct vm_fault *vmf,
+			      struct drm_gem_dirty_map *map)
+{
+	map->first = gem_dirty_page(dirty, vmf->pgoff);
+	map->nr = 1;
+	map->addr = vmf->address & PAGE_MASK;
+}
+
 /* The part of the chunks from @first up to and without @end in a VMA. */
 static void gem_dirty_clip(struct drm_gem_dirty *dirty,
 			   struct vm_area_struct *vma, unsigned long first,
@@ -1205,6 +1214,7 @@ static void gem_dirty_clip(struct drm_gem_dirty *dirty,
 
 	map->first = max(first, vma_first);
 	map->nr = min(end, vma_first + vma_pages(vma)) - map->first;
+	map->addr = vma->vm_start + ((map->first - vma_first) << PAGE_SHIFT);
 }
 
 /* How to open a chunk that is written for no other reason than a store to @page. */
@@ -1283,8 +1293,7 @@ static void gem_dirty_write(struct drm_gem_dirty *dirty, struct vm_fault *vmf,
 		end = gem_dirty_open(dirty, i, page);
 
 	if (chunk->single && chunk->page == page % DRM_GEM_DIRTY_CHUNK_PAGES) {
-		map->first = page;
-		map->nr = 1;
+		gem_dirty_map_one(dirty, vmf, map);
 		return;
 	}
 
@@ -1423,24 +1432,17 @@ EXPORT_SYMBOL_GPL(drm_gem_dirty_vm_fault);
 void drm_gem_dirty_vm_pfn_mkwrite(struct drm_gem_dirty *dirty,
 				  struct vm_fault *vmf)
 {
-	pgoff_t page = gem_dirty_page(dirty, vmf->pgoff);
-	unsigned long chunk = page / DRM_GEM_DIRTY_CHUNK_PAGES;
-	unsigned long addr = vmf->address & PAGE_MASK;
 	struct drm_gem_dirty_map map;
 
-	dma_resv_assert_held(dirty->obj->resv);
-
-	if (gem_dirty_is_pending(dirty, chunk))
+	if (drm_gem_dirty_vm_is_pending(dirty, vmf))
 		return;
 
 	gem_dirty_write(dirty, vmf, &map);
-	if (map.nr == 1) {
+	if (map.nr == 1)
 		vmf_make_writable(vmf);
-	} else {
-		addr -= (page - map.first) << PAGE_SHIFT;
-		vma_make_writable(vmf->vma, addr,
-				  addr + (map.nr << PAGE_SHIFT));
-	}
+	else
+		vma_make_writable(vmf->vma, map.addr,
+				  map.addr + (map.nr << PAGE_SHIFT));
 }
 EXPORT_SYMBOL_GPL(drm_gem_dirty_vm_pfn_mkwrite);
 

@@ -67,7 +67,6 @@ static vm_fault_t shmem_dirty_fault(struct vm_fault *vmf)
 	struct drm_gem_object *obj = vma->vm_private_data;
 	struct drm_gem_shmem_object *shmem = to_drm_gem_shmem_obj(obj);
 	struct drm_gem_dirty_map map;
-	unsigned long addr;
 	vm_fault_t ret;
 	pgoff_t page;
 
@@ -90,13 +89,10 @@ static vm_fault_t shmem_dirty_fault(struct vm_fault *vmf)
 
 	drm_gem_dirty_vm_fault(shmem->dirty, vmf, &map);
 
-	addr = vma->vm_start +
-		((map.first + drm_vma_node_start(&obj->vma_node) -
-		  vma->vm_pgoff) << PAGE_SHIFT);
 	ret = VM_FAULT_NOPAGE;
 	/* Only the page of the fault has to succeed, the rest is a favour. */
-	if (vma_insert_page_pfns(vma, addr, &shmem->pages[map.first], map.nr,
-				 map.prot)) {
+	if (vma_insert_page_pfns(vma, map.addr, &shmem->pages[map.first],
+				 map.nr, map.prot)) {
 		page = vmf->pgoff - drm_vma_node_start(&obj->vma_node);
 		ret = vmf_insert_pfn_prot(vma, vmf->address,
 					  page_to_pfn(shmem->pages[page]),

@@ -304,24 +304,23 @@ static vm_fault_t bo_dirty_vm_insert(struct ttm_buffer_object *bo,
 				     struct vm_fault *vmf,
 				     const struct drm_gem_dirty_map *map)
 {
-	pgoff_t start = drm_vma_node_start(&bo->base.vma_node);
 	struct vm_area_struct *vma = vmf->vma;
-	bool prefault = !(vma->vm_flags & VM_RAND_READ);
-	pgoff_t first = prefault ? map->first : vmf->pgoff - start;
-	pgoff_t nr = prefault ? map->nr : 1;
-	unsigned long addr = vma->vm_start + ((first + start - vma->vm_pgoff) <<
-					      PAGE_SHIFT);
+	bool all = !(vma->vm_flags & VM_RAND_READ);
 	vm_fault_t ret;
 
-	if (!bo->resource->bus.is_iomem &&
-	    !vma_insert_page_pfns(vma, addr, &bo->ttm->pages[first], nr,
-				  ttm_io_prot(bo, bo->resource, map->prot)))
-		return VM_FAULT_NOPAGE;
-
 	/* Only the page of the fault has to succeed, the rest is a favour. */
+	if (all && !bo->resource->bus.is_iomem) {
+		if (!vma_insert_page_pfns(vma, map->addr,
+					  &bo->ttm->pages[map->first], map->nr,
+					  ttm_io_prot(bo, bo->resource,
+						      map->prot)))
+			return VM_FAULT_NOPAGE;
+		all = false;
+	}
+
 	ret = ttm_bo_vm_insert(bo, vma, vmf->address, map->prot, 1);
-	if (ret == VM_FAULT_NOPAGE && nr > 1)
-		ttm_bo_vm_insert(bo, vma, addr, map->prot, nr);
+	if (ret == VM_FAULT_NOPAGE && all)
+		ttm_bo_vm_insert(bo, vma, map->addr, map->prot, map->nr);
 
 	return ret;
 }
