@@ -18,6 +18,19 @@ struct vm_area_struct;
 #define MAPPING_DIRTY_CLIP	BIT(3)
 
 /**
+ * struct mapping_dirty_range - A part of what a pass is over
+ * @first: First page offset
+ * @nr: Number of page offsets
+ * @flags: What to do with an entry there, MAPPING_DIRTY_WRPROTECT,
+ * MAPPING_DIRTY_CLEAN or both
+ */
+struct mapping_dirty_range {
+	pgoff_t first;
+	pgoff_t nr;
+	unsigned int flags;
+};
+
+/**
  * struct mapping_dirty_pass - One pass over an address_space range
  * @flags: What to do with an entry, a combination of MAPPING_DIRTY_WRPROTECT
  * and MAPPING_DIRTY_CLEAN. Both together are one step: an entry is never seen
@@ -25,6 +38,11 @@ struct vm_area_struct;
  * that faults map small pages in their place. MAPPING_DIRTY_CLIP keeps a report
  * within the range: a huge entry that reaches beyond it is reported for the
  * part within, and not cleaned.
+ * @next: If not all of the range is to be looked at: returns in @range the first
+ * part that is and that ends behind @pgoff, or false if there is none. Each part
+ * has flags of its own in place of @flags. Called for each VMA, also under a page
+ * table lock: it must not sleep. Page tables between parts are passed over. NULL
+ * for all of the range.
  * @report: Called for each run of neighbouring pages whose entries were dirty
  * and have been cleaned, with the page offset of the first in the address_space
  * and their number. A page mapped more than once may be reported more than
@@ -37,11 +55,13 @@ struct vm_area_struct;
  * @flushes: TLB range flushes.
  * @holds: Times that i_mmap_rwsem was taken.
  *
- * The caller sets @flags and @report and zeroes the counters, to which
+ * The caller sets @flags, @next and @report and zeroes the counters, to which
  * mapping_dirty_harvest() adds.
  */
 struct mapping_dirty_pass {
 	unsigned int flags;
+	bool (*next)(struct mapping_dirty_pass *pass, pgoff_t pgoff,
+		     struct mapping_dirty_range *range);
 	void (*report)(struct mapping_dirty_pass *pass, pgoff_t pgoff,
 		       pgoff_t nr);
 

@@ -27,8 +27,11 @@ struct vm_area_struct;
  * struct pfn_range_apply - What apply_to_pfn_range() is to do
  * @flags: A combination of PFN_RANGE_ALLOC, PFN_RANGE_SPLIT, PFN_RANGE_WIDEN and
  * PFN_RANGE_I_MMAP
- * @ptes: Called for neighbouring entries, all those of the range that are in
- * one page table: the first of them, its address and their number. Some may be
+ * @part: If the callbacks are not wanted for all entries: returns in @part and
+ * @part_end the first addresses, from @addr up to and without @end, that they are
+ * wanted for, or false if there are none. Must not sleep. NULL for all entries.
+ * @ptes: Called for neighbouring entries, all those of the range or part that are
+ * in one page table: the first of them, its address and their number. Some may be
  * none. Called under the page table lock, in lazy MMU mode.
  * @pmd_leaf: Called for a present huge PMD that maps some of the range, with
  * the address where it starts, which can be before the range. Called under its
@@ -44,6 +47,10 @@ struct vm_area_struct;
  */
 struct pfn_range_apply {
 	unsigned int flags;
+	bool (*part)(struct pfn_range_apply *closure,
+		     struct vm_area_struct *vma, unsigned long addr,
+		     unsigned long end, unsigned long *part,
+		     unsigned long *part_end);
 	int (*ptes)(struct pfn_range_apply *closure,
 		    struct vm_area_struct *vma, pte_t *pte,
 		    unsigned long addr, unsigned long nr);

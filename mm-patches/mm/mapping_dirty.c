@@ -34,7 +34,8 @@
  * something to change is a notifier range started, for the span from the first
  * to the last such entry, and those page tables of the span walked again that
  * have one. Then the TLB is flushed, which on the architectures that have them
- * includes secondary TLBs, and the range ended.
+ * includes secondary TLBs, and the range ended. Where only parts of a VMA are
+ * looked at it is still one notifier range and one flush for all of them.
  *
  * All of that happens within one unbroken hold of i_mmap_rwsem, so that fork()
  * and mremap() can't copy or move an entry past the walk: they put the new
@@ -67,8 +68,8 @@
  * struct dirty_walk - State of a pass
  * @change: Changes what there is to change
  * @pass: What the caller wants, and the counters
- * @first: First page offset of the caller's range
- * @nr: Number of page offsets
+ * @range: The part that is being walked, or all of the caller's range
+ * @asked: Between this page offset and the end of @range there is no other part
  * @work: What has been done in this hold of i_mmap_rwsem
  * @divisible: Whether the hold may be ended before all of the piece is done
  * @err: What to return in the end
@@ -77,8 +78,8 @@
 struct dirty_walk {
 	struct pfn_range_apply change;
 	struct mapping_dirty_pass *pass;
-	pgoff_t first;
-	pgoff_t nr;
+	struct mapping_dirty_range range;
+	pgoff_t asked;
 	unsigned long work;
 	bool divisible;
 	int err;
@@ -191,6 +192,41 @@ static __always_inline unsigned long dirty_next(pte_t *pte, unsigned long i,
 	return i;
 }
 
+/* Find the first part that is to be looked at between two page offsets. */
+static bool dirty_next_range(struct dirty_walk *dw, pgoff_t pgoff, pgoff_t end)
+{
+	struct mapping_dirty_range *range = &dw->range;
+
+	if (pgoff < dw->asked || pgoff >= range->first + range->nr) {
+		dw->asked = pgoff;
+		if (!dw->pass->next(dw->pass, pgoff, range)) {
+			range->first = ULONG_MAX;
+			range->nr = 0;
+		}
+	}
+
+	return range->first < end;
+}
+
+/* The same for two addresses. */
+static bool dirty_part(struct dirty_walk *dw, struct vm_area_struct *vma,
+		       unsigned long addr, unsigned long end,
+		       unsigned long *part, unsigned long *part_end)
+{
+	const struct mapping_dirty_range *range = &dw->range;
+	pgoff_t first = linear_page_index(vma, addr);
+	pgoff_t last = first + ((end - addr) >> PAGE_SHIFT);
+
+	if (!dirty_next_range(dw, first, last))
+		return false;
+
+	*part = addr + ((max(first, range->first) - first) << PAGE_SHIFT);
+	*part_end = addr + ((min(last, range->first + range->nr) - first) <<
+			    PAGE_SHIFT);
+
+	return true;
+}
+
 /* Takes in what is to be changed, from @start up to and without @end. */
 static void dirty_look_found(struct dirty_look *look, unsigned long start,
 			     unsigned long end)
@@ -210,8 +246,7 @@ static int dirty_look_ptes(struct pfn_range_apply *closure,
 {
 	struct dirty_look *look = container_of(closure, struct dirty_look, base);
 	struct dirty_walk *dw = look->dw;
-	unsigned int flags = dw->pass->flags & (MAPPING_DIRTY_WRPROTECT |
-						MAPPING_DIRTY_CLEAN);
+	unsigned int flags = dw->range.flags;
 	unsigned long first, end;
 
 	/* Each has a loop of its own. */
@@ -238,16 +273,26 @@ static int dirty_look_ptes(struct pfn_range_apply *closure,
 	return 0;
 }
 
+static bool dirty_look_part(struct pfn_range_apply *closure,
+			    struct vm_area_struct *vma, unsigned long addr,
+			    unsigned long end, unsigned long *part,
+			    unsigned long *part_end)
+{
+	struct dirty_look *look = container_of(closure, struct dirty_look, base);
+
+	return dirty_part(look->dw, vma, addr, end, part, part_end);
+}
+
 static void dirty_look_leaf(struct pfn_range_apply *closure, unsigned long addr,
 			    unsigned long size, bool write, bool dirty)
 {
 	struct dirty_look *look = container_of(closure, struct dirty_look, base);
 	struct dirty_walk *dw = look->dw;
-	unsigned int flags = dw->pass->flags;
+	unsigned int flags = dw->range.flags;
 
 	dw->pass->scanned++;
 	dw->work++;
-	if ((flags & MAPPING_DIRTY_SPLIT) ||
+	if ((dw->pass->flags & MAPPING_DIRTY_SPLIT) ||
 	    ((flags & MAPPING_DIRTY_WRPROTECT) && write) ||
 	    ((flags & MAPPING_DIRTY_CLEAN) && dirty))
 		dirty_look_found(look, addr, addr + size);
@@ -369,8 +414,7 @@ static int dirty_change_ptes(struct pfn_range_apply *closure,
 			     unsigned long addr, unsigned long nr)
 {
 	struct dirty_walk *dw = container_of(closure, struct dirty_walk, change);
-	unsigned int flags = dw->pass->flags & (MAPPING_DIRTY_WRPROTECT |
-						MAPPING_DIRTY_CLEAN);
+	unsigned int flags = dw->range.flags;
 
 	/* A single page that many map and few write to: most of its entries. */
 	if (nr == 1 && !dirty_wants(ptep_get(pte), flags)) {
@@ -382,6 +426,16 @@ static int dirty_change_ptes(struct pfn_range_apply *closure,
 	return dirty_change_table(dw, vma, pte, addr, nr, flags);
 }
 
+static bool dirty_change_part(struct pfn_range_apply *closure,
+			      struct vm_area_struct *vma, unsigned long addr,
+			      unsigned long end, unsigned long *part,
+			      unsigned long *part_end)
+{
+	struct dirty_walk *dw = container_of(closure, struct dirty_walk, change);
+
+	return dirty_part(dw, vma, addr, end, part, part_end);
+}
+
 /*
  * Decide what becomes of a huge entry: MAPPING_DIRTY_WRPROTECT,
  * MAPPING_DIRTY_CLEAN, both or nothing.
@@ -391,21 +445,22 @@ static unsigned int dirty_change_leaf(struct dirty_walk *dw,
 				      unsigned long addr, unsigned long size,
 				      bool write, bool dirty)
 {
-	unsigned int flags = dw->pass->flags;
+	const struct mapping_dirty_range *range = &dw->range;
 	pgoff_t first = linear_page_index(vma, addr);
 	pgoff_t end = first + (size >> PAGE_SHIFT);
+	unsigned int flags = range->flags;
 
 	/* What is outside the notifier range has come after the look. */
 	if (dw->look && (addr < dw->look->start || addr + size > dw->look->end))
 		return 0;
 
 	/* It goes away: nobody can have its dirty bit later. */
-	if (flags & MAPPING_DIRTY_SPLIT)
+	if (dw->pass->flags & MAPPING_DIRTY_SPLIT)
 		flags |= MAPPING_DIRTY_WRPROTECT | MAPPING_DIRTY_CLEAN;
 
-	if ((flags & MAPPING_DIRTY_CLIP) && dirty) {
-		pgoff_t in_first = max(first, dw->first);
-		pgoff_t in_end = min(end, dw->first + dw->nr);
+	if ((dw->pass->flags & MAPPING_DIRTY_CLIP) && dirty) {
+		pgoff_t in_first = max(first, range->first);
+		pgoff_t in_end = min(end, range->first + range->nr);
 
 		if (in_first > first || in_end < end) {
 			dw->pass->report(dw->pass, in_first, in_end - in_first);
@@ -418,7 +473,7 @@ static unsigned int dirty_change_leaf(struct dirty_walk *dw,
 	if (!dirty)
 		flags &= ~MAPPING_DIRTY_CLEAN;
 
-	return flags & (MAPPING_DIRTY_WRPROTECT | MAPPING_DIRTY_CLEAN);
+	return flags;
 }
 
 /* Account for what was done to a huge entry. */
@@ -535,6 +590,7 @@ static int dirty_look_and_change(struct dirty_walk *dw,
 {
 	struct dirty_look look = {
 		.base.flags = PFN_RANGE_I_MMAP | PFN_RANGE_WIDEN,
+		.base.part = dw->change.part ? dirty_look_part : NULL,
 		.base.ptes = dirty_look_ptes,
 		.base.pmd_leaf = dirty_look_pmd_leaf,
 		.base.pud_leaf = dirty_look_pud_leaf,
@@ -559,8 +615,8 @@ static int dirty_look_and_change(struct dirty_walk *dw,
 }
 
 /*
- * Returns 0 for a VMA in which pagewalk is to change what it finds, and 1 for one
- * that is to be left alone, or was done.
+ * Returns 0 for a VMA in which pagewalk is to change what it finds, before it calls
+ * dirty_post_vma(), and 1 for one that is to be left alone, or was done.
  */
 static int dirty_harvest_vma(unsigned long start, unsigned long end,
 			     struct mm_walk *walk)
@@ -569,6 +625,7 @@ static int dirty_harvest_vma(unsigned long start, unsigned long end,
 					     change);
 	struct vm_area_struct *vma = walk->vma;
 	unsigned long vm_flags = READ_ONCE(vma->vm_flags);
+	pgoff_t pgoff = linear_page_index(vma, start);
 
 	if (dw->work >= HOLD_WORK && dw->divisible)
 		return -EAGAIN;
@@ -583,21 +640,19 @@ static int dirty_harvest_vma(unsigned long start, unsigned long end,
 		return 1;
 	}
 
+	if (dw->pass->next &&
+	    !dirty_next_range(dw, pgoff, pgoff + ((end - start) >> PAGE_SHIFT)))
+		return 1;
+
 	/*
 	 * Without notifiers there is nobody who could be spared. One that is
 	 * about to be registered waits for i_mmap_rwsem, see
 	 * mm_take_all_locks().
 	 */
-	if (!mm_has_notifiers(vma->vm_mm))
-		return 0;
+	if (mm_has_notifiers(vma->vm_mm))
+		return dirty_look_and_change(dw, vma, start, end) ?: 1;
 
-	return dirty_look_and_change(dw, vma, start, end) ?: 1;
-}
-
-static int dirty_pre_vma(unsigned long start, unsigned long end,
-			 struct mm_walk *walk)
-{
-	pfn_range_begin(walk->private, walk->vma, start, end);
+	pfn_range_begin(&dw->change, vma, start, end);
 
 	return 0;
 }
@@ -615,7 +670,6 @@ static void dirty_post_vma(struct mm_walk *walk)
 
 static const struct mm_walk_ops dirty_harvest_ops = {
 	.test_walk = dirty_harvest_vma,
-	.pre_vma = dirty_pre_vma,
 	.post_vma = dirty_post_vma,
 	.pud_entry = pfn_range_pud,
 	.pmd_entry = pfn_range_pmd,
@@ -628,9 +682,9 @@ static const struct mm_walk_ops dirty_harvest_ops = {
  * @nr: Number of page offsets
  * @pass: What to do, where to report it, and counters
  *
- * Goes over the page-table entries by which any VMA of any mm maps the range.
- * Shared VMAs that may be writable take part, others are passed over, and so
- * is an entry that is not present.
+ * Goes over the page-table entries by which any VMA of any mm maps the range, or
+ * those parts of it that @pass->next() names. Shared VMAs that may be writable
+ * take part, others are passed over, and so is an entry that is not present.
  *
  * A huge entry is write-protected and cleaned as a whole, and reported as a
  * whole, even if only a part of it is in the range.
@@ -662,12 +716,16 @@ int mapping_dirty_harvest(struct address_space *mapping, pgoff_t first,
 	dw.change.flags = PFN_RANGE_I_MMAP;
 	if (pass->flags & MAPPING_DIRTY_SPLIT)
 		dw.change.flags |= PFN_RANGE_SPLIT;
+	dw.change.part = pass->next ? dirty_change_part : NULL;
 	dw.change.ptes = dirty_change_ptes;
 	dw.change.pmd_leaf = dirty_change_pmd_leaf;
 	dw.change.pud_leaf = dirty_change_pud_leaf;
 	dw.pass = pass;
-	dw.first = first;
-	dw.nr = nr;
+	dw.range.first = first;
+	dw.range.nr = pass->next ? 0 : nr;
+	dw.asked = first;
+	dw.range.flags = pass->flags & (MAPPING_DIRTY_WRPROTECT |
+					MAPPING_DIRTY_CLEAN);
 	dw.err = 0;
 	dw.look = NULL;
 

@@ -43,26 +43,44 @@
  * page table, to be filled in or skipped.
  */
 
+/* Whether there is another part, that begins behind @part_end. */
+static bool pfn_range_more(struct pfn_range_apply *closure,
+			   struct vm_area_struct *vma, unsigned long end,
+			   unsigned long *part, unsigned long *part_end)
+{
+	return closure->part && *part_end < end &&
+		closure->part(closure, vma, *part_end, end, part, part_end);
+}
+
 /* mm_walk_ops.pud_entry, for a walk that has the closure as its private data. */
 int pfn_range_pud(pud_t *pud, unsigned long addr, unsigned long end,
 		  struct mm_walk *walk)
 {
 	struct pfn_range_apply *closure = walk->private;
+	struct vm_area_struct *vma = walk->vma;
+	unsigned long part = addr, part_end = end;
 	spinlock_t *ptl;	/* of the page table */
+	bool wanted;
 	int err = 0;
 
-	ptl = pud_trans_huge_lock(pud, walk->vma);
+	ptl = pud_trans_huge_lock(pud, vma);
 	if (!ptl)
 		return 0;
 
-	if (closure->pud_leaf)
-		err = closure->pud_leaf(closure, walk->vma, pud,
-					addr & PUD_MASK);
+	wanted = !closure->part ||
+		closure->part(closure, vma, addr, end, &part, &part_end);
+	if (wanted && closure->pud_leaf) {
+		do {
+			err = closure->pud_leaf(closure, vma, pud,
+						addr & PUD_MASK);
+		} while (!err && pfn_range_more(closure, vma, end, &part,
+						&part_end));
+	}
 	spin_unlock(ptl);
 
 	walk->action = ACTION_CONTINUE;
-	if (!err && (closure->flags & PFN_RANGE_SPLIT)) {
-		split_huge_pud(walk->vma, pud, addr);
+	if (!err && wanted && (closure->flags & PFN_RANGE_SPLIT)) {
+		split_huge_pud(vma, pud, addr);
 		walk->action = ACTION_AGAIN;
 	}
 
@@ -107,20 +125,30 @@ int pfn_range_pmd(pmd_t *pmd, unsigned long addr, unsigned long end,
 		  struct mm_walk *walk)
 {
 	struct pfn_range_apply *closure = walk->private;
+	struct vm_area_struct *vma = walk->vma;
+	unsigned long part = addr, part_end = end;
 	spinlock_t *ptl;	/* of the page table */
 	pte_t *pte;
 	int err = 0;
 
-	ptl = pmd_trans_huge_lock(pmd, walk->vma);
+	if (closure->part &&
+	    !closure->part(closure, vma, addr, end, &part, &part_end))
+		return 0;
+
+	ptl = pmd_trans_huge_lock(pmd, vma);
 	if (ptl) {
-		if (closure->pmd_leaf && pmd_present(pmdp_get(pmd)))
-			err = closure->pmd_leaf(closure, walk->vma, pmd,
-						addr & PMD_MASK);
+		if (closure->pmd_leaf && pmd_present(pmdp_get(pmd))) {
+			do {
+				err = closure->pmd_leaf(closure, vma, pmd,
+							addr & PMD_MASK);
+			} while (!err && pfn_range_more(closure, vma, end,
+							&part, &part_end));
+		}
 		spin_unlock(ptl);
 
 		walk->action = ACTION_CONTINUE;
 		if (!err && (closure->flags & PFN_RANGE_SPLIT)) {
-			split_huge_pmd(walk->vma, pmd, addr);
+			split_huge_pmd(vma, pmd, addr);
 			walk->action = ACTION_AGAIN;
 		}
 
@@ -134,11 +162,16 @@ int pfn_range_pmd(pmd_t *pmd, unsigned long addr, unsigned long end,
 	}
 
 	arch_enter_lazy_mmu_mode();
-	err = pfn_range_call(closure, walk->vma, pte, addr,
-			     (end - addr) >> PAGE_SHIFT);
+	do {
+		err = pfn_range_call(closure, vma,
+				     pte + ((part - addr) >> PAGE_SHIFT), part,
+				     (part_end - part) >> PAGE_SHIFT);
+	} while (!err && pfn_range_more(closure, vma, end, &part, &part_end));
 	arch_leave_lazy_mmu_mode();
 	pte_unmap_unlock(pte, ptl);
-	cond_resched();
+	/* When the walk goes on to another table. */
+	if (IS_ALIGNED(end, PMD_SIZE))
+		cond_resched();
 
 	return err;
 }

@@ -251,6 +251,158 @@ static void test_range(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, pfn_device_current(dev));
 }
 
+/* In the first page table, from there into the next, in the last of six. */
+static const struct mapping_dirty_range parts[] = {
+	{ .first = 3, .nr = 1, .flags = WP | CLEAN },
+	{ .first = 10, .nr = 6, .flags = CLEAN },
+	{ .first = 500, .nr = 30, .flags = WP | CLEAN },
+	{ .first = 2560, .nr = 1, .flags = CLEAN },
+};
+
+static bool next_part(struct mapping_dirty_pass *pass, pgoff_t pgoff,
+		      struct mapping_dirty_range *range)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(parts); i++) {
+		if (parts[i].first + parts[i].nr <= pgoff)
+			continue;
+		*range = parts[i];
+
+		return true;
+	}
+
+	return false;
+}
+
+static const struct mapping_dirty_range *part_of(unsigned long page)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(parts); i++)
+		if (page >= parts[i].first &&
+		    page < parts[i].first + parts[i].nr)
+			return &parts[i];
+
+	return NULL;
+}
+
+/* Store to all pages of VMAs, and have a pass look at some. */
+static void pass_parts(struct kunit *test, struct pfn_device *dev,
+		       const unsigned long *map, const unsigned long *first,
+		       const unsigned long *nr, u32 value)
+{
+	unsigned long page;
+	unsigned int i;
+
+	for (i = 0; i < 3; i++)
+		for (page = 0; page < nr[i]; page++)
+			store_page(test, map[i], page, value);
+
+	EXPECT_PASS(test, dev, WP, 0, 3072);
+
+	/* The VMA that none of it is in is not disturbed. */
+	KUNIT_EXPECT_EQ(test, 2, dev->pass.notifier_ranges);
+	KUNIT_EXPECT_EQ(test, 2, dev->pass.flushes);
+	KUNIT_EXPECT_EQ(test, 38 + 20, dev->pass.cleaned);
+	KUNIT_EXPECT_EQ(test, 31 + 20, dev->pass.wrprotected);
+	KUNIT_EXPECT_EQ(test, 38, bitmap_weight(dev->reported, 3072));
+
+	for (i = 0; i < 3; i++) {
+		for (page = 0; page < nr[i]; page++) {
+			const struct mapping_dirty_range *part =
+				part_of(first[i] + page);
+			pte_t pte = pfn_device_pte(current->mm, map[i] +
+						   (page << PAGE_SHIFT));
+
+			KUNIT_EXPECT_EQ(test, !part, pte_dirty(pte));
+			KUNIT_EXPECT_EQ(test, !part || !(part->flags & WP),
+					pte_write(pte));
+			KUNIT_EXPECT_TRUE(test, !part ||
+					  test_bit(first[i] + page,
+						   dev->reported));
+		}
+	}
+}
+
+/* Parts of a range, each with flags of its own: one notifier range and one flush. */
+static void test_parts(struct kunit *test)
+{
+	static const unsigned long first[] = { 0, 510, 600 };
+	static const unsigned long nr[] = { 3072, 20, 1900 };
+	struct pfn_device *dev = pfn_device_create(test, 3072, 0);
+	struct pfn_notifier *notifier;
+	unsigned long map[3], page;
+	unsigned int i;
+
+	dev->next = next_part;
+	for (i = 0; i < 3; i++)
+		map[i] = pfn_device_map(test, dev, i ? 0 : BASE, nr[i],
+					first[i], RW, MAP_SHARED);
+	pass_parts(test, dev, map, first, nr, 1);
+
+	/* With somebody to be spared: from the first entry to the last. */
+	for (page = 0; page < nr[0]; page++)
+		store_page(test, map[0], page, 2);
+	notifier = pfn_notifier_create(test, current->mm, map[0], nr[0]);
+	pfn_notifier_begin(notifier);
+	EXPECT_PASS(test, dev, WP, 0, 3072);
+	pfn_notifier_check(test, notifier);
+	KUNIT_EXPECT_EQ(test, 1, notifier->ranges);
+	KUNIT_EXPECT_EQ(test, map[0] + 3 * PAGE_SIZE, notifier->start);
+	KUNIT_EXPECT_EQ(test, map[0] + 2561 * PAGE_SIZE, notifier->end);
+	pass_parts(test, dev, map, first, nr, 3);
+
+	/* A range that starts and ends within parts, and one between them. */
+	for (page = 0; page < nr[0]; page++)
+		store_page(test, map[0], page, 4);
+	EXPECT_PASS(test, dev, WP, 12, 490);
+	KUNIT_EXPECT_EQ(test, 4 + 2, bitmap_weight(dev->reported, 3072));
+	KUNIT_EXPECT_EQ(test, 12, find_first_bit(dev->reported, 3072));
+	EXPECT_PASS(test, dev, WP, 530, 2030);
+	KUNIT_EXPECT_EQ(test, 0, dev->pass.scanned);
+
+	dev->next = NULL;
+	EXPECT_PASS(test, dev, CLEAN, 0, 3072);
+	KUNIT_EXPECT_TRUE(test, pfn_device_current(dev));
+}
+
+/* A huge entry is harvested if a part of it is to be, and left alone if none is. */
+static void test_parts_pmd(struct kunit *test)
+{
+	struct pfn_device *dev;
+	unsigned long map;
+	unsigned int i;
+
+	if (!IS_ENABLED(CONFIG_ARCH_SUPPORTS_PMD_PFNMAP))
+		kunit_skip(test, "no huge PMDs of device memory here");
+
+	dev = pfn_device_create(test, 6 << PMD_ORDER, PMD_ORDER);
+	map = pfn_device_map(test, dev, BASE, 6 << PMD_ORDER, 0, RW,
+			     MAP_SHARED);
+	dev->next = next_part;
+	for (i = 0; i < 6; i++)
+		store_page(test, map, (i << PMD_ORDER) + 100, 1);
+	KUNIT_ASSERT_TRUE(test, pte_none(pfn_device_pte(current->mm, map)));
+
+	EXPECT_PASS(test, dev, MAPPING_DIRTY_SPLIT, 0, 6 << PMD_ORDER);
+	KUNIT_EXPECT_EQ(test, 3 << PMD_ORDER,
+			bitmap_weight(dev->reported, dev->nr));
+	for (i = 0; i < 6; i++) {
+		bool in = i < 2 || i == 5;
+
+		KUNIT_EXPECT_EQ(test, in, test_bit((i << PMD_ORDER) + 100,
+						   dev->reported));
+		KUNIT_EXPECT_EQ(test, in,
+				!pfn_device_entry(current->mm, map +
+						  (PMD_SIZE * i)));
+	}
+
+	dev->next = NULL;
+	EXPECT_PASS(test, dev, CLEAN, 0, 6 << PMD_ORDER);
+	KUNIT_EXPECT_TRUE(test, pfn_device_current(dev));
+}
+
 /* VMAs that can't be written hide nothing behind them. */
 static void test_unfit_first(struct kunit *test)
 {
@@ -1343,6 +1495,8 @@ static struct kunit_case mapping_dirty_cases[] = {
 	KUNIT_CASE(test_flush_for_others),
 	KUNIT_CASE(test_both),
 	KUNIT_CASE(test_range),
+	KUNIT_CASE(test_parts),
+	KUNIT_CASE(test_parts_pmd),
 	KUNIT_CASE(test_unfit_first),
 	KUNIT_CASE(test_mms),
 	KUNIT_CASE(test_zap),

@@ -267,6 +267,7 @@ int pfn_device_pass(struct pfn_device *dev, unsigned int flags, pgoff_t first,
 	pfn_device_begin(dev);
 	dev->pass = (struct mapping_dirty_pass) {
 		.flags = flags,
+		.next = dev->next,
 		.report = pfn_device_report,
 	};
 	ret = mapping_dirty_harvest(dev->mapping, first, nr, &dev->pass);

@@ -29,6 +29,7 @@ struct kunit;
  * @faults: Calls of fault() and huge_fault()
  * @mkwrites: Calls of pfn_mkwrite()
  * @zaps: Calls of pfn_zap_dirty()
+ * @next: What passes look at, see &struct mapping_dirty_pass
  * @pass: Counters of the last pass
  */
 struct pfn_device {
@@ -45,6 +46,8 @@ struct pfn_device {
 	unsigned long faults;
 	unsigned long mkwrites;
 	unsigned long zaps;
+	bool (*next)(struct mapping_dirty_pass *pass, pgoff_t pgoff,
+		     struct mapping_dirty_range *range);
 	struct mapping_dirty_pass pass;
 };
 
