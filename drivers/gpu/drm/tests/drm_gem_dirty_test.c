@@ -584,6 +584,47 @@ static void gem_dirty_test_habit(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, faults + nr - 1, stats->faults);
 }
 
+/* Pages here and there are one walk and one flush, unless they are far apart. */
+static void gem_dirty_test_apart(struct kunit *test)
+{
+	const unsigned long chunk = DRM_GEM_DIRTY_CHUNK_PAGES;
+	struct drm_gem_dirty_stats *stats;
+	u64 flushes, scanned;
+	unsigned long map, i;
+
+	create_bo(test, 140 * chunk);
+	stats = &tracker(test)->stats;
+	map = map_bo(test);
+	store_page(test, map, 0);
+	store_page(test, map, 20 * chunk);
+	KUNIT_EXPECT_EQ(test, 2, submit(test));
+
+	flushes = stats->tlb_flushes;
+	scanned = stats->ptes_scanned;
+	for (i = 2; i < 20; i += 3)
+		store_page(test, map, i * chunk + i);
+	KUNIT_EXPECT_EQ(test, 6, submit(test));
+	KUNIT_EXPECT_EQ(test, flushes + 1, stats->tlb_flushes);
+	KUNIT_EXPECT_EQ(test, scanned + 6, stats->ptes_scanned);
+
+	/* A chunk that is open as a whole beside such, before and behind it */
+	for (i = 21; i < 30; i += 2)
+		store_page(test, map, i * chunk + i);
+	store_page(test, map, 25 * chunk);
+	store_page(test, map, 25 * chunk + 63);
+	KUNIT_EXPECT_EQ(test, 7, submit(test));
+	KUNIT_EXPECT_EQ(test, flushes + 2, stats->tlb_flushes);
+	KUNIT_EXPECT_EQ(test, scanned + 6 + 4 + chunk, stats->ptes_scanned);
+	KUNIT_EXPECT_EQ(test, 1, tracker(test)->nr_open);
+	close_all(test);
+
+	flushes = stats->tlb_flushes;
+	store_page(test, map, 1 * chunk);
+	store_page(test, map, 139 * chunk);
+	KUNIT_EXPECT_EQ(test, 2, submit(test));
+	KUNIT_EXPECT_EQ(test, flushes + 2, stats->tlb_flushes);
+}
+
 /* A load maps read-only what is beside the page that is open alone. */
 static void gem_dirty_test_sparse_load(struct kunit *test)
 {
@@ -1233,6 +1274,7 @@ static struct kunit_case gem_dirty_tests[] = {
 	KUNIT_CASE(gem_dirty_test_often),
 	KUNIT_CASE(gem_dirty_test_often_another),
 	KUNIT_CASE(gem_dirty_test_habit),
+	KUNIT_CASE(gem_dirty_test_apart),
 	KUNIT_CASE(gem_dirty_test_sparse_load),
 	KUNIT_CASE(gem_dirty_test_two_vmas),
 	KUNIT_CASE(gem_dirty_test_readonly_first),
