@@ -1129,6 +1129,49 @@ static void other_process(struct egm_dev *dev)
 	coh_buf_destroy(&b);
 }
 
+/* Of all CPUs since boot; -1 if the kernel does not count it */
+static int64_t vmstat(const char *name)
+{
+	FILE *f = fopen("/proc/vmstat", "r");
+	int64_t value = -1, v;
+	char line[128];
+
+	igt_assert(f);
+	while (value < 0 && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%*s %" SCNd64, &v) == 1 &&
+		    !strncmp(line, name, strlen(name)) &&
+		    line[strlen(name)] == ' ')
+			value = v;
+	fclose(f);
+	return value;
+}
+
+static void fault_lock(struct egm_dev *dev)
+{
+	const int64_t faults = SIZE / PAGE / 64 + 1;
+	struct coh_buf b;
+	int64_t retries, done, page;
+
+	igt_require_f(vmstat("vma_lock_retry") >= 0,
+		      "the kernel has no CONFIG_PER_VMA_LOCK_STATS\n");
+	b = coh_buf_warm(dev, SIZE);
+	settle(&b);
+	retries = vmstat("vma_lock_retry");
+	done = vmstat("vma_lock_success");
+	/* From back to front, so that each of them faults. */
+	for (page = (faults - 1) * 64; page >= 0; page -= 64)
+		fill(&b, b.bo->map, 0, page, 1);
+	done = vmstat("vma_lock_success") - done;
+	retries = vmstat("vma_lock_retry") - retries;
+	igt_info("%" PRId64 " faults with the VMA's lock, %" PRId64
+		 " once more with mmap_lock\n", done, retries);
+	igt_assert_lte(faults, done);
+	/* There are other processes as well. */
+	igt_assert_lt(retries, faults / 2);
+	check(&b);
+	coh_buf_destroy(&b);
+}
+
 static const struct coh_subtest subtests[] = {
 	{ "two-vmas", "C1: two mappings of a buffer in one process", two_vmas },
 	{ "two-processes", "C1: three processes write the same pages",
@@ -1216,6 +1259,8 @@ static const struct coh_subtest subtests[] = {
 	{ "other-process",
 	  "C1, C3: a buffer sent to a process with its own device file",
 	  other_process },
+	{ "fault-lock",
+	  "C5: a store faults once, without mmap_lock", fault_lock },
 };
 
 igt_main

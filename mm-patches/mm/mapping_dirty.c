@@ -810,7 +810,7 @@ static int make_writable_ptes(struct pfn_range_apply *closure,
  * Permissions are only widened: no TLB flush and no mmu_notifier is needed, a
  * CPU or device that has the old entry cached faults and finds the new one.
  *
- * Context: Called with mmap_lock held, as from a fault handler.
+ * Context: Called with mmap_lock or the VMA's lock held, as from a fault handler.
  * Return: The number of entries made writable, or -EINVAL if the VMA is not of
  * the kind this is for.
  */

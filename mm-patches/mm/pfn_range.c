@@ -179,13 +179,13 @@ int pfn_range_pmd(pmd_t *pmd, unsigned long addr, unsigned long end,
 static const struct mm_walk_ops pfn_range_ops = {
 	.pud_entry = pfn_range_pud,
 	.pmd_entry = pfn_range_pmd,
-	.walk_lock = PGWALK_RDLOCK,
+	.walk_lock = PGWALK_FAULT,
 };
 
 static const struct mm_walk_ops pfn_range_alloc_ops = {
 	.pud_entry = pfn_range_pud,
 	.pmd_entry = pfn_range_pmd,
-	.walk_lock = PGWALK_RDLOCK,
+	.walk_lock = PGWALK_FAULT,
 	.fill_tables = true,
 };
 
@@ -265,8 +265,8 @@ void pfn_range_end(struct pfn_range_apply *closure, struct vm_area_struct *vma)
  *
  * Modelled on apply_to_page_range(), which is for the kernel's own mappings.
  *
- * Context: Called with mmap_lock held, as from a fault handler, or instead
- * with i_mmap_rwsem of the file's mapping and PFN_RANGE_I_MMAP, which excludes
+ * Context: Called with mmap_lock or the VMA's lock held, as from a fault handler, or
+ * instead with i_mmap_rwsem of the file's mapping and PFN_RANGE_I_MMAP, which excludes
  * PFN_RANGE_ALLOC. May sleep, the callbacks may not.
  * Return: 0; what a callback returned; -ENOMEM if a page table could not be
  * allocated, when callbacks may have been called already; -EINVAL for a VMA
@@ -350,7 +350,8 @@ static int insert_ptes(struct pfn_range_apply *closure,
  * vmf_insert_pfn_prot() for many pages, with one walk and one hold of the lock
  * for each page table. Entries that are not none are left as they are.
  *
- * Context: Called with mmap_lock held, from a fault handler. May sleep.
+ * Context: Called with mmap_lock or the VMA's lock held, from a fault handler. May
+ * sleep.
  * Return: 0; -ENOMEM for want of a page table; -EACCES if a PFN may not be
  * mapped; -EINVAL for another kind of VMA or a range that is not within it. In
  * case of an error some pages may have been inserted.

@@ -1399,7 +1399,7 @@ static void gem_dirty_write(struct drm_gem_dirty *dirty, struct vm_fault *vmf,
  * @dirty: The tracker
  * @vmf: The fault, at a page within the buffer
  *
- * Context: Called with mmap_lock and the object's dma_resv held.
+ * Context: Called with what a fault holds, and the object's dma_resv.
  */
 bool drm_gem_dirty_vm_is_pending(struct drm_gem_dirty *dirty,
 				 struct vm_fault *vmf)
@@ -1418,12 +1418,12 @@ EXPORT_SYMBOL_GPL(drm_gem_dirty_vm_is_pending);
  *
  * To be called by the driver's &vm_operations_struct.fault handler before
  * drm_gem_dirty_vm_fault(). If the device may have written the page, waits for
- * it and reads the page back, with some others; and with neither mmap_lock nor
- * the dma_resv held for as long as the device is at work, if the fault can be
+ * it and reads the page back, with some others; and with neither the fault's lock
+ * nor the dma_resv held for as long as the device is at work, if the fault can be
  * retried. Then it has nothing but a reference to the object, and the tracker has
  * to exist as long as that.
  *
- * Context: Called with mmap_lock and the object's dma_resv held.
+ * Context: Called with what a fault holds, and the object's dma_resv.
  * Return: 0 to go on. VM_FAULT_RETRY: both locks have been released, unless
  * &FAULT_FLAG_RETRY_NOWAIT is set. VM_FAULT_NOPAGE: the process is being killed.
  * VM_FAULT_SIGBUS: there is no device, or it failed. VM_FAULT_OOM. The handler
@@ -1445,7 +1445,7 @@ vm_fault_t drm_gem_dirty_vm_read_back(struct drm_gem_dirty *dirty,
 
 		drm_gem_object_get(obj);
 		dma_resv_unlock(obj->resv);
-		mmap_read_unlock(vmf->vma->vm_mm);
+		release_fault_lock(vmf);
 
 		/* If anything is wrong the fault that comes again finds it. */
 		if (!drm_gem_dirty_wait_idle(obj) &&
@@ -1477,7 +1477,7 @@ EXPORT_SYMBOL_GPL(drm_gem_dirty_vm_read_back);
  * the dma_resv. The page of the fault is one of them. Stores to others that are
  * present and read-only fault on their own.
  *
- * Context: Called with mmap_lock and the object's dma_resv held.
+ * Context: Called with what a fault holds, and the object's dma_resv.
  */
 void drm_gem_dirty_vm_fault(struct drm_gem_dirty *dirty, struct vm_fault *vmf,
 			    struct drm_gem_dirty_map *map)
@@ -1515,7 +1515,7 @@ EXPORT_SYMBOL_GPL(drm_gem_dirty_vm_fault);
  * left to do that it would do without the dma_resv; or it was revoked, and the
  * access faults again.
  *
- * Context: Called with mmap_lock and the object's dma_resv held.
+ * Context: Called with what a fault holds, and the object's dma_resv.
  */
 void drm_gem_dirty_vm_pfn_mkwrite(struct drm_gem_dirty *dirty,
 				  struct vm_fault *vmf)

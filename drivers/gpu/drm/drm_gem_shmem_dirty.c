@@ -26,7 +26,7 @@
 
 /*
  * A submitter can hold the dma_resv while it waits for room in a command
- * queue. Don't hold mmap_lock while waiting for it, if the caller can retry.
+ * queue. Don't hold what a fault holds while waiting for it, if it can retry.
  */
 static vm_fault_t shmem_dirty_reserve(struct drm_gem_object *obj,
 				      struct vm_fault *vmf)
@@ -39,7 +39,7 @@ static vm_fault_t shmem_dirty_reserve(struct drm_gem_object *obj,
 			return VM_FAULT_RETRY;
 
 		drm_gem_object_get(obj);
-		mmap_read_unlock(vmf->vma->vm_mm);
+		release_fault_lock(vmf);
 		if (!dma_resv_lock_interruptible(obj->resv, NULL))
 			dma_resv_unlock(obj->resv);
 		drm_gem_object_put(obj);
@@ -201,6 +201,7 @@ static const struct vm_operations_struct shmem_dirty_vm_ops = {
 	.pfn_mkwrite = shmem_dirty_pfn_mkwrite,
 	.pfn_zap_dirty = shmem_dirty_zap,
 	.access = shmem_dirty_access,
+	.fault_vma_lock = true,
 };
 
 /**

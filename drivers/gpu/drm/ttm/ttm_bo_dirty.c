@@ -285,7 +285,7 @@ static vm_fault_t bo_dirty_vm_read_back(struct ttm_buffer_object *bo,
 
 	ttm_bo_get(bo);
 	dma_resv_unlock(bo->base.resv);
-	mmap_read_unlock(vmf->vma->vm_mm);
+	release_fault_lock(vmf);
 
 	/* If anything is wrong the fault that comes again finds it. */
 	if (!drm_gem_dirty_wait_idle(&bo->base) &&
@@ -489,5 +489,6 @@ const struct vm_operations_struct ttm_bo_dirty_vm_ops = {
 	.pfn_mkwrite = ttm_bo_dirty_vm_pfn_mkwrite,
 	.pfn_zap_dirty = ttm_bo_dirty_vm_zap,
 	.access = bo_dirty_vm_access,
+	.fault_vma_lock = true,
 };
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_vm_ops);
