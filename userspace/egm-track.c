@@ -500,7 +500,7 @@ static void how_many(const struct setup *s, enum pattern_kind pattern, unsigned 
 {
 	bool much = pattern == DENSE && s->size > 4 << 20;
 
-	*settle = much ? 4 : 8;
+	*settle = much ? 4 : 24;	/* ours closes what is quiet after 20 */
 	*submissions = much ? 4 : 16;
 	if (pattern == PHASES)
 		*settle = *submissions = MAX_SERIES;

@@ -69,8 +69,8 @@ struct drm_gem_dirty_device {
  * struct drm_gem_dirty_chunk - What is known of the writes to a chunk
  * @page: The one page of it that is open, with @single, or that was last found
  * dirty, from the start of the chunk
- * @closed: The pass that closed it because of a single page, modulo 256
  * @found: Dirty pages found since it was opened, or what is the most of that
+ * @closed: The pass that closed it because of a single page, modulo 128
  * @quiet: Passes since it was last found dirty, while it is open
  * @again: Passes in a row that did so and were followed by a store at once
  * @single: While it is open: only @page of it is. After that: @page is all that
@@ -79,12 +79,12 @@ struct drm_gem_dirty_device {
  */
 struct drm_gem_dirty_chunk {
 	u8 page;
-	u8 closed;
 	u8 found;
-	u8 quiet:2;
-	u8 again:2;
-	u8 single:1;
-	u8 fresh:1;
+	u16 closed:7;
+	u16 quiet:5;
+	u16 again:2;
+	u16 single:1;
+	u16 fresh:1;
 };
 
 /**

@@ -60,8 +60,8 @@ static struct vmw_bo *compare_bo(struct vmob_copy *copy)
  */
 static size_t compare_our_size(const struct drm_gem_dirty *dirty)
 {
-	return sizeof(*dirty) + 2 * sizeof(long) + dirty->nr_chunks +
-		sizeof(long) * (BITS_TO_LONGS(dirty->nr_chunks) +
+	return sizeof(*dirty) + 2 * sizeof(long) +
+		dirty->nr_chunks * sizeof(*dirty->chunks) + sizeof(long) * (BITS_TO_LONGS(dirty->nr_chunks) +
 				2 * BITS_TO_LONGS(dirty->nr_pages));
 }
 

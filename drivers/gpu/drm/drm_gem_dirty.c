@@ -118,11 +118,18 @@
  * functions from its own &vm_operations_struct, as drm_gem_shmem_dirty.c does.
  */
 
-/* Passes that a chunk has to stay clean before it is closed. */
-#define QUIET_PASSES	3
+/*
+ * Passes that a chunk has to stay clean before it is closed. To look at it so often
+ * takes about as long as to close it and to open it again, and a ring of some frames
+ * comes round before that.
+ */
+#define QUIET_PASSES	20
 
 /* Passes in a row for which a chunk is opened only to be closed by them. */
 #define BRIEF_PASSES	3
+
+/* Of &drm_gem_dirty_chunk.closed */
+#define CLOSED_MODULO	128
 
 /*
  * The confidence that the next chunk will have but one page written, which grows
@@ -640,7 +647,7 @@ static void gem_dirty_brief(struct drm_gem_dirty *dirty,
 			    struct drm_gem_dirty_chunk *chunk)
 {
 	chunk->single = true;
-	chunk->closed = dirty->stats.passes;
+	chunk->closed = dirty->stats.passes % CLOSED_MODULO;
 	dirty->sparse = min(dirty->sparse + 1, SPARSE_MAX);
 }
 
@@ -1310,7 +1317,8 @@ static void gem_dirty_choose(struct drm_gem_dirty *dirty,
 			     struct drm_gem_dirty_chunk *chunk, pgoff_t page)
 {
 	/* Closed by the pass before. */
-	if (!chunk->single || chunk->closed != (u8)dirty->stats.passes)
+	if (!chunk->single ||
+	    chunk->closed != dirty->stats.passes % CLOSED_MODULO)
 		chunk->again = 0;
 	else if (chunk->again < BRIEF_PASSES)
 		chunk->again++;

@@ -33,7 +33,7 @@
 #define CHUNK_BYTES	(DRM_GEM_DIRTY_CHUNK_PAGES * PAGE_SIZE)
 
 /* Enough passes without a write to close every chunk. */
-#define MANY_PASSES	16
+#define MANY_PASSES	32
 
 struct test_device {
 	struct drm_device drm;
