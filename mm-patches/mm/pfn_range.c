@@ -52,9 +52,9 @@ static bool pfn_range_more(struct pfn_range_apply *closure,
 		closure->part(closure, vma, *part_end, end, part, part_end);
 }
 
-/* mm_walk_ops.pud_entry, for a walk that has the closure as its private data. */
-int pfn_range_pud(pud_t *pud, unsigned long addr, unsigned long end,
-		  struct mm_walk *walk)
+/* A huge PUD. Out of line: most walks come to none. */
+static noinline int pfn_range_huge_pud(pud_t *pud, unsigned long addr,
+				       unsigned long end, struct mm_walk *walk)
 {
 	struct pfn_range_apply *closure = walk->private;
 	struct vm_area_struct *vma = walk->vma;
@@ -85,6 +85,18 @@ int pfn_range_pud(pud_t *pud, unsigned long addr, unsigned long end,
 	}
 
 	return err;
+}
+
+/* mm_walk_ops.pud_entry, for a walk that has the closure as its private data. */
+int pfn_range_pud(pud_t *pud, unsigned long addr, unsigned long end,
+		  struct mm_walk *walk)
+{
+	pud_t entry = pudp_get(pud);
+
+	if (!pud_trans_huge(entry) && !pud_devmap(entry))
+		return 0;
+
+	return pfn_range_huge_pud(pud, addr, end, walk);
 }
 
 /* Anything but a widening, other than what hardware does to an entry. */
