@@ -788,7 +788,9 @@ static void gem_dirty_scan(struct gem_dirty_pass *pass)
 {
 	struct drm_gem_dirty *dirty = pass->dirty;
 	unsigned long first = find_first_bit(dirty->open, dirty->nr_chunks);
+	struct drm_gem_dirty_chunk *chunk;
 	unsigned long left, last, next;
+	bool changes = false;
 
 	last = first;
 	next = first;
@@ -797,12 +799,19 @@ static void gem_dirty_scan(struct gem_dirty_pass *pass)
 			gem_dirty_scan_span(pass, first, last);
 			first = next;
 		}
-		dirty->chunks[next].quiet++;
+		chunk = &dirty->chunks[next];
+		chunk->quiet++;
+		changes |= chunk->single || chunk->fresh ||
+			chunk->quiet >= QUIET_PASSES;
 		last = next;
 		if (!--left)
 			break;
 	}
 	gem_dirty_scan_span(pass, first, last);
+
+	/* None of them can have to be closed, or to be judged. */
+	if (!changes)
+		return;
 
 	next = find_first_bit(dirty->open, dirty->nr_chunks);
 	for (left = dirty->nr_open; ; next = gem_dirty_open_after(dirty, next)) {
