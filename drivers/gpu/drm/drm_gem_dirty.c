@@ -439,11 +439,13 @@ static noinline bool gem_dirty_next(struct drm_gem_dirty_consumer *consumer,
 		return false;
 	}
 
-	end = find_next_zero_bit(consumer->pages, consumer->end, start);
-	if (end - start == 1)
-		__clear_bit(start, consumer->pages);
-	else
+	end = start + 1;
+	if (end < consumer->end && test_bit(end, consumer->pages)) {
+		end = find_next_zero_bit(consumer->pages, consumer->end, end);
 		bitmap_clear(consumer->pages, start, end - start);
+	} else {
+		__clear_bit(start, consumer->pages);
+	}
 	consumer->first = end;
 
 	*first = start;
@@ -476,8 +478,10 @@ bool drm_gem_dirty_next(struct drm_gem_dirty_consumer *consumer,
 }
 EXPORT_SYMBOL_GPL(drm_gem_dirty_next);
 
-static void gem_dirty_set_for(struct drm_gem_dirty_consumer *consumer,
-			      unsigned long first, unsigned long nr)
+/* Inlined for reports, of which a pass has one for each page that is alone. */
+static __always_inline void
+gem_dirty_set_for(struct drm_gem_dirty_consumer *consumer, unsigned long first,
+		  unsigned long nr)
 {
 	/* Of writes here and there most are alone. */
 	if (nr == 1)
@@ -562,8 +566,9 @@ struct gem_dirty_pass {
 	bool quiet;
 };
 
-static void gem_dirty_found(struct drm_gem_dirty_chunk *chunk,
-			    unsigned long page, unsigned long nr)
+static __always_inline void gem_dirty_found(struct drm_gem_dirty_chunk *chunk,
+					    unsigned long page,
+					    unsigned long nr)
 {
 	if (nr > 1)
 		chunk->quiet = 0;
@@ -571,6 +576,17 @@ static void gem_dirty_found(struct drm_gem_dirty_chunk *chunk,
 		chunk->quiet = QUIET_PASSES - QUIET_SINGLE;
 	chunk->found = min(chunk->found + nr, U8_MAX);
 	chunk->page = page;
+}
+
+/* Pages of more than one chunk. */
+static noinline void gem_dirty_found_more(struct drm_gem_dirty_chunk *chunk,
+					  unsigned long page, unsigned long nr)
+{
+	for (; page + nr > DRM_GEM_DIRTY_CHUNK_PAGES; page = 0) {
+		gem_dirty_found(chunk++, page, DRM_GEM_DIRTY_CHUNK_PAGES - page);
+		nr -= DRM_GEM_DIRTY_CHUNK_PAGES - page;
+	}
+	gem_dirty_found(chunk, page, nr);
 }
 
 static void gem_dirty_report(struct mapping_dirty_pass *base, pgoff_t pgoff,
@@ -585,11 +601,10 @@ static void gem_dirty_report(struct mapping_dirty_pass *base, pgoff_t pgoff,
 		&dirty->chunks[first / DRM_GEM_DIRTY_CHUNK_PAGES];
 
 	gem_dirty_set(dirty, first, nr);
-	for (; page + nr > DRM_GEM_DIRTY_CHUNK_PAGES; page = 0) {
-		gem_dirty_found(chunk++, page, DRM_GEM_DIRTY_CHUNK_PAGES - page);
-		nr -= DRM_GEM_DIRTY_CHUNK_PAGES - page;
-	}
-	gem_dirty_found(chunk, page, nr);
+	if (page + nr > DRM_GEM_DIRTY_CHUNK_PAGES)
+		gem_dirty_found_more(chunk, page, nr);
+	else
+		gem_dirty_found(chunk, page, nr);
 }
 
 /* Walk the pages from @first up to and without @end. */
@@ -713,7 +728,7 @@ static bool gem_dirty_next_open(struct mapping_dirty_pass *base, pgoff_t pgoff,
 	pgoff_t page = pgoff - pass->start;
 	unsigned long i = page / DRM_GEM_DIRTY_CHUNK_PAGES;
 	struct drm_gem_dirty_chunk *chunk;
-	pgoff_t first, end, more;
+	pgoff_t first, end, last;
 
 	/* Of a chunk that @page is in it can be a page before that. */
 	do {
@@ -727,7 +742,8 @@ static bool gem_dirty_next_open(struct mapping_dirty_pass *base, pgoff_t pgoff,
 	/* Whole chunks can be walked in one go. */
 	for (; !chunk->single && i < dirty->nr_chunks &&
 	     test_bit(i, dirty->open) && !dirty->chunks[i].single; i++)
-		end = gem_dirty_open_pages(dirty, i, &more);
+		;
+	end = gem_dirty_open_pages(dirty, i - 1, &last);
 
 	range->first = pass->start + first;
 	range->nr = end - first;
