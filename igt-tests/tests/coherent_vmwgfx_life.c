@@ -349,10 +349,13 @@ static void swapout(struct vmw *vmw)
 /* The process ends with stores that were not submitted, and work in flight. */
 static void close_busy(struct vmw *vmw)
 {
-	uint64_t surfaces = vmw_ctl_get(vmw, SVGA3_SURFACES);
+	struct vmw_surf *mine = vmw_buffer(vmw, SMALL, true);
+	uint64_t surfaces;
 	int status, i;
 	pid_t pid;
 
+	vmw_touch(mine);
+	surfaces = vmw_ctl_get(vmw, SVGA3_SURFACES);
 	vmw_ctl_set(vmw, SVGA3_DELAY_US, 200000);
 	pid = fork();
 	igt_assert(pid >= 0);
@@ -374,10 +377,18 @@ static void close_busy(struct vmw *vmw)
 	igt_assert(waitpid(pid, &status, 0) == pid);
 	igt_assert(WIFEXITED(status) && !WEXITSTATUS(status));
 	vmw_ctl_set(vmw, SVGA3_DELAY_US, 0);
-	for (i = 0; i < 100 &&
-	     vmw_ctl_get(vmw, SVGA3_SURFACES) > surfaces; i++)
+	/*
+	 * A command to destroy a surface is not sent to the device at once, but
+	 * with the next submission of anyone.
+	 */
+	for (i = 0; i < 100; i++) {
+		vmw_touch(mine);
+		if (vmw_ctl_get(vmw, SVGA3_SURFACES) <= surfaces)
+			break;
 		nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
+	}
 	igt_assert_eq_u64(vmw_ctl_get(vmw, SVGA3_SURFACES), surfaces);
+	vmw_surf_destroy(mine);
 }
 
 /* ---------------------------------------------------------------- display */
