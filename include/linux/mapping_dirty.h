@@ -7,6 +7,7 @@
 
 struct address_space;
 struct vm_area_struct;
+struct vm_fault;
 
 /* Make writable entries read-only. */
 #define MAPPING_DIRTY_WRPROTECT	BIT(0)
