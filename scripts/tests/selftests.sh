@@ -27,7 +27,8 @@ tap()
 }
 
 # verdict STATUS TEXT [test]: what becomes of stock and ours, of a program that
-# said that in the first run (and in two later ones, if there is a later.out)
+# said that in the first run (and in two later ones, if there is a later.out; then
+# there can be a stock-later.out as well)
 verdict()
 {
 	expect "$1" "$2" python3 - "$here/../selftests" "$tmp" "${3:-soft-dirty}" <<-'END'
@@ -46,7 +47,7 @@ verdict()
 
 		stock, ours = s.Side('stock', 'stock'), s.Side('ours', 'release')
 		again = 2 * os.path.exists(f'{tmp}/later.out')
-		stock.attempts = [read('stock')] * (1 + again)
+		stock.attempts = [read('stock')] + [read('stock-later') or read('stock')] * again
 		ours.attempts = [read('ours')] + [read('later')] * again
 		lines = s.ktap({test: s.judge(test, stock, ours)}, ours)
 		print('\n'.join(lines))
@@ -151,6 +152,21 @@ not_flaky()
 	verdict 1 "not ok 1 first"
 }
 
+# What stock did not come to is compared with a run in which it did
+early_on_stock()
+{
+	both
+	tap | head -n 4 | side stock 137
+	tap | side ours 1
+	tap | side stock-later 1
+	tap | side later 1
+	verdict 0 "    ok 3 took 12 ms
+    # on both kernels" &&
+	tap | sed 's/^ok 3/not ok 3/' | side later 1 &&
+	verdict 1 "# pass -> fail
+    not ok 3 took 12 ms"
+}
+
 # uffd-unit-tests has a form of its own
 userfaults()
 {
@@ -180,7 +196,7 @@ known()
 	verdict 1 "known as pass -> skip, but is the same" mkdirty
 }
 
-plan 14
+plan 15
 check "what both kernels do is the same, failures too" same
 check "numbers in a name may differ" measured
 check "a case that fails on ours is a failure" fails_on_ours
@@ -193,6 +209,7 @@ check "what stock skips is listed as not compared" skipped_on_stock
 check "different cases are not compared" other_case
 check "what does well twice when run again is listed as not stable" flaky
 check "what fails again is a failure" not_flaky
+check "what stock ended before is compared when it has come to it" early_on_stock
 check "uffd-unit-tests is read, a case that ends the program fails" userfaults
 check "a known difference is listed, and has to be there" known
 exit $((failed > 0))
