@@ -1294,9 +1294,11 @@ static void run_sizes(uint64_t first, uint64_t last)
 	     s.size *= s.size == SMALLEST ? 16 : 4) {
 		s.value = s.size;
 		s.patterns = (1 << PATTERNS) - 1;
-		/* a fault a page takes too long there */
+		/* a fault a page takes too long there, or a look at each */
 		if (s.size > 64 << 20)
 			s.patterns &= ~(1 << PHASES);
+		if (s.size > 256 << 20)
+			s.patterns = 1 << IDLE | 1 << ONE;
 		run_setup(&s);
 	}
 }
