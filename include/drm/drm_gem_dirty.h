@@ -109,6 +109,8 @@ struct drm_gem_dirty {
 	unsigned long nr_chunks;
 	/** @nr_open: Number of bits set in @open */
 	unsigned long nr_open;
+	/** @first_open: No chunk before this one is open; stale if none is */
+	unsigned long first_open;
 	/** @open: Chunks that can have writable page-table entries */
 	unsigned long *open;
 	/** @chunks: How each chunk is being written */

@@ -803,11 +803,12 @@ static void gem_dirty_scan_span(struct gem_dirty_pass *pass,
 static void gem_dirty_scan(struct gem_dirty_pass *pass)
 {
 	struct drm_gem_dirty *dirty = pass->dirty;
-	unsigned long first = find_first_bit(dirty->open, dirty->nr_chunks);
 	struct drm_gem_dirty_chunk *chunk;
-	unsigned long left, last, next;
+	unsigned long left, first, last, next;
 	bool changes = false;
 
+	first = find_next_bit(dirty->open, dirty->nr_chunks, dirty->first_open);
+	dirty->first_open = first;
 	last = first;
 	next = first;
 	for (left = dirty->nr_open; ; next = gem_dirty_open_after(dirty, last)) {
@@ -829,7 +830,7 @@ static void gem_dirty_scan(struct gem_dirty_pass *pass)
 	if (!changes)
 		return;
 
-	next = find_first_bit(dirty->open, dirty->nr_chunks);
+	next = dirty->first_open;
 	for (left = dirty->nr_open; ; next = gem_dirty_open_after(dirty, next)) {
 		gem_dirty_scanned(pass, next);
 		if (!--left)
@@ -861,7 +862,7 @@ static noinline void gem_dirty_pass_open(struct drm_gem_dirty *dirty)
 	if (dirty->nr_open)
 		gem_dirty_scan(&pass);
 
-	first = pass.quiet ? 0 : dirty->nr_chunks;
+	first = pass.quiet ? dirty->first_open : dirty->nr_chunks;
 	for_each_set_bit_from(first, dirty->open, dirty->nr_chunks)
 		if (dirty->chunks[first].quiet >= QUIET_PASSES)
 			first = gem_dirty_close_quiet(&pass, first) - 1;
@@ -919,6 +920,7 @@ void drm_gem_dirty_open(struct drm_gem_dirty *dirty)
 
 	dirty->stats.chunks_opened += dirty->nr_chunks - dirty->nr_open;
 	bitmap_fill(dirty->open, dirty->nr_chunks);
+	dirty->first_open = 0;
 	memset(dirty->chunks, 0, dirty->nr_chunks * sizeof(*dirty->chunks));
 	dirty->nr_open = dirty->nr_chunks;
 	trace_drm_gem_dirty_open(dirty, 0, dirty->nr_chunks);
@@ -1397,6 +1399,8 @@ static unsigned long gem_dirty_open(struct drm_gem_dirty *dirty,
 	}
 
 	dirty->next_chunk = end;
+	if (!dirty->nr_open || chunk < dirty->first_open)
+		dirty->first_open = chunk;
 	dirty->nr_open += end - chunk;
 	dirty->stats.chunks_opened += end - chunk;
 	trace_drm_gem_dirty_open(dirty, chunk, end - chunk);
