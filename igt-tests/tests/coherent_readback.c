@@ -723,6 +723,94 @@ static void unknown_command(struct egm_dev *dev)
 	teardown(&b);
 }
 
+/* Appends a command's words behind its header; returns what is behind them. */
+static uint32_t *command(uint32_t *at, uint32_t cmd, const uint32_t *words, int n)
+{
+	*at = VIRGL_CMD(cmd, n);
+	memcpy(at + 1, words, n * sizeof(*words));
+	return at + 1 + n;
+}
+
+/*
+ * What is bound by one submission is written by another one, which names nothing.
+ * Only that has the buffer in its list.
+ */
+static void bound_unlisted(struct egm_dev *dev)
+{
+	static const char text[] =
+		"COMP\n"
+		"PROPERTY CS_FIXED_BLOCK_WIDTH 64\n"
+		"PROPERTY CS_FIXED_BLOCK_HEIGHT 1\n"
+		"PROPERTY CS_FIXED_BLOCK_DEPTH 1\n"
+		"DCL SV[0], BLOCK_ID\n"
+		"DCL SV[1], THREAD_ID\n"
+		"DCL BUFFER[0]\n"
+		"DCL TEMP[0..1]\n"
+		"IMM[0] UINT32 {64, 4, 0, 0}\n"
+		"  0: UMAD TEMP[0].x, SV[0].xxxx, IMM[0].xxxx, SV[1].xxxx\n"
+		"  1: UMUL TEMP[1].x, TEMP[0].xxxx, IMM[0].yyyy\n"
+		"  2: STORE BUFFER[0].x, TEMP[1].xxxx, TEMP[0].xxxx\n"
+		"  3: END\n";
+	const uint32_t compute = 5, shader = 1;
+	const uint32_t bind[] = { shader, compute };
+	struct egm_counters before, after;
+	struct buf b = setup(dev);
+	/* words that are their own number, behind the first page */
+	const uint32_t off = PAGE, words = 20 * PAGE / 4;
+	const uint32_t ssbo[] = { compute, 0, off, words * 4, b.bo->res };
+	const uint32_t grid[] = { 64, 1, 1, words / 64, 1, 1, 0, 0 };
+	uint32_t create[5 + (sizeof(text) + 3) / 4] = {
+		shader, compute, sizeof(text), 300, 0,
+	};
+	uint32_t cmds[256], *end = cmds, i;
+
+	memcpy(create + 5, text, sizeof(text));
+	end = command(end, VIRGL_CCMD_CREATE_OBJECT | VIRGL_OBJECT_SHADER << 8,
+		      create, ARRAY_SIZE(create));
+	end = command(end, VIRGL_CCMD_BIND_SHADER, bind, ARRAY_SIZE(bind));
+	end = command(end, VIRGL_CCMD_SET_SHADER_BUFFERS, ssbo, ARRAY_SIZE(ssbo));
+	igt_assert(end <= cmds + ARRAY_SIZE(cmds));
+
+	coh_counters(dev, &before);
+	igt_assert_eq(virtgpu_execbuffer(dev->fd, cmds, (end - cmds) * 4, NULL, 0), 0);
+	coh_counters(dev, &after);
+
+	check(&b);
+	fill(&b, off, 20 * PAGE);
+	end = command(cmds, VIRGL_CCMD_LAUNCH_GRID, grid, ARRAY_SIZE(grid));
+	igt_assert_eq(virtgpu_execbuffer(dev->fd, cmds, (end - cmds) * 4,
+					 &b.bo->handle, 1), 0);
+	for (i = 0; i < words; i += 2)
+		b.p->want[(off / 4 + i) / 2] = i | (uint64_t)(i + 1) << 32;
+	coh_wait(b.bo);
+	check(&b);
+	check_device(&b);
+	igt_assert_eq_u64(coh_delta(&before, &after, "buffers_marked"), 1);
+	teardown(&b);
+}
+
+/* Somebody else's buffer can be named. The host has nothing of it, nor have we. */
+static void named_by_others(struct egm_dev *dev)
+{
+	struct egm_counters before, after;
+	struct buf b = setup(dev);
+	struct egm_dev *other = coh_open_again(dev);
+	const uint32_t words[] = { 5, 0, 0, PAGE, b.bo->res };
+	const uint32_t unknown = VIRGL_CMD(0xff, 0);
+	uint32_t cmd[1 + ARRAY_SIZE(words)];
+
+	command(cmd, VIRGL_CCMD_SET_SHADER_BUFFERS, words, ARRAY_SIZE(words));
+	coh_counters(dev, &before);
+	igt_assert_eq(virtgpu_execbuffer(other->fd, cmd, sizeof(cmd), NULL, 0), 0);
+	igt_assert_eq(virtgpu_execbuffer(other->fd, &unknown, 4, NULL, 0), 0);
+	coh_counters(dev, &after);
+	igt_assert_eq_u64(coh_delta(&before, &after, "buffers_marked"), 0);
+	coh_close(other);
+	check_device(&b);
+	check(&b);
+	teardown(&b);
+}
+
 /* C5: streaming to the device costs what it did. */
 static void never_written(struct egm_dev *dev)
 {
@@ -1070,6 +1158,10 @@ static const struct coh_subtest virgl_subtests[] = {
 	{ "inline-write", "C2: data that is in the command stream", inline_write },
 	{ "sticky", "C2: what was written once is revoked from then on", sticky },
 	{ "unknown-command", "C2: an unknown command may write", unknown_command },
+	{ "bound-unlisted", "C2: bound by a submission that does not list the buffer",
+	  bound_unlisted },
+	{ "named-by-others", "C5: named by who has no handle of the buffer",
+	  named_by_others },
 };
 
 igt_main

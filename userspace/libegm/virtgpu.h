@@ -43,8 +43,13 @@ struct drm_virtgpu_resource_create_blob {
 
 /* virgl: a command is a header dword and its payload */
 #define VIRGL_CMD(cmd, len) ((uint32_t)(cmd) | (uint32_t)(len) << 16)
+#define VIRGL_CCMD_CREATE_OBJECT 1
+#define VIRGL_OBJECT_SHADER 4
 #define VIRGL_CCMD_RESOURCE_COPY_REGION 17
 #define VIRGL_COPY_REGION_LEN 13
+#define VIRGL_CCMD_BIND_SHADER 31
+#define VIRGL_CCMD_SET_SHADER_BUFFERS 34
+#define VIRGL_CCMD_LAUNCH_GRID 37
 #define VIRGL_CCMD_PIPE_RESOURCE_CREATE 48
 #define VIRGL_PIPE_RESOURCE_CREATE_LEN 11
 

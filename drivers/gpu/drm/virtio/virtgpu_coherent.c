@@ -33,12 +33,11 @@
  * Only a device that has no blobs at all, and no capset whose users would make
  * more of the answers than this, does that.
  *
- * For the other direction the kernel has to know what the host writes. The
- * command stream of a submission that uses coherent buffers is scanned, see
- * virtgpu_scan.c, and a buffer that it names for writing is marked, for good.
- * Each submission that uses a marked buffer takes it from the CPU, whose next
- * access waits for the host and fetches what it has. Other buffers, all that are
- * streamed to the host, have none of that.
+ * For the other direction the kernel has to know what the host writes. Command
+ * streams are scanned, see virtgpu_scan.c, and a buffer that one names for writing
+ * is marked, for good. Each submission that has a marked buffer in its list takes
+ * it from the CPU, whose next access waits for the host and fetches what it has.
+ * Other buffers, all that are streamed to the host, have none of that.
  */
 
 static bool coherent = true;
@@ -450,21 +449,19 @@ void virtio_gpu_coherent_fetch(struct virtio_gpu_object *bo, u32 offset,
 struct virtio_gpu_coherent_scan {
 	struct virtio_gpu_scan base;
 	struct virtio_gpu_coherent *coherent;
+	struct drm_file *file;
 };
 
 static void virtio_gpu_coherent_mark(struct virtio_gpu_coherent *c,
 				     struct virtio_gpu_object *bo)
 {
-	if (bo->host_writes)
-		return;
-
-	bo->host_writes = true;
-	atomic64_inc(&c->buffers_marked);
+	if (!test_and_set_bit(0, &bo->host_writes))
+		atomic64_inc(&c->buffers_marked);
 }
 
 /*
- * Any id can be in the stream, also that of somebody else's buffer. Those of
- * the submission, whose dma_resv is held, are known by their pointer to it.
+ * Any id can be in the stream, also that of somebody else's buffer, which the
+ * host does not let this file's context write.
  */
 static void virtio_gpu_coherent_writes(struct virtio_gpu_scan *base, u32 res_id)
 {
@@ -474,58 +471,63 @@ static void virtio_gpu_coherent_writes(struct virtio_gpu_scan *base, u32 res_id)
 
 	xa_lock(&scan->coherent->bos);
 	bo = xa_load(&scan->coherent->bos, res_id);
-	if (bo && READ_ONCE(bo->scan) == base)
+	if (bo && drm_vma_node_is_allowed(&bo->base.base.vma_node, scan->file))
 		virtio_gpu_coherent_mark(scan->coherent, bo);
 	xa_unlock(&scan->coherent->bos);
 }
 
-/* Mark those buffers of a submission that the host may write from now on. */
-static void virtio_gpu_coherent_scan(struct virtio_gpu_coherent *c,
-				     struct virtio_gpu_object_array *objs,
-				     const u32 *dwords, u32 nr_dwords)
+static void virtio_gpu_coherent_mark_all(struct virtio_gpu_coherent *c,
+					 struct drm_file *file)
 {
+	struct drm_gem_object *obj;
+	int handle;
+
+	spin_lock(&file->table_lock);
+	idr_for_each_entry(&file->object_idr, obj, handle) {
+		struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
+
+		if (virtio_gpu_is_coherent(bo))
+			virtio_gpu_coherent_mark(c, bo);
+	}
+	spin_unlock(&file->table_lock);
+}
+
+/**
+ * virtio_gpu_coherent_scan - Find out what the host may write from now on
+ * @vgdev: The device
+ * @file: The file whose context executes the command stream
+ * @buf: The stream, in memory that user space can't change
+ * @size: The length of that, in bytes
+ *
+ * Marks the file's coherent buffers that are named for writing, whether they are
+ * in the list of this submission or not: what is bound now can be written by a
+ * later one.
+ *
+ * Context: Process context, before virtio_gpu_coherent_prepare() of the same
+ * submission.
+ */
+void virtio_gpu_coherent_scan(struct virtio_gpu_device *vgdev,
+			      struct drm_file *file, const void *buf, u32 size)
+{
+	struct virtio_gpu_coherent *c = &vgdev->coherent;
 	struct virtio_gpu_coherent_scan scan = {
 		.base.writes = virtio_gpu_coherent_writes,
 		.coherent = c,
+		.file = file,
 	};
-	bool unmarked = false;
-	bool understood;
-	u32 i;
 
-	for (i = 0; i < objs->nents; i++) {
-		struct virtio_gpu_object *bo =
-			gem_to_virtio_gpu_obj(objs->objs[i]);
-
-		if (virtio_gpu_is_coherent(bo) && !bo->host_writes) {
-			WRITE_ONCE(bo->scan, &scan.base);
-			unmarked = true;
-		}
-	}
-	if (!unmarked)
+	if (xa_empty(&c->bos))
 		return;
 
 	atomic64_inc(&c->scans);
-	understood = virtio_gpu_scan(&scan.base, dwords, nr_dwords);
-
-	for (i = 0; i < objs->nents; i++) {
-		struct virtio_gpu_object *bo =
-			gem_to_virtio_gpu_obj(objs->objs[i]);
-
-		if (!virtio_gpu_is_coherent(bo))
-			continue;
-
-		WRITE_ONCE(bo->scan, NULL);
-		if (!understood)
-			virtio_gpu_coherent_mark(c, bo);
-	}
+	if (!virtio_gpu_scan(&scan.base, buf, size / sizeof(u32)))
+		virtio_gpu_coherent_mark_all(c, file);
 }
 
 /**
  * virtio_gpu_coherent_prepare - Prepare coherent buffers for a submission
  * @vgdev: The device
  * @objs: Its objects
- * @buf: Its command stream, in memory that user space can't change
- * @size: The length of that, in bytes
  *
  * Takes those that the host may write from the CPU, and uploads what has been
  * written by it, as virtio_gpu_coherent_upload().
@@ -534,13 +536,9 @@ static void virtio_gpu_coherent_scan(struct virtio_gpu_coherent *c,
  * held. The submission's fence must be added to them before they are released.
  */
 void virtio_gpu_coherent_prepare(struct virtio_gpu_device *vgdev,
-				 struct virtio_gpu_object_array *objs,
-				 const void *buf, u32 size)
+				 struct virtio_gpu_object_array *objs)
 {
 	u32 i;
-
-	virtio_gpu_coherent_scan(&vgdev->coherent, objs, buf,
-				 size / sizeof(u32));
 
 	for (i = 0; i < objs->nents; i++) {
 		struct virtio_gpu_object *bo =
@@ -549,7 +547,7 @@ void virtio_gpu_coherent_prepare(struct virtio_gpu_device *vgdev,
 		if (!virtio_gpu_is_coherent(bo))
 			continue;
 
-		if (bo->host_writes)
+		if (test_bit(0, &bo->host_writes))
 			drm_gem_dirty_revoke(&bo->host_copy, 0,
 					     bo->base.dirty->nr_pages);
 		virtio_gpu_coherent_upload_dirty(vgdev, bo);
