@@ -678,6 +678,221 @@ static void inline_write(struct egm_dev *dev)
 	teardown(&b);
 }
 
+/* ---- transfers in the command stream ------------------------------------ */
+
+#define TRANSFER_DWORDS 14
+#define COPY_TRANSFER_DWORDS 15
+
+/* All but one word of a transfer: what TRANSFER3D and COPY_TRANSFER3D begin with */
+static void transfer_box(uint32_t *cmd, uint32_t res, uint64_t off, uint64_t len)
+{
+	memset(cmd, 0, TRANSFER_DWORDS * sizeof(*cmd));
+	cmd[1] = res;
+	cmd[6] = off;
+	cmd[9] = len;
+	cmd[10] = 1;
+	cmd[11] = 1;
+}
+
+/* Between a range of the resource and @from, an offset in its guest memory */
+static void transfer_command(uint32_t cmd[TRANSFER_DWORDS], const struct egm_bo *bo,
+			     uint64_t off, uint64_t len, uint64_t from,
+			     uint32_t direction)
+{
+	transfer_box(cmd, bo->res, off, len);
+	cmd[0] = VIRGL_CMD(VIRGL_CCMD_TRANSFER3D, TRANSFER_DWORDS - 1);
+	cmd[12] = from;
+	cmd[13] = direction;
+}
+
+/* Between a range of the resource and the same range of @memory's guest memory */
+static void copy_transfer_command(uint32_t cmd[COPY_TRANSFER_DWORDS],
+				  const struct egm_bo *bo, uint64_t off,
+				  uint64_t len, const struct egm_bo *memory,
+				  uint32_t flags)
+{
+	transfer_box(cmd, bo->res, off, len);
+	cmd[0] = VIRGL_CMD(VIRGL_CCMD_COPY_TRANSFER3D, COPY_TRANSFER_DWORDS - 1);
+	cmd[12] = memory->res;
+	cmd[13] = off;
+	cmd[14] = flags;
+}
+
+static int submit_transfer(struct egm_dev *dev, const uint32_t *cmd, int n,
+			   const struct egm_bo *a, const struct egm_bo *b)
+{
+	const uint32_t handles[] = { a->handle, b ? b->handle : 0 };
+
+	return virtgpu_execbuffer(dev->fd, cmd, n * sizeof(*cmd), handles, b ? 2 : 1);
+}
+
+/*
+ * What the device has written, and nobody has read yet, is not replaced by what
+ * the guest's memory had before.
+ */
+static void transfer3d_stale(struct egm_dev *dev)
+{
+	struct egm_counters before, after;
+	struct buf b = setup(dev);
+	uint32_t cmd[TRANSFER_DWORDS];
+	int i;
+
+	coh_counters(dev, &before);
+	for (i = 0; i < 4; i++) {
+		const uint64_t off = i & 1 ? 0 : 100 * PAGE, len = SIZE - 2 * off;
+
+		device_fill(&b, 0, SIZE);
+		if (i & 2)
+			check_map(&b, b.bo->map, 150 * PAGE, PAGE);
+		transfer_command(cmd, b.bo, off, len, off, VIRGL_TRANSFER_TO_HOST);
+		igt_assert_eq(submit_transfer(dev, cmd, TRANSFER_DWORDS, b.bo, NULL), 0);
+		check_device(&b);
+		check(&b);
+	}
+
+	/* To do so again marks nothing that was not marked. */
+	transfer_command(cmd, b.src, 0, SIZE, 0, VIRGL_TRANSFER_TO_HOST);
+	igt_assert_eq(submit_transfer(dev, cmd, TRANSFER_DWORDS, b.src, NULL), 0);
+	coh_counters(dev, &after);
+	igt_assert_eq_u64(coh_delta(&before, &after, "buffers_marked"), 1);
+	teardown(&b);
+}
+
+/* In the other direction it is the CPU's stores that count. */
+static void transfer3d_from_host(struct egm_dev *dev)
+{
+	struct egm_counters before, after;
+	struct buf b = setup(dev);
+	uint32_t cmd[TRANSFER_DWORDS];
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		coh_counters(dev, &before);
+		transfer_command(cmd, b.bo, 0, SIZE, 0, VIRGL_TRANSFER_FROM_HOST);
+		fill(&b, 40 * PAGE, 3 * PAGE);
+		igt_assert_eq(submit_transfer(dev, cmd, TRANSFER_DWORDS, b.bo, NULL), 0);
+		/* at the same time as the host is at it */
+		fill(&b, 43 * PAGE, 3 * PAGE);
+		check(&b);
+		check_device(&b);
+		coh_counters(dev, &after);
+		igt_assert_eq_u64(coh_delta(&before, &after, "buffers_marked"), 0);
+		if (i & 1)
+			device_fill(&b, 10 * PAGE, 100 * PAGE);
+	}
+	teardown(&b);
+}
+
+/*
+ * Mesa 22.0, for a map without MAP_PERSISTENT of a persistent buffer
+ * that a shader wrote: fetch it, store a word, and on unmap transfer the map's range.
+ */
+static void transfer3d_map(struct egm_dev *dev)
+{
+	struct buf b = setup(dev);
+	uint32_t cmd[TRANSFER_DWORDS];
+
+	device_fill(&b, 0, SIZE);
+	igt_assert_eq(virtgpu_transfer_from_host(dev->fd, b.bo->handle, 0, SIZE), 0);
+	coh_wait(b.bo);
+	fill(&b, 70 * PAGE, 8);
+	transfer_command(cmd, b.bo, 0, SIZE, 0, VIRGL_TRANSFER_TO_HOST);
+	igt_assert_eq(submit_transfer(dev, cmd, TRANSFER_DWORDS, b.bo, NULL), 0);
+	check_device(&b);
+	check(&b);
+	teardown(&b);
+}
+
+/* A transfer to another place, or half of one, is refused with the stream it is in. */
+static void transfer3d_bad(struct egm_dev *dev)
+{
+	struct buf b = setup(dev);
+	uint32_t cmd[2 * TRANSFER_DWORDS];
+	int i;
+
+	device_fill(&b, 0, SIZE);
+	for (i = 0; i < 4; i++) {
+		const uint32_t direction = i & 1 ? VIRGL_TRANSFER_FROM_HOST :
+						   VIRGL_TRANSFER_TO_HOST;
+
+		/* behind one that is right */
+		transfer_command(cmd, b.bo, 0, PAGE, 0, VIRGL_TRANSFER_TO_HOST);
+		transfer_command(cmd + TRANSFER_DWORDS, b.bo, 0, PAGE, 9 * PAGE,
+				 direction);
+		if (i & 2)
+			cmd[TRANSFER_DWORDS] = VIRGL_CMD(VIRGL_CCMD_TRANSFER3D, 12);
+		igt_assert_eq(submit_transfer(dev, cmd, 2 * TRANSFER_DWORDS - i / 2,
+					      b.bo, NULL), -EINVAL);
+	}
+	check_device(&b);
+	check(&b);
+	teardown(&b);
+}
+
+/* With the guest memory of another buffer, one that is not coherent. */
+static void copy_transfer3d(struct egm_dev *dev)
+{
+	struct buf b = setup(dev);
+	struct egm_bo *plain = coh_create_plain(dev, SIZE);
+	uint32_t cmd[COPY_TRANSFER_DWORDS];
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		const uint64_t off = (100 + i) * PAGE, len = 70 * PAGE;
+
+		/* into the device's copy of the coherent buffer */
+		if (i & 1)
+			device_fill(&b, 0, SIZE);
+		fill(&b, off + len, PAGE);
+		pattern_make(b.p, (char *)plain->map + off, off, len);
+		copy_transfer_command(cmd, b.bo, off, len, plain, 1);
+		igt_assert_eq(submit_transfer(dev, cmd, COPY_TRANSFER_DWORDS, b.bo,
+					      plain), 0);
+		check(&b);
+		check_device(&b);
+
+		/* and from it */
+		device_fill(&b, off + PAGE, len);
+		memset(plain->map, 0, SIZE);
+		copy_transfer_command(cmd, b.bo, off, len, plain,
+				      VIRGL_COPY_TRANSFER_FROM_HOST);
+		igt_assert_eq(submit_transfer(dev, cmd, COPY_TRANSFER_DWORDS, b.bo,
+					      plain), 0);
+		coh_wait(b.bo);
+		check_map(&b, plain->map, off, len);
+		check(&b);
+	}
+	egm_bo_destroy(plain);
+	teardown(&b);
+}
+
+/*
+ * With the guest memory of a coherent buffer, which can be older than what the
+ * device wrote, or be written without the kernel's knowledge: refused.
+ */
+static void copy_transfer3d_bad(struct egm_dev *dev)
+{
+	struct buf b = setup(dev);
+	struct egm_bo *plain = coh_create_plain(dev, SIZE);
+	uint32_t cmd[COPY_TRANSFER_DWORDS];
+	int i;
+
+	device_fill(&b, 0, SIZE);
+	for (i = 0; i < 4; i++) {
+		const struct egm_bo *other = i & 2 ? plain : b.src;
+
+		copy_transfer_command(cmd, other, 0, SIZE, b.bo,
+				      i & 1 ? VIRGL_COPY_TRANSFER_FROM_HOST : 0);
+		igt_assert_eq(submit_transfer(dev, cmd, COPY_TRANSFER_DWORDS, b.bo,
+					      other), -EINVAL);
+	}
+	check_device(&b);
+	check(&b);
+	pattern_assert(b.from, b.src->map, 0, SIZE);
+	egm_bo_destroy(plain);
+	teardown(&b);
+}
+
 /* The buffer may be written again by any submission that has it in its list. */
 static void sticky(struct egm_dev *dev)
 {
@@ -1162,6 +1377,16 @@ static const struct coh_subtest virgl_subtests[] = {
 	  bound_unlisted },
 	{ "named-by-others", "C5: named by who has no handle of the buffer",
 	  named_by_others },
+	{ "transfer3d-stale", "C2, C4: guest memory that is transferred is not older than the device's",
+	  transfer3d_stale },
+	{ "transfer3d-from-host", "C1, C3: a transfer to the guest overwrites no store",
+	  transfer3d_from_host },
+	{ "transfer3d-map", "C2, C4: as old Mesa maps a persistent buffer", transfer3d_map },
+	{ "transfer3d-bad", "C3: a transfer to another place is refused", transfer3d_bad },
+	{ "copy-transfer3d", "C1, C2: between the device's copy and another buffer's memory",
+	  copy_transfer3d },
+	{ "copy-transfer3d-bad", "C2, C3: of a coherent buffer's memory: refused",
+	  copy_transfer3d_bad },
 };
 
 igt_main

@@ -7,6 +7,7 @@
  * With RANDOM defined it is a program of its own, for compilers that have no
  * libFuzzer: fuzz SECONDS SEED.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,10 +18,14 @@
 
 #define UNKNOWN 0xff
 
+/* The resources whose guest memory must not be transferred */
+#define COHERENT(id) ((id) % 4 == 3)
+
 struct found {
 	struct virtio_gpu_scan base;
 	const u32 *dwords;
 	size_t nr_dwords, nr;
+	int ret;
 };
 
 static void check(bool ok, const char *what)
@@ -42,20 +47,58 @@ static void writes(struct virtio_gpu_scan *scan, u32 res_id)
 	found->nr++;
 }
 
-/* In memory that ends where the stream does */
+static bool is_coherent(struct virtio_gpu_scan *scan, u32 res_id)
+{
+	(void)scan;
+	return COHERENT(res_id);
+}
+
+/* Of what the host gets nothing has changed but transfers, and none is left */
+static void check_stream(const u32 *was, const u32 *is, size_t nr)
+{
+	while (nr) {
+		u32 len = was[0] >> 16;
+		bool whole = len < nr;
+
+		if (is[0] != was[0]) {
+			check(whole && is[0] == VIRGL_CMD0(VIRGL_CCMD_NOP, 0, len),
+			      "a header that is not a no-op's");
+			check((was[0] & 0xff) == VIRGL_CCMD_TRANSFER3D &&
+			      COHERENT(was[1]), "another command is gone");
+		} else if (whole && len && (is[0] & 0xff) == VIRGL_CCMD_TRANSFER3D) {
+			check(!COHERENT(is[1]), "a transfer is left");
+		} else if (whole && len >= 12 &&
+			   (is[0] & 0xff) == VIRGL_CCMD_COPY_TRANSFER3D) {
+			check(!COHERENT(is[12]), "a copy transfer is left");
+		}
+		if (!whole)
+			len = nr - 1;
+		check(!memcmp(was + 1, is + 1, len * sizeof(*is)),
+		      "something else than a header has changed");
+		was += 1 + len;
+		is += 1 + len;
+		nr -= 1 + len;
+	}
+}
+
+/* In memory that ends where the stream does; whether all of it is understood */
 static bool scan(const u32 *dwords, size_t nr_dwords, struct found *found)
 {
 	u32 *copy = malloc(nr_dwords * sizeof(*copy));
-	bool ret;
 
 	check(copy || !nr_dwords, "no memory");
 	if (nr_dwords)
 		memcpy(copy, dwords, nr_dwords * sizeof(*copy));
-	*found = (struct found){ { writes }, copy, nr_dwords, 0 };
-	ret = virtio_gpu_scan(&found->base, copy, nr_dwords);
+	*found = (struct found){
+		{ writes, is_coherent, false }, dwords, nr_dwords, 0, 0
+	};
+	found->ret = virtio_gpu_scan(&found->base, copy, nr_dwords);
+	check(!found->ret || found->ret == -EINVAL, "another error");
+	if (!found->ret)
+		check_stream(dwords, copy, nr_dwords);
 	free(copy);
 	check(found->nr <= nr_dwords, "more resources than dwords");
-	return ret;
+	return !found->ret && !found->base.unknown;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -74,6 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check(more.nr == found.nr, "a no-op makes a difference");
 		dwords[nr] = VIRGL_CMD0(UNKNOWN, 0, 0);
 		check(!scan(dwords, nr + 1, &more), "the unknown is understood");
+		check(!more.ret, "the unknown is refused");
 		check(more.nr == found.nr, "the unknown makes a difference");
 	}
 	free(dwords);

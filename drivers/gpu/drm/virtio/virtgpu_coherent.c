@@ -476,6 +476,17 @@ static void virtio_gpu_coherent_writes(struct virtio_gpu_scan *base, u32 res_id)
 	xa_unlock(&scan->coherent->bos);
 }
 
+/*
+ * Whoever has a handle of it: that can change before the commands are executed.
+ */
+static bool virtio_gpu_coherent_is(struct virtio_gpu_scan *base, u32 res_id)
+{
+	struct virtio_gpu_coherent_scan *scan =
+		container_of(base, struct virtio_gpu_coherent_scan, base);
+
+	return xa_load(&scan->coherent->bos, res_id);
+}
+
 static void virtio_gpu_coherent_mark_all(struct virtio_gpu_coherent *c,
 					 struct drm_file *file)
 {
@@ -501,27 +512,38 @@ static void virtio_gpu_coherent_mark_all(struct virtio_gpu_coherent *c,
  *
  * Marks the file's coherent buffers that are named for writing, whether they are
  * in the list of this submission or not: what is bound now can be written by a
- * later one.
+ * later one. Transfers of a coherent buffer's guest memory become no-ops.
  *
  * Context: Process context, before virtio_gpu_coherent_prepare() of the same
  * submission.
+ * Return: 0, or -EINVAL for a transfer that can't be had.
  */
-void virtio_gpu_coherent_scan(struct virtio_gpu_device *vgdev,
-			      struct drm_file *file, const void *buf, u32 size)
+int virtio_gpu_coherent_scan(struct virtio_gpu_device *vgdev,
+			     struct drm_file *file, void *buf, u32 size)
 {
 	struct virtio_gpu_coherent *c = &vgdev->coherent;
 	struct virtio_gpu_coherent_scan scan = {
 		.base.writes = virtio_gpu_coherent_writes,
+		.base.is_coherent = virtio_gpu_coherent_is,
 		.coherent = c,
 		.file = file,
 	};
+	int ret;
 
 	if (xa_empty(&c->bos))
-		return;
+		return 0;
 
 	atomic64_inc(&c->scans);
-	if (!virtio_gpu_scan(&scan.base, buf, size / sizeof(u32)))
+	ret = virtio_gpu_scan(&scan.base, buf, size / sizeof(u32));
+	if (ret) {
+		drm_dbg(vgdev->ddev, "coherent buffer: transfer in the command stream refused\n");
+		return ret;
+	}
+
+	if (scan.base.unknown)
 		virtio_gpu_coherent_mark_all(c, file);
+
+	return 0;
 }
 
 /**

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
+#include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/types.h>
 
@@ -21,6 +22,13 @@
  * It is about the host's copy of a resource. Commands by which the host stores
  * into the guest's memory, such as the result of a query object or of
  * GET_MEMORY_INFO, leave that copy alone. Nothing is to be fetched from it then.
+ *
+ * Two commands go between the host's copy and guest memory, as the ioctls for
+ * transfers do. Of a coherent buffer the kernel alone knows which of the two is
+ * the newer one, for each page, and it brings both up to date by itself. So there
+ * is nothing left to do for a TRANSFER3D, and it is taken out of the stream. A
+ * COPY_TRANSFER3D has a second resource, whose guest memory it is about. If that
+ * is a coherent buffer it is refused: there is nobody who wants it.
  */
 
 /*
@@ -56,7 +64,7 @@ static const struct scan_rule scan_object_rules[] = {
 /*
  * Commands that act on what is bound, such as DRAW_VBO, CLEAR and LAUNCH_GRID,
  * write what was named when it was bound, or when the object was created that
- * is bound. CREATE_OBJECT and TRANSFER3D are looked at more closely.
+ * is bound. CREATE_OBJECT and the transfers are looked at more closely.
  */
 static const struct scan_rule scan_rules[] = {
 	[VIRGL_CCMD_NOP]			= NONE,
@@ -107,7 +115,7 @@ static const struct scan_rule scan_rules[] = {
 		     VIRGL_SET_ATOMIC_BUFFER_ELEMENT_SIZE),
 	[VIRGL_CCMD_SET_DEBUG_FLAGS]		= NONE,
 	[VIRGL_CCMD_GET_QUERY_RESULT_QBO]	= ONE(VIRGL_QUERY_RESULT_QBO_QBO_HANDLE),
-	[VIRGL_CCMD_TRANSFER3D]			= ONE(VIRGL_RESOURCE_IW_RES_HANDLE),
+	[VIRGL_CCMD_TRANSFER3D]			= NONE,
 	[VIRGL_CCMD_END_TRANSFERS]		= NONE,
 	[VIRGL_CCMD_COPY_TRANSFER3D]		= ONE(VIRGL_RESOURCE_IW_RES_HANDLE),
 	[VIRGL_CCMD_SET_TWEAKS]			= NONE,
@@ -119,19 +127,40 @@ static const struct scan_rule scan_rules[] = {
 	[VIRGL_CCMD_LINK_SHADER]		= NONE,
 };
 
-/*
- * A transfer of guest memory to where it belongs in the host's copy brings
- * nothing there that the guest does not have.
- */
-static bool scan_is_upload(const u32 *cmd, u32 len)
+/* A transfer between the guest memory and the host's copy of a coherent buffer. */
+static int scan_transfer(u32 *cmd, u32 len)
 {
-	return len >= VIRGL_TRANSFER3D_DIRECTION &&
-		cmd[VIRGL_TRANSFER3D_DIRECTION] == VIRGL_TRANSFER_TO_HOST &&
-		cmd[VIRGL_TRANSFER3D_DATA_OFFSET] == cmd[VIRGL_RESOURCE_IW_X];
+	/* Each byte has its place. */
+	if (len < VIRGL_TRANSFER3D_SIZE ||
+	    cmd[VIRGL_TRANSFER3D_DATA_OFFSET] != cmd[VIRGL_RESOURCE_IW_X])
+		return -EINVAL;
+
+	cmd[0] = VIRGL_CMD0(VIRGL_CCMD_NOP, 0, len);
+
+	return 0;
 }
 
-/* One command: its header, and the @len dwords that there are behind it. */
-static bool scan_command(struct virtio_gpu_scan *scan, const u32 *cmd, u32 len)
+/* What a command does with the guest memory of a resource. */
+static int scan_memory(struct virtio_gpu_scan *scan, u32 *cmd, u32 len)
+{
+	switch (cmd[0] & 0xff) {
+	case VIRGL_CCMD_TRANSFER3D:
+		if (len >= VIRGL_RESOURCE_IW_RES_HANDLE &&
+		    scan->is_coherent(scan, cmd[VIRGL_RESOURCE_IW_RES_HANDLE]))
+			return scan_transfer(cmd, len);
+		break;
+	case VIRGL_CCMD_COPY_TRANSFER3D:
+		if (len >= VIRGL_COPY_TRANSFER3D_SRC_RES_HANDLE &&
+		    scan->is_coherent(scan, cmd[VIRGL_COPY_TRANSFER3D_SRC_RES_HANDLE]))
+			return -EINVAL;
+		break;
+	}
+
+	return 0;
+}
+
+/* What one writes: its header, and the @len dwords that there are behind it. */
+static bool scan_writes(struct virtio_gpu_scan *scan, const u32 *cmd, u32 len)
 {
 	const struct scan_rule *rules = scan_rules;
 	u32 nr = ARRAY_SIZE(scan_rules);
@@ -143,8 +172,6 @@ static bool scan_command(struct virtio_gpu_scan *scan, const u32 *cmd, u32 len)
 		rules = scan_object_rules;
 		nr = ARRAY_SIZE(scan_object_rules);
 		index = (cmd[0] >> 8) & 0xff;
-	} else if (index == VIRGL_CCMD_TRANSFER3D && scan_is_upload(cmd, len)) {
-		return true;
 	}
 
 	if (index >= nr)
@@ -171,30 +198,40 @@ static bool scan_command(struct virtio_gpu_scan *scan, const u32 *cmd, u32 len)
 /**
  * virtio_gpu_scan - Find out what a virgl command stream may write
  * @scan: Where to report it
- * @dwords: The stream. It must not change meanwhile.
+ * @dwords: The stream, in memory that user space can't change. Transfers of
+ * coherent buffers' guest memory are replaced by no-ops of the same length.
  * @nr_dwords: Its length
  *
  * Looks at each dword at most once.
  *
  * Context: Any. What is called by @scan decides whether it can sleep.
- * Return: true if @scan has been told all. false if there is something in the
- * stream that is not understood: what follows it has not been looked at, and any
- * resource may be written.
+ * Return: 0, or -EINVAL for a transfer that can't be had: the stream must not be
+ * executed.
  */
-bool virtio_gpu_scan(struct virtio_gpu_scan *scan, const u32 *dwords,
-		     size_t nr_dwords)
+int virtio_gpu_scan(struct virtio_gpu_scan *scan, u32 *dwords,
+		    size_t nr_dwords)
 {
+	int ret;
+
+	scan->unknown = false;
 	while (nr_dwords) {
 		u32 len = dwords[0] >> 16;
 
-		if (len >= nr_dwords)
-			return false;
-		if (!scan_command(scan, dwords, len))
-			return false;
+		/* The host ends there as well. */
+		if (len >= nr_dwords) {
+			scan->unknown = true;
+			return 0;
+		}
+
+		if (!scan_writes(scan, dwords, len))
+			scan->unknown = true;
+		ret = scan_memory(scan, dwords, len);
+		if (ret)
+			return ret;
 
 		dwords += 1 + len;
 		nr_dwords -= 1 + len;
 	}
 
-	return true;
+	return 0;
 }

@@ -15,11 +15,15 @@
 
 #define MAX_WRITES	64
 
+/* The resource whose guest memory must not be transferred. */
+#define COHERENT	0x1234
+
 struct found {
 	struct virtio_gpu_scan base;
 	u32 ids[MAX_WRITES];
 	/* Counts on when the array is full. */
 	size_t nr;
+	int ret;
 };
 
 static void found_writes(struct virtio_gpu_scan *scan, u32 res_id)
@@ -31,23 +35,30 @@ static void found_writes(struct virtio_gpu_scan *scan, u32 res_id)
 	found->nr++;
 }
 
-static bool scan(struct kunit *test, const u32 *dwords, size_t nr,
+static bool found_is_coherent(struct virtio_gpu_scan *scan, u32 res_id)
+{
+	return res_id == COHERENT;
+}
+
+/* Returns whether all of the stream is understood. */
+static bool scan(struct kunit *test, u32 *dwords, size_t nr,
 		 struct found *found)
 {
 	size_t bytes = nr * sizeof(*dwords);
 	void *copy;
-	bool ret;
 
 	memset(found, 0, sizeof(*found));
 	found->base.writes = found_writes;
+	found->base.is_coherent = found_is_coherent;
 
 	copy = kunit_kmalloc(test, bytes, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, copy);
 	memcpy(copy, dwords, bytes);
-	ret = virtio_gpu_scan(&found->base, copy, nr);
+	found->ret = virtio_gpu_scan(&found->base, copy, nr);
+	memcpy(dwords, copy, bytes);
 	kunit_kfree(test, copy);
 
-	return ret;
+	return !found->ret && !found->base.unknown;
 }
 
 /* The resource that field n of a command names is n here, other fields are 0x80. */
@@ -77,7 +88,6 @@ static const struct write_case {
 	{ "atomic buffer", VIRGL_CCMD_SET_ATOMIC_BUFFERS, 0, 4, { 4 } },
 	{ "atomic buffers", VIRGL_CCMD_SET_ATOMIC_BUFFERS, 0, 10, { 4, 7, 10 } },
 	{ "query result", VIRGL_CCMD_GET_QUERY_RESULT_QBO, 0, 6, { 2 } },
-	{ "transfer to another place", VIRGL_CCMD_TRANSFER3D, 0, 13, { 1 } },
 	{ "copy transfer", VIRGL_CCMD_COPY_TRANSFER3D, 0, 14, { 1 } },
 	{ "clear", VIRGL_CCMD_CLEAR_TEXTURE, 0, 12, { 1 } },
 	/* And some that name resources which are only read. */
@@ -88,6 +98,7 @@ static const struct write_case {
 	{ "indirect draw", VIRGL_CCMD_DRAW_VBO, 0, 20 },
 	{ "indirect dispatch", VIRGL_CCMD_LAUNCH_GRID, 0, 8 },
 	{ "query", VIRGL_CCMD_CREATE_OBJECT, VIRGL_OBJECT_QUERY, 4 },
+	{ "transfer", VIRGL_CCMD_TRANSFER3D, 0, 13 },
 	{ "no-op", VIRGL_CCMD_NOP },
 };
 
@@ -104,10 +115,6 @@ static size_t write_case_stream(const struct write_case *c, u32 *dwords)
 
 	dwords[0] = VIRGL_CMD0(c->cmd, c->obj, c->len);
 	memset32(dwords + 1, 0x80, c->len);
-	if (c->cmd == VIRGL_CCMD_TRANSFER3D) {
-		dwords[VIRGL_TRANSFER3D_DIRECTION] = VIRGL_TRANSFER_TO_HOST;
-		dwords[VIRGL_TRANSFER3D_DATA_OFFSET] = 0x81;
-	}
 	for (i = 0; i < WRITE_FIELDS_MAX && c->fields[i]; i++)
 		dwords[c->fields[i]] = c->fields[i];
 
@@ -159,7 +166,7 @@ static void virtgpu_scan_test_many(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, writes, found.nr);
 }
 
-/* What is not understood may write anything, and ends the scan. */
+/* What is not understood may write anything. What follows is scanned as well. */
 static void virtgpu_scan_test_unknown(struct kunit *test)
 {
 	const u32 copy = VIRGL_CMD0(VIRGL_CCMD_RESOURCE_COPY_REGION, 0, 1);
@@ -171,8 +178,9 @@ static void virtgpu_scan_test_unknown(struct kunit *test)
 
 		KUNIT_EXPECT_FALSE(test, scan(test, dwords, ARRAY_SIZE(dwords),
 					      &found));
-		KUNIT_EXPECT_EQ(test, 1, found.nr);
+		KUNIT_EXPECT_EQ(test, 2, found.nr);
 		KUNIT_EXPECT_EQ(test, 7, found.ids[0]);
+		KUNIT_EXPECT_EQ(test, 8, found.ids[1]);
 	}
 
 	for (cmd = 0; cmd < 256; cmd++) {
@@ -208,33 +216,86 @@ static void virtgpu_scan_test_short(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, scan(test, dwords, 0, &found));
 }
 
-/* Guest memory to its own place is no write, all else by that command is. */
+/* A coherent buffer's transfer is taken out, in both directions. */
 static void virtgpu_scan_test_transfer(struct kunit *test)
 {
-	u32 dwords[14] = {
-		VIRGL_CMD0(VIRGL_CCMD_TRANSFER3D, 0, 13), 5,
-		[VIRGL_RESOURCE_IW_X] = 4096,
-		[VIRGL_TRANSFER3D_DATA_OFFSET] = 4096,
-		[VIRGL_TRANSFER3D_DIRECTION] = VIRGL_TRANSFER_TO_HOST,
-	};
+	u32 dwords[17] = { VIRGL_CMD0(0xff, 0, 0) };
+	u32 *cmd = dwords + 1;
 	struct found found;
+	u32 direction;
 
-	KUNIT_EXPECT_TRUE(test, scan(test, dwords, 14, &found));
-	KUNIT_EXPECT_EQ(test, 0, found.nr);
+	for (direction = 0; direction < 4; direction++) {
+		memset32(cmd, 0x80, 14);
+		cmd[0] = VIRGL_CMD0(VIRGL_CCMD_TRANSFER3D, 0, 13);
+		cmd[1] = COHERENT;
+		cmd[VIRGL_RESOURCE_IW_X] = 4096;
+		cmd[VIRGL_TRANSFER3D_DATA_OFFSET] = 4096;
+		cmd[13] = direction;
+		/* And the commands behind it are still where they were. */
+		cmd[14] = VIRGL_CMD0(VIRGL_CCMD_CLEAR_TEXTURE, 0, 1);
+		cmd[15] = 5;
 
-	dwords[VIRGL_TRANSFER3D_DATA_OFFSET] = 0;
-	KUNIT_EXPECT_TRUE(test, scan(test, dwords, 14, &found));
-	KUNIT_EXPECT_EQ(test, 1, found.nr);
-	KUNIT_EXPECT_EQ(test, 5, found.ids[0]);
+		scan(test, dwords, ARRAY_SIZE(dwords), &found);
+		KUNIT_EXPECT_EQ(test, 0, found.ret);
+		KUNIT_EXPECT_EQ(test, 1, found.nr);
+		KUNIT_EXPECT_EQ(test, 5, found.ids[0]);
+		KUNIT_EXPECT_EQ(test, VIRGL_CMD0(VIRGL_CCMD_NOP, 0, 13), cmd[0]);
 
-	dwords[VIRGL_TRANSFER3D_DATA_OFFSET] = 4096;
-	dwords[VIRGL_TRANSFER3D_DIRECTION]++;
-	KUNIT_EXPECT_TRUE(test, scan(test, dwords, 14, &found));
-	KUNIT_EXPECT_EQ(test, 1, found.nr);
+		/* To another place, or with a part of it missing. */
+		cmd[0] = VIRGL_CMD0(VIRGL_CCMD_TRANSFER3D, 0, 13);
+		cmd[VIRGL_TRANSFER3D_DATA_OFFSET] = 0;
+		scan(test, dwords, ARRAY_SIZE(dwords), &found);
+		KUNIT_EXPECT_EQ(test, -EINVAL, found.ret);
 
-	dwords[0] = VIRGL_CMD0(VIRGL_CCMD_TRANSFER3D, 0, 12);
-	KUNIT_EXPECT_TRUE(test, scan(test, dwords, 13, &found));
-	KUNIT_EXPECT_EQ(test, 1, found.nr);
+		cmd[0] = VIRGL_CMD0(VIRGL_CCMD_TRANSFER3D, 0, 12);
+		cmd[VIRGL_TRANSFER3D_DATA_OFFSET] = 4096;
+		scan(test, dwords, 1 + 13, &found);
+		KUNIT_EXPECT_EQ(test, -EINVAL, found.ret);
+
+		/* Another resource's is left as it is. */
+		cmd[0] = VIRGL_CMD0(VIRGL_CCMD_TRANSFER3D, 0, 13);
+		cmd[1] = COHERENT + 1;
+		scan(test, dwords, 1 + 14, &found);
+		KUNIT_EXPECT_EQ(test, 0, found.ret);
+		KUNIT_EXPECT_EQ(test, 0, found.nr);
+		KUNIT_EXPECT_EQ(test, VIRGL_CMD0(VIRGL_CCMD_TRANSFER3D, 0, 13),
+				cmd[0]);
+	}
+
+	/* Not even a resource. */
+	dwords[0] = VIRGL_CMD0(VIRGL_CCMD_TRANSFER3D, 0, 0);
+	KUNIT_EXPECT_TRUE(test, scan(test, dwords, 1, &found));
+}
+
+/* Its host copy can be either side of a copy, its guest memory can't. */
+static void virtgpu_scan_test_copy_transfer(struct kunit *test)
+{
+	u32 dwords[15] = {
+		VIRGL_CMD0(VIRGL_CCMD_COPY_TRANSFER3D, 0, 14), COHERENT,
+		[VIRGL_COPY_TRANSFER3D_SRC_RES_HANDLE] = 7,
+	};
+	const u32 header = dwords[0];
+	struct found found;
+	u32 flags;
+
+	for (flags = 0; flags < 4; flags++) {
+		dwords[14] = flags;
+		dwords[1] = COHERENT;
+		dwords[VIRGL_COPY_TRANSFER3D_SRC_RES_HANDLE] = 7;
+		KUNIT_EXPECT_TRUE(test, scan(test, dwords, 15, &found));
+		KUNIT_EXPECT_EQ(test, 1, found.nr);
+		KUNIT_EXPECT_EQ(test, COHERENT, found.ids[0]);
+		KUNIT_EXPECT_EQ(test, header, dwords[0]);
+
+		dwords[1] = 7;
+		dwords[VIRGL_COPY_TRANSFER3D_SRC_RES_HANDLE] = COHERENT;
+		scan(test, dwords, 15, &found);
+		KUNIT_EXPECT_EQ(test, -EINVAL, found.ret);
+
+		dwords[1] = COHERENT;
+		scan(test, dwords, 15, &found);
+		KUNIT_EXPECT_EQ(test, -EINVAL, found.ret);
+	}
 }
 
 /* Rubbish, with the lengths of real commands so that some of it is passed over. */
@@ -266,6 +327,7 @@ static struct kunit_case virtgpu_scan_test_cases[] = {
 	KUNIT_CASE(virtgpu_scan_test_unknown),
 	KUNIT_CASE(virtgpu_scan_test_short),
 	KUNIT_CASE(virtgpu_scan_test_transfer),
+	KUNIT_CASE(virtgpu_scan_test_copy_transfer),
 	KUNIT_CASE(virtgpu_scan_test_random),
 	{ }
 };
