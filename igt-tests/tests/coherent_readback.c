@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -588,6 +589,52 @@ static void neighbours(struct egm_dev *dev)
 		check(&b);
 		check_device(&b);
 	}
+	teardown(&b);
+}
+
+struct lone_writer {
+	volatile uint64_t *word;
+	atomic_bool stop;
+	uint64_t stores, undone;
+};
+
+static void *lone_writer_thread(void *arg)
+{
+	struct lone_writer *w = arg;
+
+	while (!atomic_load(&w->stop)) {
+		*w->word = ++w->stores;
+		w->undone += *w->word != w->stores;
+	}
+	return NULL;
+}
+
+/*
+ * A thread stores to a chunk that nobody else has to do with, while others are
+ * read back, each on its own.
+ */
+static void lone_writer(struct egm_dev *dev)
+{
+	struct buf b = setup(dev);
+	struct lone_writer w = { .word = (uint64_t *)b.bo->map + 9 };
+	const int chunk = 64;
+	pthread_t thread;
+	int i, page;
+
+	igt_assert(!pthread_create(&thread, NULL, lone_writer_thread, &w));
+	for (i = 0; i < 30; i++) {
+		device_fill_wait(&b, chunk * PAGE, SIZE - chunk * PAGE);
+		for (page = PAGES - 1; page >= chunk; page -= chunk)
+			check_map(&b, b.bo->map, page * PAGE, PAGE);
+	}
+	atomic_store(&w.stop, true);
+	igt_assert(!pthread_join(thread, NULL));
+	igt_info("%" PRIu64 " stores\n", w.stores);
+	igt_assert_f(!w.undone, "%" PRIu64 " of %" PRIu64 " stores undone\n",
+		     w.undone, w.stores);
+	b.p->want[9] = w.stores;
+	check(&b);
+	check_device(&b);
 	teardown(&b);
 }
 
@@ -1350,6 +1397,8 @@ static const struct coh_subtest subtests[] = {
 	{ "ping-pong", "C1, C2: each writes what the other has read", ping_pong },
 	{ "neighbours", "C4: CPU and device write different bytes of a page",
 	  neighbours },
+	{ "lone-writer", "C1, C3: a thread stores while others' chunks are read back",
+	  lone_writer },
 	{ "moved", "C2, C3: the buffer is moved before the CPU reads", moved },
 	{ "closed", "C2, C3: only the mapping is left when the CPU reads", closed },
 	{ "unmapped-stores", "C3: stores through mappings that are gone",

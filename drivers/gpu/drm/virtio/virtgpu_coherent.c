@@ -265,13 +265,43 @@ int virtio_gpu_coherent_create(struct virtio_gpu_device *vgdev,
 	return virtio_gpu_object_create(vgdev, &params, bo_ptr, NULL);
 }
 
+/*
+ * Hand a range over to the device or back to the CPU, and nothing else: around it
+ * are stores that a bounce buffer does not have yet. It goes by pages, because an
+ * IOMMU can make one segment of memory that is not contiguous.
+ */
+static void virtio_gpu_coherent_sync(struct virtio_gpu_device *vgdev,
+				     struct virtio_gpu_object *bo, u64 offset,
+				     u32 len, enum dma_data_direction dir)
+{
+	struct device *dev = vgdev->vdev->dev.parent;
+	struct sg_dma_page_iter iter;
+
+	if (!virtio_gpu_use_dma_api(vgdev->vdev))
+		return;
+
+	for_each_sgtable_dma_page(bo->base.sgt, &iter, offset >> PAGE_SHIFT) {
+		dma_addr_t addr = sg_page_iter_dma_address(&iter);
+		u32 bytes = min_t(u32, len, PAGE_SIZE);
+
+		if (dir == DMA_TO_DEVICE)
+			dma_sync_single_for_device(dev, addr, bytes, dir);
+		else
+			dma_sync_single_for_cpu(dev, addr, bytes, dir);
+
+		len -= bytes;
+		if (!len)
+			break;
+	}
+}
+
 /* Queue a transfer for each range of pages that is known to be dirty. */
 static void virtio_gpu_coherent_upload_dirty(struct virtio_gpu_device *vgdev,
 					     struct virtio_gpu_object *bo)
 {
 	struct virtio_gpu_coherent *c = &vgdev->coherent;
 	pgoff_t first, nr;
-	bool synced = false;
+	bool any = false;
 
 	drm_gem_shmem_dirty_pass(&bo->base);
 
@@ -284,18 +314,15 @@ static void virtio_gpu_coherent_upload_dirty(struct virtio_gpu_device *vgdev,
 			continue;
 		len = min_t(u64, (u64)nr << PAGE_SHIFT, bo->width - offset);
 
-		if (!synced) {
-			if (virtio_gpu_use_dma_api(vgdev->vdev))
-				dma_sync_sgtable_for_device(vgdev->vdev->dev.parent,
-							    bo->base.sgt,
-							    DMA_TO_DEVICE);
+		if (!any) {
 			atomic64_inc(&c->uploads);
-			synced = true;
+			any = true;
 		}
 
 		if (virtio_gpu_coherent_lose(len))
 			continue;
 
+		virtio_gpu_coherent_sync(vgdev, bo, offset, len, DMA_TO_DEVICE);
 		virtio_gpu_cmd_upload_buffer(vgdev, bo, offset, len);
 		atomic64_inc(&c->upload_ranges);
 		atomic64_add(len, &c->upload_bytes);
@@ -345,9 +372,7 @@ static int virtio_gpu_coherent_read_back(struct drm_gem_dirty_consumer *host_cop
 	if (ret)
 		return ret;
 
-	if (virtio_gpu_use_dma_api(vgdev->vdev))
-		dma_sync_sgtable_for_cpu(vgdev->vdev->dev.parent, bo->base.sgt,
-					 DMA_FROM_DEVICE);
+	virtio_gpu_coherent_sync(vgdev, bo, offset, len, DMA_FROM_DEVICE);
 	atomic64_add(len, &vgdev->coherent.read_back_bytes);
 
 	return 0;
