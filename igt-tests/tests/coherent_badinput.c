@@ -49,6 +49,10 @@ static const struct word bad_words[] = {
 	  UINT64_MAX - PAGE + 2 },
 	{ "size of the last page", ARG64(size), -PAGE },
 	{ "size 2^63", ARG64(size), UINT64_C(1) << 63 },
+	{ "size 2^31", ARG64(size), UINT64_C(1) << 31 },
+	{ "size 2^31 - 4095, that rounds to 2^31", ARG64(size),
+	  (UINT64_C(1) << 31) - PAGE + 1 },
+	{ "size 2^32 - 4096", ARG64(size), (UINT64_C(1) << 32) - PAGE },
 	{ "size 2^32", ARG64(size), UINT64_C(1) << 32 },
 	{ "size that is good in its low 32 bits", ARG64(size),
 	  (UINT64_C(1) << 32) + SIZE },
@@ -302,6 +306,36 @@ static void good(void)
 		assert_usable(dev, &req->blob, snap);
 	}
 	free(req);
+	coh_close(dev);
+}
+
+/* The largest that there can be: what is stored at both ends is seen. */
+static void largest(void)
+{
+	const uint64_t size = (UINT64_C(1) << 31) - PAGE;
+	struct egm_dev *dev = open_virtgpu();
+	struct egm_copy copies[3] = {
+		{ .src_off = 0 }, { .src_off = size / 2 }, { .src_off = size - PAGE },
+	};
+	struct egm_bo *bo, *snap;
+	struct pattern *p;
+	size_t i;
+
+	igt_require_f(coh_meminfo("MemAvailable:") > size + MiB(512),
+		      "needs 2.5 GiB of free memory\n");
+	bo = coh_create(dev, size);
+	snap = coh_create_plain(dev, MiB(1));
+	p = pattern_new(ARRAY_SIZE(copies) * PAGE);
+	for (i = 0; i < ARRAY_SIZE(copies); i++) {
+		pattern_make(p, (char *)bo->map + copies[i].src_off, i * PAGE, PAGE);
+		copies[i].src = bo;
+		copies[i].dst = snap;
+		copies[i].dst_off = i * PAGE;
+		copies[i].len = PAGE;
+	}
+	coh_submit(dev, copies, ARRAY_SIZE(copies), NULL, 0);
+	pattern_assert(p, coh_fetch(snap), 0, ARRAY_SIZE(copies) * PAGE);
+	pattern_free(p);
 	coh_close(dev);
 }
 
@@ -564,6 +598,10 @@ igt_main
 	igt_describe("C1: words that differ from the usual and are right");
 	igt_subtest("good")
 		good();
+
+	igt_describe("C1: a buffer of 2 GiB less a page");
+	igt_subtest("largest")
+		largest();
 
 	igt_describe("The command's address: EFAULT if it is wrong");
 	igt_subtest("pointers")

@@ -62,6 +62,12 @@ module_param(coherent, bool, 0644);
 				 BIT(14) |	/* shader storage */	\
 				 BIT(15))	/* query results */
 
+/*
+ * virglrenderer has widths and boxes in an int. It makes a resource that is
+ * larger, and fails each transfer of it, which nobody is told.
+ */
+#define VIRTIO_GPU_COHERENT_MAX_SIZE	rounddown(INT_MAX, PAGE_SIZE)
+
 struct virgl_pipe_resource_create {
 	u32 header;
 	u32 target;
@@ -230,7 +236,7 @@ int virtio_gpu_coherent_create(struct virtio_gpu_device *vgdev,
 		wrong = "memory type";
 	else if (rc->blob_flags != VIRTGPU_BLOB_FLAG_USE_MAPPABLE)
 		wrong = "blob flags";
-	else if (!rc->size || rc->size > rounddown(U32_MAX, PAGE_SIZE))
+	else if (!rc->size || rc->size > VIRTIO_GPU_COHERENT_MAX_SIZE)
 		wrong = "size";
 	else if (rc->cmd_size != sizeof(cmd))
 		wrong = "command size";
