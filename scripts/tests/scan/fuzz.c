@@ -16,6 +16,7 @@
 #include "virtgpu_scan.h"
 #include "virtgpu_virgl.h"
 
+#define KNOWN (VIRGL_CCMD_GET_PIPE_RESOURCE_LAYOUT + 1)
 #define UNKNOWN 0xff
 
 /* The resources whose guest memory must not be transferred */
@@ -146,7 +147,7 @@ int main(int argc, char **argv)
 		while (nr < 200 && below(16)) {
 			u32 len = below(24);
 
-			dwords[nr++] = VIRGL_CMD0(below(below(32) ? VIRGL_CCMD_LINK_SHADER + 1 : 256),
+			dwords[nr++] = VIRGL_CMD0(below(below(32) ? KNOWN : 256),
 						  below(below(32) ? 12 : 256), len);
 			for (i = 0; i < len; i++)
 				dwords[nr++] = below(8);

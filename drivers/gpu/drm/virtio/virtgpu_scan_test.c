@@ -90,6 +90,8 @@ static const struct write_case {
 	{ "query result", VIRGL_CCMD_GET_QUERY_RESULT_QBO, 0, 6, { 2 } },
 	{ "copy transfer", VIRGL_CCMD_COPY_TRANSFER3D, 0, 14, { 1 } },
 	{ "clear", VIRGL_CCMD_CLEAR_TEXTURE, 0, 12, { 1 } },
+	{ "video buffer", VIRGL_CCMD_CREATE_VIDEO_BUFFER, 0, 7, { 5, 6, 7 } },
+	{ "encoded video", VIRGL_CCMD_ENCODE_BITSTREAM, 0, 5, { 3 } },
 	/* And some that name resources which are only read. */
 	{ "sampler view", VIRGL_CCMD_CREATE_OBJECT, VIRGL_OBJECT_SAMPLER_VIEW, 6 },
 	{ "vertex buffers", VIRGL_CCMD_SET_VERTEX_BUFFERS, 0, 48 },
@@ -99,6 +101,9 @@ static const struct write_case {
 	{ "indirect dispatch", VIRGL_CCMD_LAUNCH_GRID, 0, 8 },
 	{ "query", VIRGL_CCMD_CREATE_OBJECT, VIRGL_OBJECT_QUERY, 4 },
 	{ "transfer", VIRGL_CCMD_TRANSFER3D, 0, 13 },
+	{ "decoded video", VIRGL_CCMD_DECODE_BITSTREAM, 0, 5 },
+	{ "clear of a surface", VIRGL_CCMD_CLEAR_SURFACE, 0, 10 },
+	{ "layout", VIRGL_CCMD_GET_PIPE_RESOURCE_LAYOUT, 0, 2 },
 	{ "no-op", VIRGL_CCMD_NOP },
 };
 
@@ -173,7 +178,7 @@ static void virtgpu_scan_test_unknown(struct kunit *test)
 	struct found found;
 	u32 cmd;
 
-	for (cmd = VIRGL_CCMD_LINK_SHADER + 1; cmd < 256; cmd++) {
+	for (cmd = VIRGL_CCMD_GET_PIPE_RESOURCE_LAYOUT + 1; cmd < 256; cmd++) {
 		u32 dwords[] = { copy, 7, VIRGL_CMD0(cmd, 0, 0), copy, 8 };
 
 		KUNIT_EXPECT_FALSE(test, scan(test, dwords, ARRAY_SIZE(dwords),
