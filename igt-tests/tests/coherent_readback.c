@@ -115,6 +115,14 @@ static void check_device(struct buf *b)
 	egm_bo_destroy(snap);
 }
 
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
 static pid_t child_start(void)
 {
 	pid_t pid = fork();
@@ -1073,6 +1081,83 @@ static void named_by_others(struct egm_dev *dev)
 	teardown(&b);
 }
 
+struct submitter {
+	struct egm_dev *dev;
+	const uint32_t *cmds;
+	size_t dwords;
+	uint32_t handle;
+	atomic_bool done;
+	double time;
+};
+
+static void *submitter_thread(void *arg)
+{
+	struct submitter *s = arg;
+	double begun = now();
+
+	virtgpu_execbuffer(s->dev->fd, s->cmds, s->dwords * 4, &s->handle, 1);
+	s->time = now() - begun;
+	atomic_store(&s->done, true);
+	return NULL;
+}
+
+/*
+ * To find out what a long stream may write takes time. Stores to a buffer of its
+ * list that fault meanwhile, one to a chunk, do not wait for that.
+ */
+static void long_stream(struct egm_dev *dev)
+{
+	const uint64_t size = MiB(64), chunk = KiB(256);
+	/* QEMU takes no more than 1024 pieces, which are pages */
+	const size_t dwords = 960 * PAGE / 4, len = 2 + 3 * 32;
+	struct egm_bo *bo = coh_create(dev, size), *theirs;
+	/* the host gives up on the context */
+	struct egm_dev *other = coh_open_again(dev);
+	struct submitter s = { .dev = other, .dwords = dwords };
+	uint32_t *cmds = calloc(dwords, sizeof(*cmds));
+	int fd = coh_export(bo), round;
+	uint64_t at = size;
+	bool free = false;
+	size_t i;
+
+	igt_assert(cmds);
+	theirs = coh_import(other, fd);
+	for (i = 0; i + len < dwords; i += 1 + len) {
+		size_t field;
+
+		cmds[i] = VIRGL_CMD(VIRGL_CCMD_SET_SHADER_BUFFERS, len);
+		for (field = 5; field <= len; field += 3)
+			cmds[i + field] = 0x7fff0000 + field;
+	}
+	s.cmds = cmds;
+	s.handle = theirs->handle;
+
+	/* The host of this machine is busy at times, but not always. */
+	for (round = 0; round < 10 && !free; round++) {
+		double longest = 0;
+		pthread_t thread;
+
+		atomic_store(&s.done, false);
+		igt_assert(!pthread_create(&thread, NULL, submitter_thread, &s));
+		while (!atomic_load(&s.done)) {
+			double begun = now();
+
+			/* each time a page of a chunk that is not open */
+			at = (at ? at : size) - chunk;
+			*(volatile uint64_t *)((char *)bo->map + at + round * PAGE) = at;
+			if (now() - begun > longest)
+				longest = now() - begun;
+		}
+		igt_assert(!pthread_join(thread, NULL));
+		igt_debug("%.3f s, the longest store %.3f s\n", s.time, longest);
+		free = longest < s.time / 3;
+	}
+	igt_assert_f(free, "stores wait for a third of the submission and more\n");
+	close(fd);
+	coh_close(other);
+	egm_bo_destroy(bo);
+}
+
 /* C5: streaming to the device costs what it did. */
 static void never_written(struct egm_dev *dev)
 {
@@ -1175,14 +1260,6 @@ static bool is_blocked(pid_t pid)
 {
 	usleep(300000);
 	return waitpid(pid, NULL, WNOHANG) == 0;
-}
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
 static void fence(struct egm_dev *dev)
@@ -1424,6 +1501,8 @@ static const struct coh_subtest virgl_subtests[] = {
 	{ "unknown-command", "C2: an unknown command may write", unknown_command },
 	{ "bound-unlisted", "C2: bound by a submission that does not list the buffer",
 	  bound_unlisted },
+	{ "long-stream", "C5: stores do not wait until a long stream was read",
+	  long_stream },
 	{ "named-by-others", "C5: named by who has no handle of the buffer",
 	  named_by_others },
 	{ "transfer3d-stale", "C2, C4: guest memory that is transferred is not older than the device's",

@@ -481,6 +481,8 @@ struct virtio_gpu_coherent_scan {
 	struct virtio_gpu_scan base;
 	struct virtio_gpu_coherent *coherent;
 	struct drm_file *file;
+	/* The last id that was looked up. */
+	u32 last;
 };
 
 static void virtio_gpu_coherent_mark(struct virtio_gpu_coherent *c,
@@ -499,6 +501,11 @@ static void virtio_gpu_coherent_writes(struct virtio_gpu_scan *base, u32 res_id)
 	struct virtio_gpu_coherent_scan *scan =
 		container_of(base, struct virtio_gpu_coherent_scan, base);
 	struct virtio_gpu_object *bo;
+
+	/* 0 is none. */
+	if (res_id == scan->last)
+		return;
+	scan->last = res_id;
 
 	xa_lock(&scan->coherent->bos);
 	bo = xa_load(&scan->coherent->bos, res_id);
@@ -547,7 +554,8 @@ static void virtio_gpu_coherent_mark_all(struct virtio_gpu_coherent *c,
  *
  * Context: Process context, before virtio_gpu_coherent_prepare() of the same
  * submission.
- * Return: 0, or -EINVAL for a transfer that can't be had.
+ * Return: 0; -EINVAL for a transfer that can't be had; -EINTR if the process is
+ * being killed.
  */
 int virtio_gpu_coherent_scan(struct virtio_gpu_device *vgdev,
 			     struct drm_file *file, void *buf, u32 size)
@@ -567,7 +575,9 @@ int virtio_gpu_coherent_scan(struct virtio_gpu_device *vgdev,
 	atomic64_inc(&c->scans);
 	ret = virtio_gpu_scan(&scan.base, buf, size / sizeof(u32));
 	if (ret) {
-		drm_dbg(vgdev->ddev, "coherent buffer: transfer in the command stream refused\n");
+		if (ret == -EINVAL)
+			drm_dbg(vgdev->ddev,
+				"coherent buffer: transfer in the command stream refused\n");
 		return ret;
 	}
 

@@ -2,6 +2,8 @@
 
 #include <linux/errno.h>
 #include <linux/kernel.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/types.h>
 
 #include "virtgpu_scan.h"
@@ -216,9 +218,10 @@ static bool scan_writes(struct virtio_gpu_scan *scan, const u32 *cmd, u32 len)
  *
  * Looks at each dword at most once.
  *
- * Context: Any. What is called by @scan decides whether it can sleep.
- * Return: 0, or -EINVAL for a transfer that can't be had: the stream must not be
- * executed.
+ * Context: Process context, without a lock that others need: there is no limit to
+ * the length of a stream.
+ * Return: 0; -EINVAL for a transfer that can't be had: the stream must not be
+ * executed; -EINTR if the process is being killed.
  */
 int virtio_gpu_scan(struct virtio_gpu_scan *scan, u32 *dwords,
 		    size_t nr_dwords)
@@ -243,6 +246,10 @@ int virtio_gpu_scan(struct virtio_gpu_scan *scan, u32 *dwords,
 
 		dwords += 1 + len;
 		nr_dwords -= 1 + len;
+
+		cond_resched();
+		if (fatal_signal_pending(current))
+			return -EINTR;
 	}
 
 	return 0;

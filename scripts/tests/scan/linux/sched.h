@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#define cond_resched() do { } while (0)
+#define current NULL
