@@ -1158,6 +1158,31 @@ static void long_stream(struct egm_dev *dev)
 	egm_bo_destroy(bo);
 }
 
+/*
+ * What the tracker does not know of: here that an upload was lost, elsewhere what
+ * another device has stored. An explicit transfer is how to tell. It brings the
+ * host's copy nothing that is older than what is there.
+ */
+static void explicit_upload(struct egm_dev *dev)
+{
+	struct buf b = setup(dev);
+
+	check_device(&b);
+	fill(&b, 70 * PAGE, 2 * PAGE);
+	coh_drop_uploads(dev, 1);
+	coh_touch(b.bo);
+	coh_drop_uploads(dev, 0);
+	igt_assert_eq(dev->drv->push(dev->fd, b.bo->handle, 70 * PAGE, 2 * PAGE), 0);
+	check_device(&b);
+
+	device_fill(&b, 0, SIZE);
+	check_map(&b, b.bo->map, 100 * PAGE, PAGE);
+	igt_assert_eq(dev->drv->push(dev->fd, b.bo->handle, 0, SIZE), 0);
+	check_device(&b);
+	check(&b);
+	teardown(&b);
+}
+
 /* C5: streaming to the device costs what it did. */
 static void never_written(struct egm_dev *dev)
 {
@@ -1501,6 +1526,8 @@ static const struct coh_subtest virgl_subtests[] = {
 	{ "unknown-command", "C2: an unknown command may write", unknown_command },
 	{ "bound-unlisted", "C2: bound by a submission that does not list the buffer",
 	  bound_unlisted },
+	{ "explicit-upload", "C1, C2: a transfer of what nobody knows of",
+	  explicit_upload },
 	{ "long-stream", "C5: stores do not wait until a long stream was read",
 	  long_stream },
 	{ "named-by-others", "C5: named by who has no handle of the buffer",

@@ -434,25 +434,46 @@ void virtio_gpu_coherent_object_fini(struct virtio_gpu_object *bo)
 	drm_gem_shmem_dirty_fini(&bo->base);
 }
 
+/* The pages of a range, which may go beyond the object. */
+static pgoff_t virtio_gpu_coherent_pages(struct virtio_gpu_object *bo,
+					 u32 offset, u32 len, pgoff_t *first)
+{
+	pgoff_t end = min_t(u64, PFN_UP((u64)offset + len),
+			    bo->base.dirty->nr_pages);
+
+	*first = offset >> PAGE_SHIFT;
+
+	return *first < end ? end - *first : 0;
+}
+
 /**
  * virtio_gpu_coherent_upload - Bring the host's copy up to date
  * @vgdev: The device
- * @obj: The object, nothing is done unless it is coherent
+ * @bo: The object, which is coherent
+ * @offset: Start of a range
+ * @len: Its length, which may go beyond the object
  *
- * Queues a transfer for each range of pages that has been written. The host
- * executes the queue in order, so a command that is queued next sees the
- * data. The caller kicks the queue, once, when that command is queued as well.
+ * What an explicit transfer is for. The range is uploaded even if nobody is known
+ * to have written to it, for stores that no page-table entry of user space tells
+ * of, and so is what has been written elsewhere. Not so what the host may have
+ * written and nobody has read back, which is newer.
+ *
+ * The host executes the queue in order, so a command that is queued next sees the
+ * data. The caller kicks the queue.
  *
  * Context: Process context, called with the object's dma_resv held. Not from
  * anything that the queue's progress depends on: it waits for room in it.
  */
 void virtio_gpu_coherent_upload(struct virtio_gpu_device *vgdev,
-				struct drm_gem_object *obj)
+				struct virtio_gpu_object *bo, u32 offset,
+				u32 len)
 {
-	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
+	pgoff_t first, nr;
 
-	if (virtio_gpu_is_coherent(bo))
-		virtio_gpu_coherent_upload_dirty(vgdev, bo);
+	nr = virtio_gpu_coherent_pages(bo, offset, len, &first);
+	if (nr)
+		drm_gem_dirty_mark(bo->base.dirty, first, nr);
+	virtio_gpu_coherent_upload_dirty(vgdev, bo);
 }
 
 /**
@@ -461,7 +482,7 @@ void virtio_gpu_coherent_upload(struct virtio_gpu_device *vgdev,
  * @offset: Start of the range
  * @len: Its length, which may go beyond the object
  *
- * What an explicit transfer is for. There is nothing to wait for: it is the next
+ * The same in the other direction. There is nothing to wait for: it is the next
  * access that fetches the data.
  *
  * Context: Process context, called with the object's dma_resv held.
@@ -469,12 +490,11 @@ void virtio_gpu_coherent_upload(struct virtio_gpu_device *vgdev,
 void virtio_gpu_coherent_fetch(struct virtio_gpu_object *bo, u32 offset,
 			       u32 len)
 {
-	pgoff_t first = offset >> PAGE_SHIFT;
-	pgoff_t end = min_t(u64, PFN_UP((u64)offset + len),
-			    bo->base.dirty->nr_pages);
+	pgoff_t first, nr;
 
-	if (first < end)
-		drm_gem_dirty_revoke(&bo->host_copy, first, end - first);
+	nr = virtio_gpu_coherent_pages(bo, offset, len, &first);
+	if (nr)
+		drm_gem_dirty_revoke(&bo->host_copy, first, nr);
 }
 
 struct virtio_gpu_coherent_scan {
@@ -592,8 +612,9 @@ int virtio_gpu_coherent_scan(struct virtio_gpu_device *vgdev,
  * @vgdev: The device
  * @objs: Its objects
  *
- * Takes those that the host may write from the CPU, and uploads what has been
- * written by it, as virtio_gpu_coherent_upload().
+ * Takes those that the host may write from the CPU, and queues a transfer for each
+ * range of pages that the CPU has written. The caller kicks the queue, once, when
+ * the submission is queued as well.
  *
  * Context: As virtio_gpu_coherent_upload(), with the dma_resv of all objects
  * held. The submission's fence must be added to them before they are released.
