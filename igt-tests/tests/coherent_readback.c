@@ -1183,6 +1183,43 @@ static void explicit_upload(struct egm_dev *dev)
 	teardown(&b);
 }
 
+/* A device of the same driver that is another one, or a skip */
+static int open_other_device(const struct egm_dev *dev)
+{
+	struct egm_node nodes[16], node;
+	int i, n = egm_nodes(nodes, ARRAY_SIZE(nodes)), fd = -1;
+
+	for (i = 0; i < n && fd < 0; i++)
+		if (!strcmp(nodes[i].driver, dev->node.driver) &&
+		    strcmp(nodes[i].device, dev->node.device))
+			fd = egm_node_open(&node, nodes[i].path, O_RDWR);
+	igt_require_f(fd >= 0, "needs a second GPU: scripts/vm --qemu \"-device virtio-gpu-pci\"\n");
+	return fd;
+}
+
+/*
+ * What another device reads could be stale, and nobody would know what it writes.
+ * That importing any other buffer ends with ENODEV is the other driver's decision.
+ */
+static void other_device(struct egm_dev *dev)
+{
+	int other = open_other_device(dev), fd;
+	struct buf b = setup(dev);
+	struct egm_bo *plain = coh_create_plain(dev, SIZE);
+	uint32_t handle;
+
+	fd = coh_export(plain);
+	igt_assert_eq(drmPrimeFDToHandle(other, fd, &handle) ? -errno : 0, -ENODEV);
+	close(fd);
+	fd = coh_export(b.bo);
+	igt_assert_eq(drmPrimeFDToHandle(other, fd, &handle) ? -errno : 0, -EOPNOTSUPP);
+	close(fd);
+	close(other);
+	check(&b);
+	egm_bo_destroy(plain);
+	teardown(&b);
+}
+
 /* C5: streaming to the device costs what it did. */
 static void never_written(struct egm_dev *dev)
 {
@@ -1363,6 +1400,54 @@ static void *reader(void *arg)
 	return (void *)(uintptr_t)*(volatile uint64_t *)arg;
 }
 
+static void *end_busy_soon(void *arg)
+{
+	sleep(1);
+	end_busy(*(int *)arg);
+	return NULL;
+}
+
+/*
+ * Who waits is the last one to know the buffer: mappings and handle are gone, and
+ * with them what it would have read. The buffer goes when the wait is over.
+ */
+static void last_reference(struct egm_dev *dev)
+{
+	int before = coh_tracked(dev), i;
+
+	for (i = 0; i < 5; i++) {
+		struct buf b = setup(dev);
+		struct turn gone = turn_new();
+		int timeline, status;
+		pthread_t thread;
+		pid_t pid;
+
+		device_fill(&b, 60 * PAGE, PAGE);
+		timeline = make_busy(&b);
+		pid = child_start();
+		if (!pid) {
+			signal(SIGSEGV, SIG_DFL);
+			if (pthread_create(&thread, NULL, reader,
+					   (char *)b.bo->map + 60 * PAGE))
+				_exit(1);
+			usleep(300000);
+			munmap(b.bo->map, SIZE);
+			turn_pass(&gone);
+			pthread_join(thread, NULL);
+			_exit(2);
+		}
+		turn_await(&gone);
+		/* vmob waits for the device when a buffer is closed */
+		igt_assert(!pthread_create(&thread, NULL, end_busy_soon, &timeline));
+		teardown(&b);
+		igt_assert(!pthread_join(thread, NULL));
+		status = child_wait(pid);
+		igt_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+		turn_free(&gone);
+		coh_assert_tracked(dev, before);
+	}
+}
+
 /* Other threads go on while one waits: it does not hold mmap_lock. */
 static void mmap_meanwhile(struct egm_dev *dev)
 {
@@ -1511,6 +1596,8 @@ static const struct coh_subtest subtests[] = {
 	  idle },
 	{ "fence", "C2: loads and stores wait for a fence that takes long", fence },
 	{ "killed", "C2: who waits can be killed", killed },
+	{ "last-reference", "C3: all but the one who waits have given the buffer up",
+	  last_reference },
 	{ "mmap-meanwhile", "C2: who waits does not hold mmap_lock",
 	  mmap_meanwhile },
 	{ "submit-meanwhile", "C2: who waits does not hold up a submitter",
@@ -1528,6 +1615,7 @@ static const struct coh_subtest virgl_subtests[] = {
 	  bound_unlisted },
 	{ "explicit-upload", "C1, C2: a transfer of what nobody knows of",
 	  explicit_upload },
+	{ "other-device", "C1, C2: another device can't have the memory", other_device },
 	{ "long-stream", "C5: stores do not wait until a long stream was read",
 	  long_stream },
 	{ "named-by-others", "C5: named by who has no handle of the buffer",
