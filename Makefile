@@ -34,9 +34,10 @@ igt: debug user ## run the IGT suite, as check does
 
 # Without a GPU vmob is the one device there is.
 .PHONY: soak
-soak: release user ## a billion checked stores on vmob, a million rounds of ping-pong
+soak: release user ## a billion checked stores on vmob, a million rounds of ping-pong, a million mappings unmapped
 	@scripts/vm --device none --timeout 7200 -- env EGM_STORES=1000000000 build/user/igt/coherent_race --run-subtest stress
 	@scripts/vm --device none --timeout 7200 -- env EGM_DRIVERS=vmob EGM_ROUNDS=1000000 build/user/igt/coherent_readback --run-subtest ping-pong
+	@scripts/vm --device none --timeout 7200 -- env EGM_DRIVERS=vmob EGM_UNMAPS=1000000 build/user/igt/coherent_race --run-subtest unmap
 
 .PHONY: kernel
 kernel: $(KERNEL) ## assemble, configure and build the kernel

@@ -9,9 +9,11 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -41,6 +43,8 @@ enum style {
 struct race {
 	atomic_bool stop;
 	_Atomic uint64_t stores;
+	/* mappings that a writer has got rid of, each in one way or another */
+	_Atomic uint64_t unmaps;
 	/* the highest number a slot is known to have */
 	_Atomic uint64_t known[WRITERS][SLOTS];
 	/* the pages of the slots; each has a slot of every writer */
@@ -48,6 +52,8 @@ struct race {
 	enum style style;
 	int fd;
 	uint64_t mmap_offset;
+	/* two places in each process that nothing else is mapped to */
+	void *here, *there;
 };
 
 struct writer {
@@ -176,6 +182,63 @@ static int write_until_stopped(struct race *r, int id)
 		return -errno;
 	munmap(map, SIZE);
 	return 0;
+}
+
+/* Stores to some pages, in a process that ends with its mapping. */
+static int store_and_exit(struct race *r, int id, void *map, int slot)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid < 0)
+		return -errno;
+	if (!pid) {
+		store(r, id, map, slot);
+		_exit(0);
+	}
+	return waitpid(pid, &status, 0) == pid && !status ? 0 : -ECHILD;
+}
+
+/*
+ * Stores, and the mapping that they went through is gone at once: by munmap(), by
+ * another on top of it, with its process, or it was moved before.
+ */
+static int unmap_until_stopped(struct race *r, int id)
+{
+	struct rng rng = rng_new(300 + id);
+	void *map = race_map(r), *other;
+	int slot, n, ret = 0;
+
+	while (!ret && map != MAP_FAILED && !atomic_load(&r->stop)) {
+		slot = rng_below(&rng, SLOTS);
+		for (n = rng_below(&rng, 3); n >= 0; n--) {
+			store(r, id, map, (slot + n) % SLOTS);
+			atomic_fetch_add(&r->stores, 1);
+		}
+		/* To fork takes as long as twenty of the others. */
+		switch (rng_below(&rng, 61)) {
+		case 0:
+			ret = store_and_exit(r, id, map, slot);
+			break;
+		case 1 ... 20:
+			other = mmap(map, SIZE, PROT_READ | PROT_WRITE,
+				     MAP_SHARED | MAP_FIXED, r->fd,
+				     r->mmap_offset);
+			ret = other == map ? 0 : -errno;
+			break;
+		case 21 ... 40:
+			map = mremap(map, SIZE, SIZE, MREMAP_MAYMOVE |
+				     MREMAP_FIXED,
+				     map == r->here ? r->there : r->here);
+			break;
+		default:
+			ret = munmap(map, SIZE) ? -errno : 0;
+			map = race_map(r);
+			break;
+		}
+		atomic_fetch_add(&r->unmaps, 1);
+	}
+	return map == MAP_FAILED ? -errno : ret;
 }
 
 static void *writer_thread(void *arg)
@@ -450,6 +513,40 @@ static void processes(struct egm_dev *dev)
 	munmap(s.r, sizeof(*s.r));
 }
 
+/*
+ * Processes whose mappings come and go, as many as EGM_UNMAPS says or for some
+ * seconds.
+ */
+static void unmap(struct egm_dev *dev)
+{
+	const char *env = getenv("EGM_UNMAPS");
+	uint64_t unmaps = env ? strtoull(env, NULL, 0) : 0;
+	struct submitter s = {
+		.bo = coh_create(dev, SIZE),
+		.snap = coh_create_plain(dev, SIZE),
+	};
+	uint64_t start = now_ms();
+
+	s.r = race_new(s.bo, KEEP, PAGES);
+	s.r->here = mmap(NULL, 2 * SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+			 -1, 0);
+	igt_assert(s.r->here != MAP_FAILED);
+	s.r->there = (char *)s.r->here + SIZE;
+	igt_fork(child, WRITERS)
+		igt_assert_eq(unmap_until_stopped(s.r, child), 0);
+	while (!s.error[0] && (unmaps ? atomic_load(&s.r->unmaps) < unmaps :
+			       now_ms() < start + SECONDS * 1000))
+		submit_once(&s);
+	atomic_store(&s.r->stop, true);
+	igt_waitchildren();
+	igt_info("%" PRIu64 " mappings gone in %" PRIu64 " s; EGM_SEED=0x%" PRIx64 "\n",
+		 atomic_load(&s.r->unmaps), (now_ms() - start) / 1000, seed_get());
+	final_check(&s);
+	igt_assert_lt(WRITERS, atomic_load(&s.r->unmaps));
+	munmap(s.r->here, 2 * SIZE);
+	munmap(s.r, sizeof(*s.r));
+}
+
 /* Each writer lives for a moment only; another takes over its numbers. */
 static void short_lives(struct egm_dev *dev)
 {
@@ -601,6 +698,9 @@ static const struct coh_subtest subtests[] = {
 	  protect },
 	{ "remap",
 	  "C1, C3: writers that unmap after each burst (defect V2)", remap },
+	{ "unmap",
+	  "C1, C3: processes whose mappings are unmapped, mapped over, moved, or go with a process after some stores (defect V2)",
+	  unmap },
 	{ "short-lives",
 	  "C1, C3: writers that are forked and exit all the time",
 	  short_lives },
