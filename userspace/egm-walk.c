@@ -42,7 +42,7 @@ struct cell {
 	uint64_t size;
 	enum pattern pattern;
 	bool wrprotect;
-	uint64_t dirty, scanned, ranges, flushes, holds;
+	uint64_t dirty, scanned, ranges, flushes;
 	double stock, ours;		/* median, in seconds */
 	struct spread ratio;		/* of each pair */
 };
@@ -147,7 +147,6 @@ static void measure(int fd, volatile uint8_t *map, uint64_t size,
 		cell->scanned = p[BENCH_HARVEST].scanned;
 		cell->ranges = p[BENCH_HARVEST].ranges;
 		cell->flushes = p[BENCH_HARVEST].flushes;
-		cell->holds = p[BENCH_HARVEST].holds;
 	}
 	cell->stock = spread_of(stock, repeat).median;
 	cell->ours = spread_of(ours, repeat).median;
@@ -159,22 +158,21 @@ static void print_cell(const struct cell *c)
 	char size[32];
 
 	draw_size(size, sizeof(size), c->size);
-	printf("%8s  %-12s  %8llu  %10.1f  %10.1f  %6.2f  %5.2f..%-6.2f  %8llu  %3llu  %3llu  %5llu\n",
+	printf("%8s  %-12s  %8llu  %10.1f  %10.1f  %6.2f  %5.2f..%-6.2f  %8llu  %3llu  %3llu\n",
 	       size, pattern_name[c->pattern],
 	       (unsigned long long)c->dirty, c->stock * 1e6, c->ours * 1e6,
 	       c->ratio.median, c->ratio.least, c->ratio.most, (unsigned long long)c->scanned,
-	       (unsigned long long)c->ranges, (unsigned long long)c->flushes,
-	       (unsigned long long)c->holds);
+	       (unsigned long long)c->ranges, (unsigned long long)c->flushes);
 	fflush(stdout);
 }
 
 static void print_head(bool wrprotect)
 {
-	printf("\n%s\n\n%8s  %-12s  %8s  %10s  %10s  %6s  %13s  %8s  %3s  %3s  %5s\n",
+	printf("\n%s\n\n%8s  %-12s  %8s  %10s  %10s  %6s  %13s  %8s  %3s  %3s\n",
 	       wrprotect ?
 	       "write-protect and clean (mainline: two functions)" :
 	       "clean", "size", "pattern", "dirty", "mainline us", "ours us",
-	       "ratio", "least..most", "entries", "rng", "tlb", "holds");
+	       "ratio", "least..most", "entries", "rng", "tlb");
 }
 
 static void write_json(void)
@@ -185,14 +183,14 @@ static void write_json(void)
 		const struct cell *c = &cells[i];
 
 		json_array_append_new(all, json_pack(
-			"{s:I, s:s, s:b, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I}",
+			"{s:I, s:s, s:b, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I}",
 			"size", (json_int_t)c->size, "pattern", pattern_name[c->pattern],
 			"wrprotect", c->wrprotect, "dirty", (json_int_t)c->dirty,
 			"mainline_seconds", c->stock, "ours_seconds", c->ours,
 			"ratio", c->ratio.median, "ratio_least", c->ratio.least,
 			"ratio_most", c->ratio.most, "entries", (json_int_t)c->scanned,
 			"notifier_ranges", (json_int_t)c->ranges,
-			"flushes", (json_int_t)c->flushes, "holds", (json_int_t)c->holds));
+			"flushes", (json_int_t)c->flushes));
 	}
 	write_json_file(out_dir, "walk",
 			json_pack("{s:I, s:i, s:o}", "seed", (json_int_t)seed, "repeat", repeat,

@@ -2,65 +2,52 @@
 #ifndef _LINUX_MAPPING_DIRTY_H
 #define _LINUX_MAPPING_DIRTY_H
 
-#include <linux/bits.h>
+#include <linux/pgtable.h>
 #include <linux/types.h>
 
 struct address_space;
+struct page;
 struct vm_area_struct;
 struct vm_fault;
-
-/* Make writable entries read-only. */
-#define MAPPING_DIRTY_WRPROTECT	BIT(0)
-/* Make dirty entries clean, and report them. */
-#define MAPPING_DIRTY_CLEAN	BIT(1)
-/* Make huge entries clean, report them, and remove them. */
-#define MAPPING_DIRTY_SPLIT	BIT(2)
-/* Report nothing outside the range. */
-#define MAPPING_DIRTY_CLIP	BIT(3)
 
 /**
  * struct mapping_dirty_range - A part of what a pass is over
  * @first: First page offset
  * @nr: Number of page offsets
- * @flags: What to do with an entry there, MAPPING_DIRTY_WRPROTECT,
- * MAPPING_DIRTY_CLEAN or both
+ * @wrprotect: Whether to make the entries read-only as well
  */
 struct mapping_dirty_range {
 	pgoff_t first;
 	pgoff_t nr;
-	unsigned int flags;
+	bool wrprotect;
 };
 
 /**
  * struct mapping_dirty_pass - One pass over an address_space range
- * @flags: What to do with an entry, a combination of MAPPING_DIRTY_WRPROTECT
- * and MAPPING_DIRTY_CLEAN. Both together are one step: an entry is never seen
- * read-only and still dirty. MAPPING_DIRTY_SPLIT has huge entries removed, so
- * that faults map small pages in their place. MAPPING_DIRTY_CLIP keeps a report
- * within the range: a huge entry that reaches beyond it is reported for the
- * part within, and not cleaned.
+ * @wrprotect: Without @next: whether to make entries read-only as well. Cleaning
+ * and this are one step: an entry is not left read-only and dirty.
  * @next: If not all of the range is to be looked at: returns in @range the first
- * part that is and that ends behind @pgoff, or false if there is none. Each part
- * has flags of its own in place of @flags. Called for each VMA, also under a page
- * table lock: it must not sleep. Page tables between parts are passed over. NULL
- * for all of the range.
+ * part that is and that ends behind @pgoff, or false if there is none. Called for
+ * each VMA, and more than once, with i_mmap_rwsem held. NULL for all of the range.
  * @report: Called for each run of neighbouring pages whose entries were dirty
  * and have been cleaned, with the page offset of the first in the address_space
  * and their number. A page mapped more than once may be reported more than
- * once, and a huge entry is reported as a whole. Called under a page table
- * lock: it must not sleep. May be NULL if nothing is to be cleaned.
+ * once. A huge entry is reported as a whole, also beyond the range. Can be called
+ * under a page table lock: it must not sleep.
  * @scanned: Page-table entries looked at.
  * @wrprotected: Pages whose entries were writable and are read-only now.
- * @cleaned: Pages whose entries were dirty and are clean now.
- * @notifier_ranges: mmu_notifier ranges started.
+ * @cleaned: Pages that were reported, and whose entries are clean now.
+ * @notifier_ranges: VMAs in which entries were changed, one mmu_notifier range
+ * each.
  * @flushes: TLB range flushes.
- * @holds: Times that i_mmap_rwsem was taken.
+ * @vmas: VMAs of the range that stayed while they were looked at, whether or not
+ * any entry was: their entries were not being removed.
  *
- * The caller sets @flags, @next and @report and zeroes the counters, to which
+ * The caller sets @wrprotect, @next and @report and zeroes the counters, to which
  * mapping_dirty_harvest() adds.
  */
 struct mapping_dirty_pass {
-	unsigned int flags;
+	bool wrprotect;
 	bool (*next)(struct mapping_dirty_pass *pass, pgoff_t pgoff,
 		     struct mapping_dirty_range *range);
 	void (*report)(struct mapping_dirty_pass *pass, pgoff_t pgoff,
@@ -71,13 +58,15 @@ struct mapping_dirty_pass {
 	unsigned long cleaned;
 	unsigned long notifier_ranges;
 	unsigned long flushes;
-	unsigned long holds;
+	unsigned long vmas;
 };
 
 int mapping_dirty_harvest(struct address_space *mapping, pgoff_t first,
 			  pgoff_t nr, struct mapping_dirty_pass *pass);
-long vma_make_writable(struct vm_area_struct *vma, unsigned long start,
-		       unsigned long end);
+int vma_make_writable(struct vm_area_struct *vma, unsigned long start,
+		      unsigned long end);
 void vmf_make_writable(struct vm_fault *vmf);
+int vma_insert_page_pfns(struct vm_area_struct *vma, unsigned long addr,
+			 struct page **pages, unsigned long nr, pgprot_t prot);
 
 #endif

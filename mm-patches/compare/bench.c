@@ -14,7 +14,6 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
-#include <linux/pfn_range.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -29,7 +28,7 @@ struct stock_count stock_count;
 static struct page *bench_pages[BENCH_PAGES];
 static DEFINE_MUTEX(bench_lock);
 
-/* Maps ahead to the end of the page table, writable and clean. */
+/* Maps ahead to the last of the pages, writable and clean. */
 static vm_fault_t bench_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
@@ -93,15 +92,12 @@ static void bench_pass(struct address_space *mapping, struct bench_pass *pass,
 		       unsigned long *bitmap)
 {
 	struct bench_harvest harvest = {
-		.base.flags = MAPPING_DIRTY_CLEAN,
+		.base.wrprotect = pass->flags & BENCH_WRPROTECT,
 		.base.report = bench_report,
 		.bitmap = bitmap,
 	};
 	pgoff_t start = 0, end = 0;
 	u64 begun;
-
-	if (pass->flags & BENCH_WRPROTECT)
-		harvest.base.flags |= MAPPING_DIRTY_WRPROTECT;
 
 	mutex_lock(&bench_lock);
 	begun = ktime_get_ns();
@@ -121,7 +117,6 @@ static void bench_pass(struct address_space *mapping, struct bench_pass *pass,
 	pass->scanned = harvest.base.scanned;
 	pass->ranges = harvest.base.notifier_ranges;
 	pass->flushes = harvest.base.flushes;
-	pass->holds = harvest.base.holds;
 }
 
 static long bench_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

@@ -28,9 +28,8 @@ enum {
  * @scanned: Returns the number of entries looked at
  * @ranges: Returns the number of mmu_notifier ranges
  * @flushes: Returns the number of TLB flushes
- * @holds: Returns how often i_mmap_rwsem was taken
  *
- * Mainline does not count, and returns 0 for the last four.
+ * Mainline does not count, and returns 0 for the last three.
  */
 struct bench_pass {
 	__u32 which;
@@ -41,7 +40,6 @@ struct bench_pass {
 	__u64 scanned;
 	__u64 ranges;
 	__u64 flushes;
-	__u64 holds;
 };
 
 #define BENCH_IOCTL_PASS	_IOWR('B', 0, struct bench_pass)

@@ -29,6 +29,7 @@
 #include <drm/ttm/ttm_tt.h>
 
 #include "../internal.h"
+#include "../../drivers/gpu/drm/drm_gem_dirty_internal.h"
 #include "vmwgfx_page_dirty.c"
 
 #define COMPARE_MAX_RANGES	BIT(20)
@@ -99,9 +100,9 @@ static int compare_track(struct vmob_device *vmob, struct vmob_copy *copy)
 	switch (kind) {
 	case COMPARE_OURS:
 	case COMPARE_HUGE:
-		ret = vmob_copy_track(vmob, copy);
+		ret = vmob_copy_track(vmob, copy, NULL);
 		if (!ret)
-			vbo->memory = compare_our_size(vbo->tbo.dirty);
+			vbo->memory = compare_our_size(vbo->vmob.dirty.tracker);
 		break;
 	case COMPARE_MAINLINE:
 	case COMPARE_PAGETABLE:
@@ -124,7 +125,7 @@ static void compare_untrack(struct vmob_copy *copy)
 {
 	struct vmw_bo *vbo = compare_bo(copy);
 
-	if (vbo->tbo.dirty)
+	if (vbo->vmob.dirty.tracker)
 		vmob_copy_untrack(copy);
 
 	dma_resv_lock(vbo->tbo.base.resv, NULL);
@@ -308,11 +309,12 @@ static vm_fault_t compare_insert_huge(struct ttm_buffer_object *bo,
 				      struct vm_fault *vmf)
 {
 	unsigned long addr = vmf->address & PMD_MASK;
+	struct drm_gem_dirty *dirty = bo->dirty->tracker;
 	struct vm_area_struct *vma = vmf->vma;
 	unsigned long first, chunk, end, pfn;
 
 	if (addr < vma->vm_start || addr + PMD_SIZE > vma->vm_end ||
-	    !bo->dirty || bo->dirty->nr_pending || bo->resource->bus.is_iomem ||
+	    !dirty || dirty->nr_pending || bo->resource->bus.is_iomem ||
 	    !ttm_tt_is_populated(bo->ttm))
 		return VM_FAULT_FALLBACK;
 
@@ -320,8 +322,8 @@ static vm_fault_t compare_insert_huge(struct ttm_buffer_object *bo,
 		drm_vma_node_start(&bo->base.vma_node);
 	chunk = first / DRM_GEM_DIRTY_CHUNK_PAGES;
 	end = DIV_ROUND_UP(first + HPAGE_PMD_NR, DRM_GEM_DIRTY_CHUNK_PAGES);
-	if (first + HPAGE_PMD_NR > bo->dirty->nr_pages ||
-	    find_next_bit(bo->dirty->open, end, chunk) < end)
+	if (first + HPAGE_PMD_NR > dirty->nr_pages ||
+	    find_next_bit(dirty->open, end, chunk) < end)
 		return VM_FAULT_FALLBACK;
 
 	/* TTM's blocks are aligned: if both ends fit it is one. */
@@ -352,12 +354,11 @@ static vm_fault_t compare_huge_fault(struct vm_fault *vmf, unsigned int order)
 }
 
 static const struct vm_operations_struct compare_huge_vm_ops = {
-	.open = ttm_bo_vm_open,
+	.open = ttm_bo_dirty_vm_open,
 	.close = ttm_bo_dirty_vm_close,
 	.fault = ttm_bo_dirty_vm_fault,
 	.huge_fault = compare_huge_fault,
 	.pfn_mkwrite = ttm_bo_dirty_vm_pfn_mkwrite,
-	.pfn_zap_dirty = ttm_bo_dirty_vm_zap,
 };
 
 #define COMPARE_TRACKER(_vm_ops)		\

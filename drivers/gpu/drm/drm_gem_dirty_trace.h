@@ -10,7 +10,8 @@
 
 #include <drm/drm_device.h>
 #include <drm/drm_gem.h>
-#include <drm/drm_gem_dirty.h>
+
+#include "drm_gem_dirty_internal.h"
 
 DECLARE_EVENT_CLASS(drm_gem_dirty_chunks,
 		    TP_PROTO(struct drm_gem_dirty *dirty, unsigned long first,

@@ -3,30 +3,36 @@
 #include <linux/dma-resv.h>
 #include <linux/export.h>
 #include <linux/highmem.h>
+#include <linux/mapping_dirty.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/pagemap.h>
-#include <linux/pfn_range.h>
 
 #include <drm/drm_device.h>
 #include <drm/drm_gem_dirty.h>
+#include <drm/drm_gem_dirty_vm.h>
+#include <drm/drm_gem_shmem_dirty.h>
 #include <drm/drm_gem_shmem_helper.h>
 #include <drm/drm_print.h>
 #include <drm/drm_vma_manager.h>
+
+#include "drm_gem_dirty_internal.h"
 
 /**
  * DOC: dirty tracking
  *
  * A driver that keeps a second copy of a shmem object up to date with what
  * user space stores to it calls drm_gem_shmem_dirty_init() when it has created
- * the object, uses drm_gem_shmem_dirty_mmap() for it in place of
- * drm_gem_shmem_mmap(), drm_gem_shmem_dirty_pass() before the copy is used,
- * and drm_gem_shmem_dirty_fini() before it frees the object. See
- * drm_gem_dirty.c for the rest.
+ * the object, and drm_gem_shmem_dirty_fini() before it frees it. It has
+ * drm_gem_shmem_dirty_mmap(), drm_gem_shmem_dirty_vmap() and
+ * drm_gem_shmem_dirty_vunmap() in its &drm_gem_object_funcs, which are as good as
+ * the helpers' own for objects that are not tracked. See drm_gem_dirty.c for the
+ * rest.
  */
 
 /*
  * A submitter can hold the dma_resv while it waits for room in a command
- * queue. Don't hold what a fault holds while waiting for it, if it can retry.
+ * queue. Don't hold what a fault holds while waiting for it.
  */
 static vm_fault_t shmem_dirty_reserve(struct drm_gem_object *obj,
 				      struct vm_fault *vmf)
@@ -34,7 +40,7 @@ static vm_fault_t shmem_dirty_reserve(struct drm_gem_object *obj,
 	if (dma_resv_trylock(obj->resv))
 		return 0;
 
-	if (fault_flag_allow_retry_first(vmf->flags)) {
+	if (vmf->flags & FAULT_FLAG_ALLOW_RETRY) {
 		if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
 			return VM_FAULT_RETRY;
 
@@ -52,6 +58,48 @@ static vm_fault_t shmem_dirty_reserve(struct drm_gem_object *obj,
 		return VM_FAULT_NOPAGE;
 
 	return 0;
+}
+
+/*
+ * If the device may have written the page, wait for it and read the page back.
+ * VM_FAULT_RETRY: the dma_resv has been released as well, but for
+ * FAULT_FLAG_RETRY_NOWAIT.
+ */
+static vm_fault_t shmem_dirty_read_back(struct drm_gem_object *obj,
+					struct drm_gem_dirty *dirty,
+					struct vm_fault *vmf)
+{
+	pgoff_t page = vmf->pgoff - drm_vma_node_start(&obj->vma_node);
+	int ret;
+
+	ret = drm_gem_dirty_vm_pending(dirty, vmf);
+	if (ret != -EAGAIN)
+		return ret ? vmf_error(ret) : 0;
+
+	if (vmf->flags & FAULT_FLAG_ALLOW_RETRY) {
+		if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+			return VM_FAULT_RETRY;
+
+		drm_gem_object_get(obj);
+		dma_resv_unlock(obj->resv);
+		release_fault_lock(vmf);
+
+		/* If anything is wrong the fault that comes again finds it. */
+		if (!drm_gem_dirty_wait_idle(obj) &&
+		    !dma_resv_lock_interruptible(obj->resv, NULL)) {
+			drm_gem_dirty_read_around(dirty, page);
+			dma_resv_unlock(obj->resv);
+		}
+		drm_gem_object_put(obj);
+
+		return VM_FAULT_RETRY;
+	}
+
+	ret = drm_gem_dirty_read_around(dirty, page);
+	if (ret == -ERESTARTSYS)
+		return VM_FAULT_NOPAGE;
+
+	return ret ? vmf_error(ret) : 0;
 }
 
 static bool shmem_dirty_in_bounds(struct drm_gem_object *obj,
@@ -80,7 +128,7 @@ static vm_fault_t shmem_dirty_fault(struct vm_fault *vmf)
 		goto out_unlock;
 	}
 
-	ret = drm_gem_dirty_vm_read_back(shmem->dirty, vmf);
+	ret = shmem_dirty_read_back(obj, shmem->dirty, vmf);
 	/* Then it has waited, and released the dma_resv. */
 	if (ret == VM_FAULT_RETRY && !(vmf->flags & FAULT_FLAG_RETRY_NOWAIT))
 		return ret;
@@ -123,14 +171,6 @@ static vm_fault_t shmem_dirty_pfn_mkwrite(struct vm_fault *vmf)
 	dma_resv_unlock(obj->resv);
 
 	return ret ?: VM_FAULT_NOPAGE;
-}
-
-static void shmem_dirty_zap(struct vm_area_struct *vma, unsigned long addr,
-			    unsigned long size)
-{
-	struct drm_gem_object *obj = vma->vm_private_data;
-
-	drm_gem_dirty_vm_zap(to_drm_gem_shmem_obj(obj)->dirty, vma, addr, size);
 }
 
 /* A debugger's access, by ptrace() or /proc/pid/mem. */
@@ -178,20 +218,25 @@ static int shmem_dirty_access(struct vm_area_struct *vma, unsigned long addr,
 	return done ?: ret ?: -EFAULT;
 }
 
+/*
+ * The pages are pinned as long as the object is tracked: unlike the helpers' own
+ * these two have no count to keep, and so no dma_resv to wait for.
+ */
 static void shmem_dirty_vm_open(struct vm_area_struct *vma)
 {
-	drm_gem_shmem_vm_ops.open(vma);
+	struct drm_gem_object *obj = vma->vm_private_data;
+
+	drm_gem_dirty_vmas_open(to_drm_gem_shmem_obj(obj)->dirty->vmas);
+	drm_gem_vm_open(vma);
 }
 
 static void shmem_dirty_vm_close(struct vm_area_struct *vma)
 {
 	struct drm_gem_object *obj = vma->vm_private_data;
 
-	dma_resv_lock(obj->resv, NULL);
-	drm_gem_dirty_vm_close(to_drm_gem_shmem_obj(obj)->dirty, vma);
-	dma_resv_unlock(obj->resv);
-
-	drm_gem_shmem_vm_ops.close(vma);
+	drm_gem_dirty_vmas_close(to_drm_gem_shmem_obj(obj)->dirty->vmas, obj,
+				 vma);
+	drm_gem_vm_close(vma);
 }
 
 static const struct vm_operations_struct shmem_dirty_vm_ops = {
@@ -199,9 +244,8 @@ static const struct vm_operations_struct shmem_dirty_vm_ops = {
 	.close = shmem_dirty_vm_close,
 	.fault = shmem_dirty_fault,
 	.pfn_mkwrite = shmem_dirty_pfn_mkwrite,
-	.pfn_zap_dirty = shmem_dirty_zap,
 	.access = shmem_dirty_access,
-	.fault_vma_lock = true,
+	.may_fault_under_vma_lock = true,
 };
 
 /**
@@ -209,21 +253,30 @@ static const struct vm_operations_struct shmem_dirty_vm_ops = {
  * @shmem: The object, not imported and not mapped yet
  * @ddev: The device's accounts
  *
- * Context: Process context, may sleep.
+ * Pins the pages.
+ *
+ * Context: Process context, may sleep. Takes the dma_resv.
  * Return: 0, -EINVAL for an imported object, or -ENOMEM.
  */
 int drm_gem_shmem_dirty_init(struct drm_gem_shmem_object *shmem,
 			     struct drm_gem_dirty_device *ddev)
 {
 	struct drm_gem_dirty *dirty;
+	int ret;
 
 	/* The exporter handles its faults. */
 	if (shmem->base.import_attach)
 		return -EINVAL;
 
-	dirty = drm_gem_dirty_create(&shmem->base, ddev);
-	if (IS_ERR(dirty))
+	ret = drm_gem_shmem_pin(shmem);
+	if (ret)
+		return ret;
+
+	dirty = drm_gem_dirty_create(&shmem->base, NULL, ddev);
+	if (IS_ERR(dirty)) {
+		drm_gem_shmem_unpin(shmem);
 		return PTR_ERR(dirty);
+	}
 
 	shmem->dirty = dirty;
 
@@ -235,54 +288,98 @@ EXPORT_SYMBOL_GPL(drm_gem_shmem_dirty_init);
  * drm_gem_shmem_dirty_fini - Stop tracking
  * @shmem: The object, about to be freed
  *
- * Context: Process context, may sleep.
+ * Context: Process context, may sleep. Takes the dma_resv.
  */
 void drm_gem_shmem_dirty_fini(struct drm_gem_shmem_object *shmem)
 {
 	drm_gem_dirty_destroy(shmem->dirty);
 	shmem->dirty = NULL;
+	drm_gem_shmem_unpin(shmem);
 }
 EXPORT_SYMBOL_GPL(drm_gem_shmem_dirty_fini);
 
 /**
- * drm_gem_shmem_dirty_mmap - Map a tracked shmem object
- * @shmem: The object
+ * drm_gem_shmem_dirty_mmap - Map a shmem object that may be tracked
+ * @obj: The object
  * @vma: The VMA
+ *
+ * &drm_gem_object_funcs.mmap
  *
  * Context: As drm_gem_shmem_mmap().
  * Return: 0 or a negative error code, as drm_gem_shmem_mmap().
  */
-int drm_gem_shmem_dirty_mmap(struct drm_gem_shmem_object *shmem,
+int drm_gem_shmem_dirty_mmap(struct drm_gem_object *obj,
 			     struct vm_area_struct *vma)
 {
-	int ret;
+	struct drm_gem_shmem_object *shmem = to_drm_gem_shmem_obj(obj);
 
-	ret = drm_gem_shmem_mmap(shmem, vma);
-	if (ret)
-		return ret;
+	if (!shmem->dirty)
+		return drm_gem_shmem_mmap(shmem, vma);
 
+	if (is_cow_mapping(vma->vm_flags))
+		return -EINVAL;
+
+	vm_flags_set(vma, VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
+	vma->vm_page_prot = vm_get_page_prot(vma->vm_flags);
+	if (shmem->map_wc)
+		vma->vm_page_prot = pgprot_writecombine(vma->vm_page_prot);
 	vma->vm_ops = &shmem_dirty_vm_ops;
+	drm_gem_dirty_vmas_open(shmem->dirty->vmas);
 
 	return 0;
 }
 EXPORT_SYMBOL_GPL(drm_gem_shmem_dirty_mmap);
 
 /**
- * drm_gem_shmem_dirty_pass - Find out what has been written to a shmem object
- * @shmem: The object
+ * drm_gem_shmem_dirty_vmap - Map a shmem object that may be tracked into the kernel
+ * @obj: The object
+ * @map: Returns the address
  *
- * drm_gem_dirty_pass(). In addition all pages count as dirty while the object
- * has a kernel mapping, which is not tracked; but for those that the device may
- * have written and that were not read back since. Who has such a mapping does
- * that, by drm_gem_dirty_read_back(), before it uses it.
+ * &drm_gem_object_funcs.vmap. What the device has written is read back first. Until
+ * drm_gem_shmem_dirty_vunmap() all pages count as dirty at each use.
  *
- * Context: As drm_gem_dirty_pass().
+ * Context: As drm_gem_shmem_vmap(), with the dma_resv held.
+ * Return: As drm_gem_shmem_vmap() or drm_gem_dirty_read_back().
  */
-void drm_gem_shmem_dirty_pass(struct drm_gem_shmem_object *shmem)
+int drm_gem_shmem_dirty_vmap(struct drm_gem_object *obj, struct iosys_map *map)
 {
-	drm_gem_dirty_pass(shmem->dirty);
+	struct drm_gem_shmem_object *shmem = to_drm_gem_shmem_obj(obj);
+	int ret;
 
-	if (shmem->vmap_use_count)
-		drm_gem_dirty_mark(shmem->dirty, 0, shmem->dirty->nr_pages);
+	if (shmem->dirty) {
+		ret = drm_gem_dirty_read_back(shmem->dirty, 0,
+					      obj->size >> PAGE_SHIFT);
+		if (ret)
+			return ret;
+	}
+
+	ret = drm_gem_shmem_vmap(shmem, map);
+	if (!ret && shmem->dirty)
+		drm_gem_dirty_unseen(shmem->dirty, true);
+
+	return ret;
 }
-EXPORT_SYMBOL_GPL(drm_gem_shmem_dirty_pass);
+EXPORT_SYMBOL_GPL(drm_gem_shmem_dirty_vmap);
+
+/**
+ * drm_gem_shmem_dirty_vunmap - Undo drm_gem_shmem_dirty_vmap()
+ * @obj: The object
+ * @map: The address
+ *
+ * &drm_gem_object_funcs.vunmap
+ *
+ * Context: As drm_gem_shmem_vunmap(), with the dma_resv held.
+ */
+void drm_gem_shmem_dirty_vunmap(struct drm_gem_object *obj,
+				struct iosys_map *map)
+{
+	struct drm_gem_shmem_object *shmem = to_drm_gem_shmem_obj(obj);
+
+	if (shmem->dirty)
+		drm_gem_dirty_unseen(shmem->dirty, false);
+	drm_gem_shmem_vunmap(shmem, map);
+}
+EXPORT_SYMBOL_GPL(drm_gem_shmem_dirty_vunmap);
+
+MODULE_DESCRIPTION("CPU write tracking for GEM shmem objects");
+MODULE_LICENSE("Dual MIT/GPL");

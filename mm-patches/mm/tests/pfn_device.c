@@ -87,49 +87,89 @@ static vm_fault_t pfn_device_mkwrite(struct vm_fault *vmf)
 	return VM_FAULT_NOPAGE;
 }
 
-static void pfn_device_zap(struct vm_area_struct *vma, unsigned long addr,
-			   unsigned long size)
+static void pfn_device_opened(struct pfn_device *dev,
+			      struct vm_area_struct *vma, bool again)
+{
+	spin_lock(&dev->vmas_lock);
+	dev->vmas++;
+	dev->seq++;
+	dev->end = max(dev->end, vma->vm_pgoff + vma_pages(vma));
+	dev->opened |= again && dev->order;
+	spin_unlock(&dev->vmas_lock);
+}
+
+static void pfn_device_open(struct vm_area_struct *vma)
+{
+	pfn_device_opened(vma->vm_private_data, vma, true);
+}
+
+/* Its entries are gone and its TLB entries too. What they were is not known. */
+static void pfn_device_close(struct vm_area_struct *vma)
 {
 	struct pfn_device *dev = vma->vm_private_data;
-	pgoff_t pgoff = linear_page_index(vma, addr);
+	unsigned long nr = min(vma_pages(vma), dev->nr);
+	pgoff_t pgoff = vma->vm_pgoff;
 
-	dev->zaps++;
-	for (; size; size -= PAGE_SIZE, pgoff++)
-		set_bit(pgoff % dev->nr, dev->zapped);
+	if (dev->close_delay)
+		usleep_range(dev->close_delay, 2 * dev->close_delay);
+
+	spin_lock(&dev->vmas_lock);
+	for (; nr; nr--, pgoff++)
+		__set_bit(pgoff % dev->nr, dev->closed);
+	dev->vmas--;
+	dev->seq++;
+	spin_unlock(&dev->vmas_lock);
 }
 
 static const struct vm_operations_struct pfn_device_vm_ops = {
+	.open = pfn_device_open,
+	.close = pfn_device_close,
 	.fault = pfn_device_fault,
 	.huge_fault = pfn_device_huge_fault,
 	.pfn_mkwrite = pfn_device_mkwrite,
-	.pfn_zap_dirty = pfn_device_zap,
 };
 
 static int pfn_device_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct pfn_device *dev = file->private_data;
 
-	if (!dev->no_pfnmap)
-		vm_flags_set(vma, VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
+	vm_flags_set(vma, dev->vm_flags | VM_DONTEXPAND | VM_DONTDUMP);
 	vma->vm_private_data = dev;
 	vma->vm_ops = &pfn_device_vm_ops;
+	pfn_device_opened(dev, vma, false);
 
 	return 0;
+}
+
+static struct page *pfn_device_alloc_pages(unsigned int order)
+{
+	if (order <= MAX_PAGE_ORDER)
+		return alloc_pages(GFP_KERNEL | __GFP_ZERO, order);
+#ifdef CONFIG_CONTIG_ALLOC
+	return alloc_contig_pages(1UL << order, GFP_KERNEL, 0, NULL);
+#else
+	return NULL;
+#endif
+}
+
+static void pfn_device_free_pages(struct page *page, unsigned int order)
+{
+	if (order <= MAX_PAGE_ORDER)
+		__free_pages(page, order);
+#ifdef CONFIG_CONTIG_ALLOC
+	else
+		free_contig_range(page_to_pfn(page), 1UL << order);
+#endif
 }
 
 static void pfn_device_free(struct pfn_device *dev)
 {
 	unsigned long i;
 
-	if (dev->pages && dev->order == PUD_ORDER) {
-		if (dev->pages[0])
-			free_contig_range(page_to_pfn(dev->pages[0]), dev->nr);
-	} else if (dev->pages) {
-		for (i = 0; i < dev->nr; i += 1UL << dev->order)
-			if (dev->pages[i])
-				__free_pages(dev->pages[i], dev->order);
-	}
-	bitmap_free(dev->zapped);
+	for (i = 0; dev->pages && i < dev->nr; i += 1UL << dev->order)
+		if (dev->pages[i])
+			pfn_device_free_pages(dev->pages[i], dev->order);
+	bitmap_free(dev->closed);
 	bitmap_free(dev->reported);
 	vfree(dev->copy);
 	vfree(dev->pages);
@@ -156,15 +196,12 @@ static bool pfn_device_alloc(struct pfn_device *dev)
 	dev->pages = vcalloc(dev->nr, sizeof(*dev->pages));
 	dev->copy = vcalloc(dev->nr, sizeof(*dev->copy));
 	dev->reported = bitmap_zalloc(dev->nr, GFP_KERNEL);
-	dev->zapped = bitmap_zalloc(dev->nr, GFP_KERNEL);
-	if (!dev->pages || !dev->copy || !dev->reported || !dev->zapped)
+	dev->closed = bitmap_zalloc(dev->nr, GFP_KERNEL);
+	if (!dev->pages || !dev->copy || !dev->reported || !dev->closed)
 		return false;
 
 	for (i = 0; i < dev->nr; i += 1UL << dev->order) {
-		if (dev->order == PUD_ORDER)
-			page = alloc_contig_pages(dev->nr, GFP_KERNEL, 0, NULL);
-		else
-			page = alloc_pages(GFP_KERNEL | __GFP_ZERO, dev->order);
+		page = pfn_device_alloc_pages(dev->order);
 		if (!page)
 			return false;
 		for (j = 0; j < 1UL << dev->order; j++) {
@@ -181,16 +218,23 @@ KUNIT_DEFINE_ACTION_WRAPPER(put_file, fput, struct file *);
 struct pfn_device *pfn_device_create(struct kunit *test, unsigned long nr,
 				     unsigned int order)
 {
-	struct pfn_device *dev = kzalloc(sizeof(*dev), GFP_KERNEL);
+	struct pfn_device *dev;
 
+	if (order && nr > totalram_pages() / 2)
+		kunit_skip(test, "%lu MiB for huge entries: boot with more memory",
+			   nr >> (20 - PAGE_SHIFT));
+
+	dev = kzalloc(sizeof(*dev), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, dev);
 	mutex_init(&dev->lock);
+	spin_lock_init(&dev->vmas_lock);
 	dev->nr = nr;
 	dev->order = order;
+	dev->vm_flags = VM_PFNMAP;
 	if (!pfn_device_alloc(dev)) {
 		pfn_device_free(dev);
-		if (order == PUD_ORDER)
-			kunit_skip(test, "no contiguous memory for a PUD: boot with more");
+		if (order > MAX_PAGE_ORDER)
+			kunit_skip(test, "no contiguous memory for huge entries: boot with more");
 		KUNIT_ASSERT_TRUE_MSG(test, false, "no memory");
 	}
 
@@ -249,28 +293,54 @@ void pfn_device_end(struct pfn_device *dev)
 {
 	unsigned long page;
 
-	/* After the walk, for what was zapped just before it came by. */
-	for_each_set_bit(page, dev->zapped, dev->nr) {
-		clear_bit(page, dev->zapped);
-		set_bit(page, dev->reported);
-	}
 	for_each_set_bit(page, dev->reported, dev->nr)
 		dev->copy[page] = pfn_device_word(dev, page);
 	mutex_unlock(&dev->lock);
 }
 
-int pfn_device_pass(struct pfn_device *dev, unsigned int flags, pgoff_t first,
+/*
+ * A VMA that was not met is between the removal of its entries and the end of its
+ * close(), or on its way in: what was dirty in it is not known.
+ */
+static void pfn_device_count(struct pfn_device *dev, unsigned long seq,
+			     bool whole)
+{
+	bool met;
+
+	spin_lock(&dev->vmas_lock);
+	met = whole && dev->seq == seq && dev->pass.vmas == dev->vmas;
+	if (dev->opened || (whole && !met))
+		bitmap_fill(dev->reported, dev->nr);
+	else
+		bitmap_or(dev->reported, dev->reported, dev->closed, dev->nr);
+	bitmap_zero(dev->closed, dev->nr);
+	if (met)
+		dev->opened = false;
+	dev->unmet += whole && !met;
+	spin_unlock(&dev->vmas_lock);
+}
+
+int pfn_device_pass(struct pfn_device *dev, bool wrprotect, pgoff_t first,
 		    pgoff_t nr)
 {
+	unsigned long seq;
+	bool whole;
 	int ret;
 
 	pfn_device_begin(dev);
+	spin_lock(&dev->vmas_lock);
+	seq = dev->seq;
+	whole = !first && nr >= dev->end;
+	spin_unlock(&dev->vmas_lock);
+
 	dev->pass = (struct mapping_dirty_pass) {
-		.flags = flags,
+		.wrprotect = wrprotect,
 		.next = dev->next,
 		.report = pfn_device_report,
 	};
 	ret = mapping_dirty_harvest(dev->mapping, first, nr, &dev->pass);
+	if (!dev->harvest_only)
+		pfn_device_count(dev, seq, whole);
 	pfn_device_end(dev);
 
 	return ret;
@@ -299,14 +369,24 @@ bool pfn_device_current(struct pfn_device *dev)
 
 KUNIT_DEFINE_ACTION_WRAPPER(put_mm, mmput, struct mm_struct *);
 
-struct mm_struct *pfn_device_mm(struct kunit *test)
+struct mm_struct *pfn_device_mm_alloc(void)
 {
 	struct mm_struct *mm = mm_alloc();
 
-	KUNIT_ASSERT_NOT_NULL(test, mm);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, put_mm, mm));
+	if (!mm)
+		return NULL;
 	mm->task_size = TASK_SIZE;
 	arch_pick_mmap_layout(mm, &current->signal->rlim[RLIMIT_STACK]);
+
+	return mm;
+}
+
+struct mm_struct *pfn_device_mm(struct kunit *test)
+{
+	struct mm_struct *mm = pfn_device_mm_alloc();
+
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, put_mm, mm));
 
 	return mm;
 }

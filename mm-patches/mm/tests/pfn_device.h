@@ -2,7 +2,7 @@
 /*
  * A device for tests of what walks the page tables of device memory: a file
  * whose mmaps map pages by their PFNs, and a copy of those pages that is kept
- * up to date by nothing but the reports of passes and the zap callback.
+ * up to date by nothing but the reports of passes and the count of VMAs.
  */
 #ifndef _MM_TESTS_PFN_DEVICE_H
 #define _MM_TESTS_PFN_DEVICE_H
@@ -11,6 +11,7 @@
 #include <linux/mm_types.h>
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
+#include <linux/spinlock.h>
 
 struct kunit;
 
@@ -21,14 +22,23 @@ struct kunit;
  * @lock: Held by passes and faults, as a driver would its buffer's dma_resv
  * @nr: Number of pages. A mapping may be larger, the pages repeat.
  * @order: What a fault maps: a page, a PMD or a PUD
- * @no_pfnmap: Whether mmaps do without VM_PFNMAP, as for ordinary memory
+ * @vm_flags: What VMAs are, VM_PFNMAP unless a test says otherwise
+ * @harvest_only: Only what passes report counts as dirty: for tests in which
+ * entries move and no VMA goes with an entry that is dirty
+ * @close_delay: How long close() waits before it counts, in us
  * @pages: The pages
  * @copy: What the device thinks that the first word of each page is
- * @reported: Pages that the last pass reported, or zaps before it
- * @zapped: Pages that were zapped dirty since the last pass
+ * @reported: Pages that the last pass reported, or that had to count as dirty
  * @faults: Calls of fault() and huge_fault()
  * @mkwrites: Calls of pfn_mkwrite()
- * @zaps: Calls of pfn_zap_dirty()
+ * @vmas_lock: Protects what follows, up to @opened
+ * @vmas: VMAs between mmap() or open() and the end of close()
+ * @seq: Changes of @vmas
+ * @end: Page offset after the last that was ever mapped
+ * @closed: Pages of VMAs that were closed since the last pass
+ * @opened: VMAs were opened since the last pass that met them all. The core
+ * removes huge entries where it splits a VMA or moves a part.
+ * @unmet: Passes that did not meet all VMAs, so that all pages were dirty
  * @next: What passes look at, see &struct mapping_dirty_pass
  * @pass: Counters of the last pass
  */
@@ -38,14 +48,21 @@ struct pfn_device {
 	struct mutex lock;	/* taken after mmap_lock, before i_mmap_rwsem */
 	unsigned long nr;
 	unsigned int order;
-	bool no_pfnmap;
+	vm_flags_t vm_flags;
+	bool harvest_only;
+	unsigned int close_delay;
 	struct page **pages;
 	u32 *copy;
 	unsigned long *reported;
-	unsigned long *zapped;
 	unsigned long faults;
 	unsigned long mkwrites;
-	unsigned long zaps;
+	spinlock_t vmas_lock;	/* taken last */
+	unsigned long vmas;
+	unsigned long seq;
+	pgoff_t end;
+	unsigned long *closed;
+	bool opened;
+	unsigned long unmet;
 	bool (*next)(struct mapping_dirty_pass *pass, pgoff_t pgoff,
 		     struct mapping_dirty_range *range);
 	struct mapping_dirty_pass pass;
@@ -60,8 +77,11 @@ unsigned long pfn_device_map(struct kunit *test, struct pfn_device *dev,
 			     pgoff_t pgoff, unsigned long prot,
 			     unsigned long flags);
 
-/* One pass, after which the copy has all that it and zaps reported. */
-int pfn_device_pass(struct pfn_device *dev, unsigned int flags, pgoff_t first,
+/*
+ * One pass, after which the copy has all that is dirty. One over a part of what is
+ * mapped can't tell from a count of VMAs whether it met all.
+ */
+int pfn_device_pass(struct pfn_device *dev, bool wrprotect, pgoff_t first,
 		    pgoff_t nr);
 /* The same with other helpers than mapping_dirty_harvest(). */
 void pfn_device_begin(struct pfn_device *dev);
@@ -74,6 +94,8 @@ bool pfn_device_current(struct pfn_device *dev);
 
 /* Another mm than the test's. Work in it is between enter and leave. */
 struct mm_struct *pfn_device_mm(struct kunit *test);
+/* One that the caller ends with mmput(), or NULL. */
+struct mm_struct *pfn_device_mm_alloc(void);
 struct mm_struct *pfn_device_enter(struct mm_struct *mm);
 void pfn_device_leave(struct mm_struct *mm, struct mm_struct *back);
 

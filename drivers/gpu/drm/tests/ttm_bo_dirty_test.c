@@ -37,6 +37,8 @@
 #include <drm/ttm/ttm_range_manager.h>
 #include <drm/ttm/ttm_tt.h>
 
+#include "../drm_gem_dirty_internal.h"
+
 #define NR_PAGES	(3 * DRM_GEM_DIRTY_CHUNK_PAGES + 5)
 #define VRAM_PAGES	(2 * NR_PAGES)
 
@@ -49,6 +51,7 @@ struct test_device {
 
 struct test_bo {
 	struct ttm_buffer_object tbo;
+	struct ttm_bo_dirty dirty;
 	struct drm_gem_dirty_consumer consumer;
 	bool tracked;
 	/* The copy, and how many pages were uploaded to it. */
@@ -176,7 +179,7 @@ static void test_bo_destroy(struct ttm_buffer_object *tbo)
 
 static const struct drm_gem_object_funcs test_bo_funcs = {
 	.free = test_bo_free,
-	.mmap = drm_gem_ttm_mmap,
+	.mmap = ttm_bo_dirty_mmap,
 	.vm_ops = &ttm_bo_dirty_vm_ops,
 };
 
@@ -239,15 +242,28 @@ static void place(struct kunit *test, u32 mem_type)
 	dma_resv_unlock(tbo->base.resv);
 }
 
+static int add_consumer(struct test_priv *priv,
+			struct drm_gem_dirty_consumer *consumer,
+			int (*read_back)(struct drm_gem_dirty_consumer *consumer,
+					 pgoff_t first, pgoff_t nr))
+{
+	struct ttm_buffer_object *tbo = &priv->bo->tbo;
+	int ret;
+
+	dma_resv_lock(tbo->base.resv, NULL);
+	ret = ttm_bo_dirty_add(tbo, &priv->tdev->dirty, consumer, 0, NR_PAGES,
+			       read_back);
+	dma_resv_unlock(tbo->base.resv);
+
+	return ret;
+}
+
 static void track(struct kunit *test)
 {
 	struct test_priv *priv = test->priv;
 	struct test_bo *bo = priv->bo;
 
-	dma_resv_lock(bo->tbo.base.resv, NULL);
-	KUNIT_ASSERT_EQ(test, 0, ttm_bo_dirty_add(&bo->tbo, &priv->tdev->dirty,
-						  &bo->consumer));
-	dma_resv_unlock(bo->tbo.base.resv);
+	KUNIT_ASSERT_EQ(test, 0, add_consumer(priv, &bo->consumer, NULL));
 	bo->tracked = true;
 }
 
@@ -299,6 +315,7 @@ static int ttm_bo_dirty_test_init(struct kunit *test)
 					     ttm_bo_type_device, &placement, 0,
 					     false, NULL, NULL,
 					     test_bo_destroy));
+	ttm_bo_dirty_init(&bo->tbo, &bo->dirty);
 	bo->copy = vzalloc(bo->tbo.base.size);
 	KUNIT_ASSERT_NOT_NULL(test, bo->copy);
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, put_object,
@@ -372,10 +389,11 @@ static void upload(struct test_bo *bo, unsigned long page)
 }
 
 /*
- * What a submission does, where the buffer object is. Returns the number of
- * pages that were uploaded.
+ * What a submission does, where the buffer object is, by which the device may write
+ * some pages. Returns the number of pages that were uploaded.
  */
-static unsigned long submit(struct kunit *test)
+static unsigned long submit_write(struct kunit *test, pgoff_t page,
+				  pgoff_t nr_pages)
 {
 	struct test_priv *priv = test->priv;
 	struct test_bo *bo = priv->bo;
@@ -384,7 +402,7 @@ static unsigned long submit(struct kunit *test)
 	bo->uploaded = 0;
 
 	dma_resv_lock(bo->tbo.base.resv, NULL);
-	ttm_bo_dirty_pass(&bo->tbo);
+	drm_gem_dirty_prepare(&bo->consumer, page, nr_pages);
 	while (drm_gem_dirty_next(&bo->consumer, &first, &nr))
 		for (; nr; nr--)
 			upload(bo, first++);
@@ -395,6 +413,11 @@ static unsigned long submit(struct kunit *test)
 			    "the device misses a store");
 
 	return bo->uploaded;
+}
+
+static unsigned long submit(struct kunit *test)
+{
+	return submit_write(test, 0, 0);
 }
 
 /* Stores to two chunks, the second time without a fault. */
@@ -409,7 +432,7 @@ static struct drm_gem_dirty *tracker(struct kunit *test)
 {
 	struct test_priv *priv = test->priv;
 
-	return priv->bo->tbo.dirty;
+	return priv->bo->dirty.tracker;
 }
 
 /* C1 C5: nothing is done to the buffer object; no page or fault is too many. */
@@ -461,9 +484,6 @@ static void ttm_bo_dirty_test_move(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, 1, submit(test));
 		KUNIT_EXPECT_EQ(test, 0, submit(test));
 	}
-
-	/* Nothing is remembered for longer than it has to be. */
-	KUNIT_EXPECT_EQ(test, 0, tracker(test)->any_zapped);
 }
 
 /* C3: swapped out between the store and the submission. */
@@ -499,7 +519,8 @@ static void ttm_bo_dirty_test_munmap(struct kunit *test)
 	store_some(test, map);
 	KUNIT_ASSERT_EQ(test, 0, vm_munmap(map, NR_PAGES * PAGE_SIZE));
 	place(test, TTM_PL_VRAM);
-	KUNIT_EXPECT_EQ(test, 3, submit(test));
+	/* The first chunk, and the last, which is not whole. */
+	KUNIT_EXPECT_EQ(test, DRM_GEM_DIRTY_CHUNK_PAGES + 5, submit(test));
 
 	map = map_bo(test);
 	store_some(test, map);
@@ -569,10 +590,7 @@ static void ttm_bo_dirty_test_add(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 1, submit(test));
 
 	/* Another consumer gets what becomes dirty from now on. */
-	dma_resv_lock(bo->tbo.base.resv, NULL);
-	KUNIT_ASSERT_EQ(test, 0, ttm_bo_dirty_add(&bo->tbo, &priv->tdev->dirty,
-						  &consumer));
-	dma_resv_unlock(bo->tbo.base.resv);
+	KUNIT_ASSERT_EQ(test, 0, add_consumer(priv, &consumer, NULL));
 	store(test, map, 8);
 	KUNIT_EXPECT_EQ(test, 1, submit(test));
 	dma_resv_lock(bo->tbo.base.resv, NULL);
@@ -624,10 +642,7 @@ static void ttm_bo_dirty_test_users(struct kunit *test)
 	place(test, TTM_PL_TT);
 	map = map_bo(test);
 
-	dma_resv_lock(tbo->base.resv, NULL);
-	KUNIT_ASSERT_EQ(test, 0, ttm_bo_dirty_add(tbo, &priv->tdev->dirty,
-						  &other));
-	dma_resv_unlock(tbo->base.resv);
+	KUNIT_ASSERT_EQ(test, 0, add_consumer(priv, &other, NULL));
 	store(test, map, 1);
 	dma_resv_lock(tbo->base.resv, NULL);
 	ttm_bo_dirty_remove(tbo, &other);
@@ -659,12 +674,12 @@ static void ttm_bo_dirty_test_unseen(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 1, submit(test));
 
 	dma_resv_lock(tbo->base.resv, NULL);
-	ttm_bo_dirty_blind_begin(tbo);
+	ttm_bo_dirty_unseen_begin(tbo);
 	dma_resv_unlock(tbo->base.resv);
 	KUNIT_EXPECT_EQ(test, NR_PAGES, submit(test));
 	KUNIT_EXPECT_EQ(test, NR_PAGES, submit(test));
 	dma_resv_lock(tbo->base.resv, NULL);
-	ttm_bo_dirty_blind_end(tbo);
+	ttm_bo_dirty_unseen_end(tbo);
 	dma_resv_unlock(tbo->base.resv);
 	KUNIT_EXPECT_EQ(test, NR_PAGES, submit(test));
 	KUNIT_EXPECT_EQ(test, 0, submit(test));
@@ -672,12 +687,12 @@ static void ttm_bo_dirty_test_unseen(struct kunit *test)
 	/* Begun before the tracking */
 	test_untrack(priv->bo);
 	dma_resv_lock(tbo->base.resv, NULL);
-	ttm_bo_dirty_blind_begin(tbo);
+	ttm_bo_dirty_unseen_begin(tbo);
 	dma_resv_unlock(tbo->base.resv);
 	track(test);
 	KUNIT_EXPECT_EQ(test, NR_PAGES, submit(test));
 	dma_resv_lock(tbo->base.resv, NULL);
-	ttm_bo_dirty_blind_end(tbo);
+	ttm_bo_dirty_unseen_end(tbo);
 	dma_resv_unlock(tbo->base.resv);
 	KUNIT_EXPECT_EQ(test, NR_PAGES, submit(test));
 	KUNIT_EXPECT_EQ(test, 0, submit(test));
@@ -712,12 +727,9 @@ static void track_both(struct kunit *test)
 {
 	struct test_priv *priv = test->priv;
 
-	track(test);
-	dma_resv_lock(priv->bo->tbo.base.resv, NULL);
-	KUNIT_ASSERT_EQ(test, 0,
-			drm_gem_dirty_read_back_init(&priv->bo->consumer,
-						     test_read_back));
-	dma_resv_unlock(priv->bo->tbo.base.resv);
+	KUNIT_ASSERT_EQ(test, 0, add_consumer(priv, &priv->bo->consumer,
+					      test_read_back));
+	priv->bo->tracked = true;
 }
 
 static void device_writes(struct test_priv *priv, unsigned long page)
@@ -731,14 +743,40 @@ static void device_writes(struct test_priv *priv, unsigned long page)
 /* A submission by which the device writes to a page. */
 static void device_store(struct kunit *test, unsigned long page)
 {
-	struct test_priv *priv = test->priv;
-	struct test_bo *bo = priv->bo;
+	submit_write(test, page, 1);
+	device_writes(test->priv, page);
+}
 
-	dma_resv_lock(bo->tbo.base.resv, NULL);
-	drm_gem_dirty_revoke(&bo->consumer, page, 1);
-	dma_resv_unlock(bo->tbo.base.resv);
-	submit(test);
-	device_writes(priv, page);
+/* C1: what the kernel stores is not skipped because the device has written too. */
+static void ttm_bo_dirty_test_unseen_written(struct kunit *test)
+{
+	struct test_priv *priv = test->priv;
+	struct ttm_buffer_object *tbo = &priv->bo->tbo;
+	u32 value = 0x12345678;
+	unsigned long map;
+
+	track_both(test);
+	place(test, TTM_PL_TT);
+	map = map_bo(test);
+	store(test, map, 3);
+
+	dma_resv_lock(tbo->base.resv, NULL);
+	ttm_bo_dirty_unseen_begin(tbo);
+	dma_resv_unlock(tbo->base.resv);
+	device_store(test, 3);
+	memcpy_to_page(tbo->ttm->pages[5], 8, (const char *)&value,
+		       sizeof(value));
+	priv->expect[5 * PAGE_SIZE / sizeof(u32) + 2] = value;
+	KUNIT_EXPECT_EQ(test, NR_PAGES, submit(test));
+	load(test, map, 3);
+	load(test, map, 5);
+
+	device_store(test, 6);
+	dma_resv_lock(tbo->base.resv, NULL);
+	ttm_bo_dirty_unseen_end(tbo);
+	dma_resv_unlock(tbo->base.resv);
+	KUNIT_EXPECT_EQ(test, NR_PAGES, submit(test));
+	load(test, map, 6);
 }
 
 /* C2, C3: moved and swapped out before it is read back, and after. */
@@ -825,21 +863,17 @@ static void ttm_bo_dirty_test_read_back_other(struct kunit *test)
 	track_both(test);
 	place(test, TTM_PL_TT);
 	map = map_bo(test);
-	KUNIT_ASSERT_EQ(test, 0,
-			drm_gem_dirty_consumer_init(&other, tracker(test)));
+	KUNIT_ASSERT_EQ(test, 0, add_consumer(priv, &other, NULL));
 
 	device_store(test, 70);
 	dma_resv_lock(resv, NULL);
 	KUNIT_EXPECT_FALSE(test, drm_gem_dirty_is_stale(&bo->consumer));
 	KUNIT_EXPECT_TRUE(test, drm_gem_dirty_is_stale(&other));
-	/* What else is in the chunk can be dirty, as a new copy is. */
-	drm_gem_dirty_mark(tracker(test), 69, 3);
+	/* A new copy has nothing yet. */
+	drm_gem_dirty_refill(&other);
 	KUNIT_EXPECT_TRUE(test, drm_gem_dirty_next(&other, &first, &nr));
-	KUNIT_EXPECT_EQ(test, 69, first);
-	KUNIT_EXPECT_EQ(test, 1, nr);
-	KUNIT_EXPECT_TRUE(test, drm_gem_dirty_next(&other, &first, &nr));
-	KUNIT_EXPECT_EQ(test, 71, first);
-	KUNIT_EXPECT_EQ(test, 1, nr);
+	KUNIT_EXPECT_EQ(test, 0, first);
+	KUNIT_EXPECT_EQ(test, NR_PAGES, nr);
 	KUNIT_EXPECT_FALSE(test, drm_gem_dirty_next(&other, &first, &nr));
 
 	KUNIT_EXPECT_EQ(test, 0, ttm_bo_dirty_read_back(&bo->tbo));
@@ -848,11 +882,11 @@ static void ttm_bo_dirty_test_read_back_other(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 70, first);
 	KUNIT_EXPECT_EQ(test, 1, nr);
 	KUNIT_EXPECT_FALSE(test, drm_gem_dirty_next(&other, &first, &nr));
-	drm_gem_dirty_consumer_fini_locked(&other);
+	drm_gem_dirty_consumer_fini(&other);
 	dma_resv_unlock(resv);
 
 	load(test, map, 70);
-	KUNIT_EXPECT_EQ(test, 2, submit(test));
+	KUNIT_EXPECT_EQ(test, 0, submit(test));
 }
 
 struct last_write {
@@ -917,7 +951,7 @@ static void ttm_bo_dirty_test_read_back_ended(struct kunit *test)
 
 	dma_resv_lock(resv, NULL);
 	KUNIT_EXPECT_EQ(test, 0, dma_resv_reserve_fences(resv, 1));
-	drm_gem_dirty_revoke(&bo->consumer, 5, 1);
+	drm_gem_dirty_prepare(&bo->consumer, 5, 1);
 	dma_resv_add_fence(resv, &w->fence, DMA_RESV_USAGE_WRITE);
 	dma_resv_unlock(resv);
 	submit(test);
@@ -941,6 +975,7 @@ static struct kunit_case ttm_bo_dirty_tests[] = {
 	KUNIT_CASE(ttm_bo_dirty_test_random),
 	KUNIT_CASE(ttm_bo_dirty_test_users),
 	KUNIT_CASE(ttm_bo_dirty_test_unseen),
+	KUNIT_CASE(ttm_bo_dirty_test_unseen_written),
 	KUNIT_CASE(ttm_bo_dirty_test_read_back),
 	KUNIT_CASE(ttm_bo_dirty_test_read_back_access),
 	KUNIT_CASE(ttm_bo_dirty_test_read_back_other),

@@ -2,10 +2,8 @@
 
 #include <linux/dma-resv.h>
 #include <linux/export.h>
-#include <linux/list.h>
 #include <linux/mapping_dirty.h>
 #include <linux/mm.h>
-#include <linux/pfn_range.h>
 
 #include <drm/drm_device.h>
 #include <drm/drm_drv.h>
@@ -25,20 +23,21 @@
  * CPU stores to the buffer object. What vmwgfx has in private, on top of
  * drm_gem_dirty, see there.
  *
- * The driver has ttm_bo_dirty_vm_ops as &drm_gem_object_funcs.vm_ops of its
- * objects, which is as good as TTM's own for those that are not tracked. It calls
- * ttm_bo_dirty_add() for each copy, at any time: a buffer object is tracked from
- * the first one on. Ahead of each use of the copy, under the dma_resv and when the
- * buffer object has been validated, it calls ttm_bo_dirty_pass() and then
- * drm_gem_dirty_next() until that returns false. A driver with other operations of
- * its own for its mmaps calls the ttm_bo_dirty_vm functions from there.
+ * The driver has a &struct ttm_bo_dirty in its buffer objects, and calls
+ * ttm_bo_dirty_init() for each that it creates. It has ttm_bo_dirty_mmap() and
+ * ttm_bo_dirty_vm_ops in its &drm_gem_object_funcs, which are as good as TTM's own
+ * for those that are not tracked. It calls ttm_bo_dirty_add() for each copy, at any
+ * time: a buffer object is tracked from the first one on. Ahead of each use of the
+ * copy, under the dma_resv and when the buffer object has been validated, it calls
+ * drm_gem_dirty_prepare() and then drm_gem_dirty_next() until that returns false. A
+ * driver with other operations of its own for its mmaps calls the ttm_bo_dirty_vm
+ * functions from there.
  *
- * For a copy that the device writes there is drm_gem_dirty_read_back_init(), and
- * drm_gem_dirty_revoke() for what a submission may write, ahead of
- * ttm_bo_dirty_pass(). Faults and debuggers then wait for the device and have it
- * read back. Before the device may use a copy for which drm_gem_dirty_is_stale(),
- * before a kernel mapping, and before a consumer is removed,
- * ttm_bo_dirty_read_back() does.
+ * If there are several copies of a buffer object, and the device writes to them,
+ * ttm_bo_dirty_read_back() comes before the use of one for which
+ * drm_gem_dirty_is_stale(). It also comes before a kernel mapping, and before a
+ * copy is removed. The last moment to remove one is
+ * &ttm_device_funcs.release_notify.
  *
  * The buffer object may be moved, evicted and swapped out as any other. Its
  * entries are harvested before ttm_bo_unmap_virtual() removes them, and come
@@ -47,13 +46,16 @@
  *
  * The lines a driver needs, from vmob::
  *
- *	int vmob_copy_track(struct vmob_device *vmob, struct vmob_copy *copy)
+ *	int vmob_copy_track(struct vmob_device *vmob, struct vmob_copy *copy,
+ *			    vmob_read_back_fn read_back)
  *	{
  *		struct ttm_buffer_object *bo = &copy->bo->tbo;
  *		int ret;
  *
  *		dma_resv_lock(bo->base.resv, NULL);
- *		ret = ttm_bo_dirty_add(bo, &vmob->dirty, &copy->consumer);
+ *		ret = ttm_bo_dirty_add(bo, &vmob->dirty, &copy->consumer,
+ *				       copy->offset >> PAGE_SHIFT,
+ *				       copy->size >> PAGE_SHIFT, read_back);
  *		dma_resv_unlock(bo->base.resv);
  *
  *		return ret;
@@ -74,18 +76,36 @@
  *
  *		dma_resv_assert_held(copy->bo->tbo.base.resv);
  *
- *		ttm_bo_dirty_pass(&copy->bo->tbo);
+ *		drm_gem_dirty_prepare(&copy->consumer, 0, 0);
  *		while (drm_gem_dirty_next(&copy->consumer, &first, &nr))
  *			vmob_job_upload(job, index, first, nr);
  *	}
  */
 
 /**
+ * ttm_bo_dirty_init - Prepare a buffer object to be tracked some day
+ * @bo: The buffer object, new
+ * @dirty: What is known of it, in the driver's buffer object
+ *
+ * &ttm_buffer_object.dirty points there from now on.
+ */
+void ttm_bo_dirty_init(struct ttm_buffer_object *bo, struct ttm_bo_dirty *dirty)
+{
+	drm_gem_dirty_vmas_init(&dirty->vmas);
+	dirty->tracker = NULL;
+	dirty->unseen = 0;
+	bo->dirty = dirty;
+}
+EXPORT_SYMBOL_GPL(ttm_bo_dirty_init);
+
+/**
  * ttm_bo_dirty_add - Track the CPU writes to a buffer object, for a consumer
- * @bo: The buffer object, of type ttm_bo_type_device, whose mmaps have
- * ttm_bo_dirty_vm_ops
+ * @bo: The buffer object, of type ttm_bo_type_device, with ttm_bo_dirty_init()
  * @ddev: The device's accounts
  * @consumer: The consumer, which is set up
+ * @first: First page that it has a copy of
+ * @nr: Number of pages, within the buffer object
+ * @read_back: See drm_gem_dirty_consumer_init()
  *
  * The consumer gets the pages that become dirty from now on. If the buffer object
  * was not tracked before, what has been written through the entries that it is
@@ -93,43 +113,46 @@
  * consumer that does not have the contents the buffer object starts with needs
  * drm_gem_dirty_mark(). Undone by ttm_bo_dirty_remove().
  *
- * &ttm_buffer_object.dirty is the tracker from now on.
- *
- * Context: Process context, may sleep. Called with the dma_resv held.
+ * Context: Process context, may sleep. Called with the dma_resv held. Memory is
+ * charged to the caller.
  * Return: 0, -EINVAL for imported objects, whose exporter handles the faults,
  * or -ENOMEM.
  */
 int ttm_bo_dirty_add(struct ttm_buffer_object *bo,
 		     struct drm_gem_dirty_device *ddev,
-		     struct drm_gem_dirty_consumer *consumer)
+		     struct drm_gem_dirty_consumer *consumer,
+		     pgoff_t first, pgoff_t nr,
+		     int (*read_back)(struct drm_gem_dirty_consumer *consumer,
+				      pgoff_t first, pgoff_t nr))
 {
-	struct drm_gem_dirty *tracker = bo->dirty;
+	struct ttm_bo_dirty *dirty = bo->dirty;
+	struct drm_gem_dirty *tracker = dirty->tracker;
+	unsigned int i;
 	int ret;
 
 	dma_resv_assert_held(bo->base.resv);
 
 	if (tracker)
-		return drm_gem_dirty_consumer_init_locked(consumer, tracker);
+		return drm_gem_dirty_consumer_init(consumer, tracker, first, nr,
+						   read_back);
 
 	if (bo->type != ttm_bo_type_device)
 		return -EINVAL;
 
-	tracker = drm_gem_dirty_create(&bo->base, ddev);
+	tracker = drm_gem_dirty_create(&bo->base, &dirty->vmas, ddev);
 	if (IS_ERR(tracker))
 		return PTR_ERR(tracker);
 
-	ret = drm_gem_dirty_consumer_init_locked(consumer, tracker);
+	ret = drm_gem_dirty_consumer_init(consumer, tracker, first, nr,
+					  read_back);
 	if (ret) {
 		drm_gem_dirty_destroy(tracker);
 		return ret;
 	}
 
-	/*
-	 * From here on zaps are heard of, so there is no gap. Pairs with
-	 * READ_ONCE() in ttm_bo_dirty_vm_zap().
-	 */
-	smp_store_release(&bo->dirty, tracker);
-	drm_gem_dirty_open(tracker);
+	for (i = 0; i < dirty->unseen; i++)
+		drm_gem_dirty_unseen(tracker, true);
+	dirty->tracker = tracker;
 	drm_gem_dirty_close(tracker);
 
 	return 0;
@@ -148,81 +171,54 @@ EXPORT_SYMBOL_GPL(ttm_bo_dirty_add);
 void ttm_bo_dirty_remove(struct ttm_buffer_object *bo,
 			 struct drm_gem_dirty_consumer *consumer)
 {
-	struct drm_gem_dirty *tracker = bo->dirty;
+	struct drm_gem_dirty *tracker = bo->dirty->tracker;
 
-	drm_gem_dirty_consumer_fini_locked(consumer);
-	if (!list_empty(&tracker->consumers))
+	drm_gem_dirty_consumer_fini(consumer);
+	if (drm_gem_dirty_is_used(tracker))
 		return;
 
-	/*
-	 * With no dirty entry left ttm_bo_dirty_vm_zap() is not called any
-	 * more. One that is being zapped at this moment is waited for: the
-	 * page table lock is taken for each page table of each VMA, and a VMA
-	 * is found until its entries have been zapped.
-	 */
-	ttm_bo_unmap_virtual(bo);
-	WRITE_ONCE(bo->dirty, NULL);
-
+	/* Pending chunks have no entries, and will get them without waiting. */
+	bo->dirty->tracker = NULL;
 	drm_gem_dirty_destroy(tracker);
 }
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_remove);
 
-static void bo_dirty_mark_all(struct drm_gem_dirty *tracker)
-{
-	drm_gem_dirty_mark(tracker, 0, tracker->nr_pages);
-}
-
 /**
- * ttm_bo_dirty_pass - Find out what has been written to a buffer object
- * @bo: The buffer object, which is tracked
- *
- * drm_gem_dirty_pass(). In addition all pages are dirty between
- * ttm_bo_dirty_blind_begin() and ttm_bo_dirty_blind_end().
- *
- * Context: As drm_gem_dirty_pass().
- */
-void ttm_bo_dirty_pass(struct ttm_buffer_object *bo)
-{
-	drm_gem_dirty_pass(bo->dirty);
-
-	if (bo->dirty_blind)
-		bo_dirty_mark_all(bo->dirty);
-}
-EXPORT_SYMBOL_GPL(ttm_bo_dirty_pass);
-
-/**
- * ttm_bo_dirty_blind_begin - There can be writes that are not seen
+ * ttm_bo_dirty_unseen_begin - There can be writes that are not seen
  * @bo: The buffer object, tracked or not: tracking can begin and end meanwhile
  *
- * For a kernel mapping, or another device that has been given its pages.
+ * For a kernel mapping, or another device that has been given its pages. See
+ * drm_gem_dirty_unseen().
  *
  * Context: Called with the dma_resv held.
  */
-void ttm_bo_dirty_blind_begin(struct ttm_buffer_object *bo)
+void ttm_bo_dirty_unseen_begin(struct ttm_buffer_object *bo)
 {
 	dma_resv_assert_held(bo->base.resv);
 
-	bo->dirty_blind++;
+	bo->dirty->unseen++;
+	if (bo->dirty->tracker)
+		drm_gem_dirty_unseen(bo->dirty->tracker, true);
 }
-EXPORT_SYMBOL_GPL(ttm_bo_dirty_blind_begin);
+EXPORT_SYMBOL_GPL(ttm_bo_dirty_unseen_begin);
 
 /**
- * ttm_bo_dirty_blind_end - End what ttm_bo_dirty_blind_begin() has begun
+ * ttm_bo_dirty_unseen_end - End what ttm_bo_dirty_unseen_begin() has begun
  * @bo: The buffer object
  *
  * All pages are dirty once more.
  *
  * Context: Called with the dma_resv held.
  */
-void ttm_bo_dirty_blind_end(struct ttm_buffer_object *bo)
+void ttm_bo_dirty_unseen_end(struct ttm_buffer_object *bo)
 {
 	dma_resv_assert_held(bo->base.resv);
 
-	bo->dirty_blind--;
-	if (bo->dirty)
-		bo_dirty_mark_all(bo->dirty);
+	bo->dirty->unseen--;
+	if (bo->dirty->tracker)
+		drm_gem_dirty_unseen(bo->dirty->tracker, false);
 }
-EXPORT_SYMBOL_GPL(ttm_bo_dirty_blind_end);
+EXPORT_SYMBOL_GPL(ttm_bo_dirty_unseen_end);
 
 /**
  * ttm_bo_dirty_read_back - Bring a buffer object up to date with what the device wrote
@@ -237,66 +233,88 @@ int ttm_bo_dirty_read_back(struct ttm_buffer_object *bo)
 {
 	dma_resv_assert_held(bo->base.resv);
 
-	if (!bo->dirty)
+	if (!bo->dirty->tracker)
 		return 0;
 
-	return drm_gem_dirty_read_back(bo->dirty, 0, bo->dirty->nr_pages);
+	return drm_gem_dirty_read_back(bo->dirty->tracker, 0,
+				       PFN_UP(bo->base.size));
 }
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_read_back);
 
-/* Called before the entries of a tracked buffer object are removed. */
+/* Called before the entries of a buffer object are removed. */
 void ttm_bo_dirty_unmap(struct ttm_buffer_object *bo)
 {
-	drm_gem_dirty_close(bo->dirty);
+	if (bo->dirty->tracker)
+		drm_gem_dirty_close(bo->dirty->tracker);
 }
 
-/* Called when ttm_bo_vm_access() is about to access a tracked buffer object. */
+/* Called when ttm_bo_vm_access() is about to access a buffer object. */
 int ttm_bo_dirty_access_begin(struct ttm_buffer_object *bo,
 			      unsigned long offset, unsigned long len)
 {
 	pgoff_t first = offset >> PAGE_SHIFT;
 
-	return drm_gem_dirty_read_back(bo->dirty, first,
+	if (!bo->dirty->tracker)
+		return 0;
+
+	return drm_gem_dirty_read_back(bo->dirty->tracker, first,
 				       PFN_UP(offset + len) - first);
 }
 
-/* Called when ttm_bo_vm_access() has written to a tracked buffer object. */
+/* Called when ttm_bo_vm_access() has written to a buffer object. */
 void ttm_bo_dirty_access(struct ttm_buffer_object *bo, unsigned long offset,
 			 unsigned long len)
 {
 	pgoff_t first = offset >> PAGE_SHIFT;
 
-	drm_gem_dirty_mark(bo->dirty, first, PFN_UP(offset + len) - first);
+	if (bo->dirty->tracker)
+		drm_gem_dirty_mark(bo->dirty->tracker, first,
+				   PFN_UP(offset + len) - first);
 }
 
 /*
- * drm_gem_dirty_vm_read_back(), with the difference that an mmap can outlive the
- * object's last handle, and the tracking can end, while it waits.
+ * If the device may have written the page, wait for it and read the page back.
+ * VM_FAULT_RETRY: the dma_resv has been released as well, but for
+ * FAULT_FLAG_RETRY_NOWAIT. An mmap can outlive the object's last handle, and the
+ * tracking can end while this waits.
  */
 static vm_fault_t bo_dirty_vm_read_back(struct ttm_buffer_object *bo,
 					struct vm_fault *vmf)
 {
 	pgoff_t page = vmf->pgoff - drm_vma_node_start(&bo->base.vma_node);
+	struct drm_gem_dirty *tracker = bo->dirty->tracker;
+	int ret;
 
-	if (!fault_flag_allow_retry_first(vmf->flags) ||
-	    vmf->flags & FAULT_FLAG_RETRY_NOWAIT ||
-	    !drm_gem_dirty_vm_is_pending(bo->dirty, vmf))
-		return drm_gem_dirty_vm_read_back(bo->dirty, vmf);
+	ret = drm_gem_dirty_vm_pending(tracker, vmf);
+	if (ret != -EAGAIN)
+		return ret ? vmf_error(ret) : 0;
 
-	ttm_bo_get(bo);
-	dma_resv_unlock(bo->base.resv);
-	release_fault_lock(vmf);
+	if (vmf->flags & FAULT_FLAG_ALLOW_RETRY) {
+		if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+			return VM_FAULT_RETRY;
 
-	/* If anything is wrong the fault that comes again finds it. */
-	if (!drm_gem_dirty_wait_idle(&bo->base) &&
-	    !dma_resv_lock_interruptible(bo->base.resv, NULL)) {
-		if (bo->dirty)
-			drm_gem_dirty_read_around(bo->dirty, page);
+		ttm_bo_get(bo);
 		dma_resv_unlock(bo->base.resv);
-	}
-	ttm_bo_put(bo);
+		release_fault_lock(vmf);
 
-	return VM_FAULT_RETRY;
+		/* If anything is wrong the fault that comes again finds it. */
+		if (!drm_gem_dirty_wait_idle(&bo->base) &&
+		    !dma_resv_lock_interruptible(bo->base.resv, NULL)) {
+			if (bo->dirty->tracker)
+				drm_gem_dirty_read_around(bo->dirty->tracker,
+							  page);
+			dma_resv_unlock(bo->base.resv);
+		}
+		ttm_bo_put(bo);
+
+		return VM_FAULT_RETRY;
+	}
+
+	ret = drm_gem_dirty_read_around(tracker, page);
+	if (ret == -ERESTARTSYS)
+		return VM_FAULT_NOPAGE;
+
+	return ret ? vmf_error(ret) : 0;
 }
 
 /* Insert the entries of @map, or after madvise(MADV_RANDOM) that of the fault. */
@@ -325,6 +343,12 @@ static vm_fault_t bo_dirty_vm_insert(struct ttm_buffer_object *bo,
 	return ret;
 }
 
+/* With pfn_mkwrite() the core leaves write permission out. */
+static pgprot_t bo_dirty_vm_prot(struct vm_area_struct *vma)
+{
+	return pgprot_modify(vma->vm_page_prot, vm_get_page_prot(vma->vm_flags));
+}
+
 /* ttm_bo_vm_fault_reserved() for buffer objects that are, or are not, tracked. */
 static vm_fault_t bo_dirty_vm_fault_reserved(struct vm_fault *vmf)
 {
@@ -333,7 +357,7 @@ static vm_fault_t bo_dirty_vm_fault_reserved(struct vm_fault *vmf)
 	struct drm_gem_dirty_map map;
 	vm_fault_t ret;
 
-	if (bo->dirty) {
+	if (bo->dirty->tracker) {
 		ret = bo_dirty_vm_read_back(bo, vmf);
 		if (ret)
 			return ret;
@@ -343,15 +367,13 @@ static vm_fault_t bo_dirty_vm_fault_reserved(struct vm_fault *vmf)
 	if (ret)
 		return ret;
 
-	/* With pfn_mkwrite() the core leaves write permission out. */
-	if (!bo->dirty)
+	if (!bo->dirty->tracker)
 		return ttm_bo_vm_insert(bo, vma, vmf->address,
-					pgprot_modify(vma->vm_page_prot,
-						      vm_get_page_prot(vma->vm_flags)),
+					bo_dirty_vm_prot(vma),
 					vma->vm_flags & VM_RAND_READ ?
 					1 : TTM_BO_VM_NUM_PREFAULT);
 
-	drm_gem_dirty_vm_fault(bo->dirty, vmf, &map);
+	drm_gem_dirty_vm_fault(bo->dirty->tracker, vmf, &map);
 
 	return bo_dirty_vm_insert(bo, vmf, &map);
 }
@@ -365,8 +387,7 @@ static vm_fault_t bo_dirty_vm_fault_reserved(struct vm_fault *vmf)
  * device that may have written the page. After madvise(MADV_RANDOM) only the page
  * of the fault is mapped.
  *
- * Return: As ttm_bo_vm_reserve(), ttm_bo_vm_fault_reserved() or
- * drm_gem_dirty_vm_read_back().
+ * Return: As ttm_bo_vm_reserve() or ttm_bo_vm_fault_reserved().
  */
 vm_fault_t ttm_bo_dirty_vm_fault(struct vm_fault *vmf)
 {
@@ -375,6 +396,8 @@ vm_fault_t ttm_bo_dirty_vm_fault(struct vm_fault *vmf)
 	vm_fault_t ret;
 	int idx;
 
+	/* Each try may be followed by another: none waits with mmap_lock held. */
+	vmf->flags &= ~FAULT_FLAG_TRIED;
 	ret = ttm_bo_vm_reserve(bo, vmf);
 	if (ret)
 		return ret;
@@ -383,7 +406,7 @@ vm_fault_t ttm_bo_dirty_vm_fault(struct vm_fault *vmf)
 		ret = bo_dirty_vm_fault_reserved(vmf);
 		drm_dev_exit(idx);
 	} else {
-		ret = ttm_bo_vm_dummy_page(vmf, vma->vm_page_prot);
+		ret = ttm_bo_vm_dummy_page(vmf, bo_dirty_vm_prot(vma));
 	}
 
 	/* Then it has waited, and released the dma_resv. */
@@ -408,16 +431,23 @@ vm_fault_t ttm_bo_dirty_vm_pfn_mkwrite(struct vm_fault *vmf)
 {
 	struct ttm_buffer_object *bo = vmf->vma->vm_private_data;
 	vm_fault_t ret;
+	int idx;
 
+	vmf->flags &= ~FAULT_FLAG_TRIED;
 	ret = ttm_bo_vm_reserve(bo, vmf);
 	if (ret)
 		return ret;
 
-	/* The core would do the latter when tracking may have begun. */
-	if (bo->dirty)
-		drm_gem_dirty_vm_pfn_mkwrite(bo->dirty, vmf);
-	else
+	/*
+	 * The core would do the latter when tracking may have begun. Without a
+	 * device there is nothing to be tracked.
+	 */
+	if (bo->dirty->tracker && drm_dev_enter(bo->base.dev, &idx)) {
+		drm_gem_dirty_vm_pfn_mkwrite(bo->dirty->tracker, vmf);
+		drm_dev_exit(idx);
+	} else {
 		vmf_make_writable(vmf);
+	}
 
 	dma_resv_unlock(bo->base.resv);
 
@@ -426,47 +456,62 @@ vm_fault_t ttm_bo_dirty_vm_pfn_mkwrite(struct vm_fault *vmf)
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_vm_pfn_mkwrite);
 
 /**
- * ttm_bo_dirty_vm_zap - What ttm_bo_dirty_vm_ops do with a dirty entry that goes
+ * ttm_bo_dirty_vm_open - What ttm_bo_dirty_vm_ops do with a new VMA
  * @vma: The VMA
- * @addr: The entry's address
- * @size: What it mapped, in bytes
  *
- * &vm_operations_struct.pfn_zap_dirty of a driver with other operations of its own.
- *
- * Context: Any, called under a page table lock.
+ * &vm_operations_struct.open of a driver with other operations of its own.
  */
-void ttm_bo_dirty_vm_zap(struct vm_area_struct *vma, unsigned long addr,
-			 unsigned long size)
+void ttm_bo_dirty_vm_open(struct vm_area_struct *vma)
 {
 	struct ttm_buffer_object *bo = vma->vm_private_data;
-	/* Without the dma_resv: see ttm_bo_dirty_remove(). */
-	struct drm_gem_dirty *tracker = READ_ONCE(bo->dirty);
 
-	if (tracker)
-		drm_gem_dirty_vm_zap(tracker, vma, addr, size);
+	drm_gem_dirty_vmas_open(&bo->dirty->vmas);
+	ttm_bo_vm_open(vma);
 }
-EXPORT_SYMBOL_GPL(ttm_bo_dirty_vm_zap);
+EXPORT_SYMBOL_GPL(ttm_bo_dirty_vm_open);
 
 /**
  * ttm_bo_dirty_vm_close - What ttm_bo_dirty_vm_ops do when a VMA goes
  * @vma: The VMA
  *
- * &vm_operations_struct.close of a driver with other operations of its own.
- *
- * Context: Takes the dma_resv.
+ * &vm_operations_struct.close of a driver with other operations of its own. Waits
+ * for nobody.
  */
 void ttm_bo_dirty_vm_close(struct vm_area_struct *vma)
 {
 	struct ttm_buffer_object *bo = vma->vm_private_data;
 
-	dma_resv_lock(bo->base.resv, NULL);
-	if (bo->dirty)
-		drm_gem_dirty_vm_close(bo->dirty, vma);
-	dma_resv_unlock(bo->base.resv);
-
+	drm_gem_dirty_vmas_close(&bo->dirty->vmas, &bo->base, vma);
 	ttm_bo_vm_close(vma);
 }
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_vm_close);
+
+/**
+ * ttm_bo_dirty_mmap - Map a buffer object that can be tracked
+ * @obj: The GEM object of it
+ * @vma: The VMA
+ *
+ * &drm_gem_object_funcs.mmap, as drm_gem_ttm_mmap().
+ *
+ * Return: As ttm_bo_mmap_obj().
+ */
+int ttm_bo_dirty_mmap(struct drm_gem_object *obj, struct vm_area_struct *vma)
+{
+	struct ttm_buffer_object *bo =
+		container_of(obj, struct ttm_buffer_object, base);
+	int ret;
+
+	ret = ttm_bo_mmap_obj(vma, bo);
+	if (ret)
+		return ret;
+
+	/* TTM has a reference of its own for the VMA. */
+	drm_gem_object_put(obj);
+	drm_gem_dirty_vmas_open(&bo->dirty->vmas);
+
+	return 0;
+}
+EXPORT_SYMBOL_GPL(ttm_bo_dirty_mmap);
 
 /* A debugger can't write where the program itself could not. */
 static int bo_dirty_vm_access(struct vm_area_struct *vma, unsigned long addr,
@@ -483,12 +528,11 @@ static int bo_dirty_vm_access(struct vm_area_struct *vma, unsigned long addr,
  * can be tracked some day. For those that are not they do what TTM's own do.
  */
 const struct vm_operations_struct ttm_bo_dirty_vm_ops = {
-	.open = ttm_bo_vm_open,
+	.open = ttm_bo_dirty_vm_open,
 	.close = ttm_bo_dirty_vm_close,
 	.fault = ttm_bo_dirty_vm_fault,
 	.pfn_mkwrite = ttm_bo_dirty_vm_pfn_mkwrite,
-	.pfn_zap_dirty = ttm_bo_dirty_vm_zap,
 	.access = bo_dirty_vm_access,
-	.fault_vma_lock = true,
+	.may_fault_under_vma_lock = true,
 };
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_vm_ops);

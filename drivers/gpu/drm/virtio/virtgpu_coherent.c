@@ -8,6 +8,7 @@
 
 #include <drm/drm_debugfs.h>
 #include <drm/drm_file.h>
+#include <drm/drm_gem_dirty_vm.h>
 #include <drm/virtgpu_drm.h>
 
 #include "virtgpu_drv.h"
@@ -301,15 +302,13 @@ static void virtio_gpu_coherent_sync(struct virtio_gpu_device *vgdev,
 	}
 }
 
-/* Queue a transfer for each range of pages that is known to be dirty. */
+/* Queue a transfer for each range of pages that is known to be dirty, after prepare. */
 static void virtio_gpu_coherent_upload_dirty(struct virtio_gpu_device *vgdev,
 					     struct virtio_gpu_object *bo)
 {
 	struct virtio_gpu_coherent *c = &vgdev->coherent;
 	pgoff_t first, nr;
 	bool any = false;
-
-	drm_gem_shmem_dirty_pass(&bo->base);
 
 	while (drm_gem_dirty_next(&bo->host_copy, &first, &nr)) {
 		u64 offset = (u64)first << PAGE_SHIFT;
@@ -389,20 +388,20 @@ int virtio_gpu_coherent_object_init(struct virtio_gpu_device *vgdev,
 				    struct virtio_gpu_object *bo,
 				    const struct virtio_gpu_object_params *params)
 {
+	struct drm_gem_object *obj = &bo->base.base;
 	int ret;
 
 	ret = drm_gem_shmem_dirty_init(&bo->base, &vgdev->coherent.dirty);
 	if (ret)
 		return ret;
 
-	ret = drm_gem_dirty_consumer_init(&bo->host_copy, bo->base.dirty);
+	dma_resv_lock(obj->resv, NULL);
+	ret = drm_gem_dirty_consumer_init(&bo->host_copy, bo->base.dirty, 0,
+					  obj->size >> PAGE_SHIFT,
+					  virtio_gpu_coherent_read_back);
+	dma_resv_unlock(obj->resv);
 	if (ret)
 		goto err_dirty;
-
-	ret = drm_gem_dirty_read_back_init(&bo->host_copy,
-					   virtio_gpu_coherent_read_back);
-	if (ret)
-		goto err_consumer;
 
 	ret = xa_insert(&vgdev->coherent.bos, bo->hw_res_handle, bo, GFP_KERNEL);
 	if (ret)
@@ -415,7 +414,9 @@ int virtio_gpu_coherent_object_init(struct virtio_gpu_device *vgdev,
 	return 0;
 
 err_consumer:
+	dma_resv_lock(obj->resv, NULL);
 	drm_gem_dirty_consumer_fini(&bo->host_copy);
+	dma_resv_unlock(obj->resv);
 err_dirty:
 	drm_gem_shmem_dirty_fini(&bo->base);
 	return ret;
@@ -430,7 +431,9 @@ void virtio_gpu_coherent_object_fini(struct virtio_gpu_object *bo)
 		return;
 
 	xa_erase(&vgdev->coherent.bos, bo->hw_res_handle);
+	dma_resv_lock(bo->base.base.resv, NULL);
 	drm_gem_dirty_consumer_fini(&bo->host_copy);
+	dma_resv_unlock(bo->base.base.resv);
 	drm_gem_shmem_dirty_fini(&bo->base);
 }
 
@@ -439,7 +442,7 @@ static pgoff_t virtio_gpu_coherent_pages(struct virtio_gpu_object *bo,
 					 u32 offset, u32 len, pgoff_t *first)
 {
 	pgoff_t end = min_t(u64, PFN_UP((u64)offset + len),
-			    bo->base.dirty->nr_pages);
+			    bo->base.base.size >> PAGE_SHIFT);
 
 	*first = offset >> PAGE_SHIFT;
 
@@ -464,16 +467,24 @@ static pgoff_t virtio_gpu_coherent_pages(struct virtio_gpu_object *bo,
  * Context: Process context, called with the object's dma_resv held. Not from
  * anything that the queue's progress depends on: it waits for room in it.
  */
-void virtio_gpu_coherent_upload(struct virtio_gpu_device *vgdev,
-				struct virtio_gpu_object *bo, u32 offset,
-				u32 len)
+int virtio_gpu_coherent_upload(struct virtio_gpu_device *vgdev,
+			       struct virtio_gpu_object *bo, u32 offset,
+			       u32 len)
 {
 	pgoff_t first, nr;
+	int ret;
 
 	nr = virtio_gpu_coherent_pages(bo, offset, len, &first);
+	ret = drm_gem_dirty_read_back(bo->base.dirty, first, nr);
+	if (ret)
+		return ret;
+
+	drm_gem_dirty_prepare(&bo->host_copy, 0, 0);
 	if (nr)
 		drm_gem_dirty_mark(bo->base.dirty, first, nr);
 	virtio_gpu_coherent_upload_dirty(vgdev, bo);
+
+	return 0;
 }
 
 /**
@@ -494,7 +505,7 @@ void virtio_gpu_coherent_fetch(struct virtio_gpu_object *bo, u32 offset,
 
 	nr = virtio_gpu_coherent_pages(bo, offset, len, &first);
 	if (nr)
-		drm_gem_dirty_revoke(&bo->host_copy, first, nr);
+		drm_gem_dirty_prepare(&bo->host_copy, first, nr);
 }
 
 struct virtio_gpu_coherent_scan {
@@ -631,9 +642,9 @@ void virtio_gpu_coherent_prepare(struct virtio_gpu_device *vgdev,
 		if (!virtio_gpu_is_coherent(bo))
 			continue;
 
-		if (test_bit(0, &bo->host_writes))
-			drm_gem_dirty_revoke(&bo->host_copy, 0,
-					     bo->base.dirty->nr_pages);
+		drm_gem_dirty_prepare(&bo->host_copy, 0,
+				      test_bit(0, &bo->host_writes) ?
+				      bo->base.base.size >> PAGE_SHIFT : 0);
 		virtio_gpu_coherent_upload_dirty(vgdev, bo);
 	}
 }

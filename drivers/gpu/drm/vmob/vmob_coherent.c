@@ -12,13 +12,16 @@
  * device that only reads.
  * The usage example in ttm_bo_dirty.c, from here
  */
-int vmob_copy_track(struct vmob_device *vmob, struct vmob_copy *copy)
+int vmob_copy_track(struct vmob_device *vmob, struct vmob_copy *copy,
+		    vmob_read_back_fn read_back)
 {
 	struct ttm_buffer_object *bo = &copy->bo->tbo;
 	int ret;
 
 	dma_resv_lock(bo->base.resv, NULL);
-	ret = ttm_bo_dirty_add(bo, &vmob->dirty, &copy->consumer);
+	ret = ttm_bo_dirty_add(bo, &vmob->dirty, &copy->consumer,
+			       copy->offset >> PAGE_SHIFT,
+			       copy->size >> PAGE_SHIFT, read_back);
 	dma_resv_unlock(bo->base.resv);
 
 	return ret;
@@ -39,7 +42,7 @@ void vmob_copy_update(struct vmob_copy *copy, struct vmob_job *job, u32 index)
 
 	dma_resv_assert_held(copy->bo->tbo.base.resv);
 
-	ttm_bo_dirty_pass(&copy->bo->tbo);
+	drm_gem_dirty_prepare(&copy->consumer, 0, 0);
 	while (drm_gem_dirty_next(&copy->consumer, &first, &nr))
 		vmob_job_upload(job, index, first, nr);
 }
@@ -59,19 +62,11 @@ static int vmob_copy_read_back(struct drm_gem_dirty_consumer *consumer,
 static int vmob_copy_track_both(struct vmob_device *vmob,
 				struct vmob_copy *copy)
 {
-	struct dma_resv *resv = copy->bo->tbo.base.resv;
 	int ret;
 
-	ret = vmob_copy_track(vmob, copy);
-	if (ret)
-		return ret;
-
-	dma_resv_lock(resv, NULL);
-	ret = drm_gem_dirty_read_back_init(&copy->consumer,
-					   vmob_copy_read_back);
-	dma_resv_unlock(resv);
-	if (ret)
-		vmob_copy_untrack(copy);
+	ret = vmob_copy_track(vmob, copy, vmob_copy_read_back);
+	if (!ret)
+		copy->consumer.queues_read_back = true;
 
 	return ret;
 }
@@ -83,11 +78,13 @@ static void vmob_copy_untrack_both(struct vmob_copy *copy)
 	int ret;
 
 	dma_resv_lock(bo->base.resv, NULL);
+	ret = ttm_bo_dirty_read_back(bo);
 	/* Jobs that use other copies, also if this process is being killed */
-	if (bo->dirty->nr_pending)
+	if (ret == -ERESTARTSYS) {
 		dma_resv_wait_timeout(bo->base.resv, DMA_RESV_USAGE_WRITE,
 				      false, MAX_SCHEDULE_TIMEOUT);
-	ret = ttm_bo_dirty_read_back(bo);
+		ret = ttm_bo_dirty_read_back(bo);
+	}
 	if (ret)
 		drm_dbg(bo->base.dev, "what the device wrote is lost: %d\n",
 			ret);
@@ -96,12 +93,12 @@ static void vmob_copy_untrack_both(struct vmob_copy *copy)
 	vmob_copy_untrack(copy);
 }
 
-static void vmob_copy_write(struct vmob_copy *copy, u64 offset, u64 size)
+static bool vmob_copy_write(struct vmob_copy *copy, u64 offset, u64 size)
 {
 	pgoff_t first = (copy->offset + offset) >> PAGE_SHIFT;
 	pgoff_t end = PFN_UP(copy->offset + offset + size);
 
-	drm_gem_dirty_revoke(&copy->consumer, first, end - first);
+	return drm_gem_dirty_prepare(&copy->consumer, first, end - first);
 }
 
 static int vmob_copy_refresh(struct vmob_copy *copy)

@@ -13,6 +13,7 @@
 #include <drm/drm_gem_dirty.h>
 #include <drm/gpu_scheduler.h>
 #include <drm/ttm/ttm_bo.h>
+#include <drm/ttm/ttm_bo_dirty.h>
 #include <drm/ttm/ttm_device.h>
 #include <drm/ttm/ttm_placement.h>
 #include <drm/vmob_drm.h>
@@ -93,6 +94,9 @@ static inline struct vmob_device *to_vmob(struct drm_device *drm)
 	return container_of(drm, struct vmob_device, drm);
 }
 
+typedef int (*vmob_read_back_fn)(struct drm_gem_dirty_consumer *consumer,
+				 pgoff_t first, pgoff_t nr);
+
 /**
  * struct vmob_copy - A device copy of a part of a buffer's guest memory
  */
@@ -134,9 +138,10 @@ struct vmob_tracker {
 	int (*refresh)(struct vmob_copy *copy);
 	/**
 	 * @write: A job will write a range of the copy, in bytes. Before the
-	 * @update of any copy of the buffer.
+	 * @update of any copy of the buffer. Whether the job has to put it into
+	 * guest memory, too.
 	 */
-	void (*write)(struct vmob_copy *copy, u64 offset, u64 size);
+	bool (*write)(struct vmob_copy *copy, u64 offset, u64 size);
 	/** @update: Put what was written into a job, see vmob_job_upload() */
 	void (*update)(struct vmob_copy *copy, struct vmob_job *job, u32 index);
 };
@@ -147,6 +152,8 @@ struct vmob_tracker {
 struct vmob_bo {
 	/** @tbo: Base, its guest memory */
 	struct ttm_buffer_object tbo;
+	/** @dirty: What TTM knows of CPU writes to it */
+	struct ttm_bo_dirty dirty;
 	/** @tracker: Of its copies, if they are coherent */
 	const struct vmob_tracker *tracker;
 	/** @copy: Its own device copy */
@@ -208,6 +215,8 @@ struct vmob_job_bo {
 	void *vram;
 	/** @write: The device copy or the guest memory is written */
 	bool write;
+	/** @fetch: What is written goes to the guest memory in the end */
+	bool fetch;
 	/** @upload_all: There was no memory for a list of ranges */
 	bool upload_all;
 };
@@ -261,7 +270,8 @@ struct vmob_job {
 /* vmob_coherent.c */
 extern const struct vmob_tracker vmob_tracker_ttm;
 extern const struct vmob_tracker *vmob_tracker;
-int vmob_copy_track(struct vmob_device *vmob, struct vmob_copy *copy);
+int vmob_copy_track(struct vmob_device *vmob, struct vmob_copy *copy,
+		    vmob_read_back_fn read_back);
 void vmob_copy_untrack(struct vmob_copy *copy);
 void vmob_copy_update(struct vmob_copy *copy, struct vmob_job *job, u32 index);
 
@@ -298,6 +308,7 @@ int vmob_ctx_destroy_ioctl(struct drm_device *drm, void *data,
 			   struct drm_file *file);
 int vmob_submit_ioctl(struct drm_device *drm, void *data,
 		      struct drm_file *file);
+u64 vmob_cmd_writes(const struct drm_vmob_cmd *cmd);
 void vmob_job_upload(struct vmob_job *job, u32 index, pgoff_t first, pgoff_t nr);
 
 /* vmob_ttm.c */

@@ -266,6 +266,21 @@ static void vmob_execute_cmd(struct vmob_job *job,
 	}
 }
 
+/* What was written goes where somebody reads it who takes no page faults. */
+static void vmob_execute_fetches(struct vmob_job *job)
+{
+	u32 i;
+
+	for (i = 0; i < job->nr_cmds; i++) {
+		const struct drm_vmob_cmd *cmd = &job->cmds[i];
+		u64 size = vmob_cmd_writes(cmd);
+
+		if (size && job->bos[cmd->dst].fetch)
+			vmob_transfer(&job->bos[cmd->dst], cmd->dst_offset,
+				      size, true);
+	}
+}
+
 /* Executes a job. Others wait for its fence: nothing may be allocated. */
 void vmob_engine_execute(struct work_struct *work)
 {
@@ -279,6 +294,7 @@ void vmob_engine_execute(struct work_struct *work)
 		vmob_execute_cmd(job, &job->cmds[i]);
 		cond_resched();
 	}
+	vmob_execute_fetches(job);
 
 	/* The job can be gone when it has. */
 	dma_fence_signal(fence);

@@ -106,7 +106,7 @@ static int vmob_bo_pin(struct drm_gem_object *obj)
 		return ret;
 
 	ttm_bo_pin(&bo->tbo);
-	ttm_bo_dirty_blind_begin(&bo->tbo);
+	ttm_bo_dirty_unseen_begin(&bo->tbo);
 
 	return 0;
 }
@@ -115,7 +115,7 @@ static void vmob_bo_unpin(struct drm_gem_object *obj)
 {
 	struct vmob_bo *bo = vmob_bo_of_gem(obj);
 
-	ttm_bo_dirty_blind_end(&bo->tbo);
+	ttm_bo_dirty_unseen_end(&bo->tbo);
 	ttm_bo_unpin(&bo->tbo);
 }
 
@@ -151,7 +151,7 @@ static int vmob_bo_mmap(struct drm_gem_object *obj, struct vm_area_struct *vma)
 {
 	vma->vm_ops = vmob_bo_of_gem(obj)->tracker->vm_ops;
 
-	return drm_gem_ttm_mmap(obj, vma);
+	return ttm_bo_dirty_mmap(obj, vma);
 }
 
 static const struct drm_gem_object_funcs vmob_bo_funcs = {
@@ -192,6 +192,7 @@ static struct vmob_bo *vmob_bo_create(struct vmob_device *vmob,
 				   vmob_bo_destroy);
 	if (ret)
 		return ERR_PTR(ret);
+	ttm_bo_dirty_init(&bo->tbo, &bo->dirty);
 
 	mutex_lock(&vmob->bos_lock);
 	list_add_tail(&bo->link, &vmob->bos);
@@ -281,7 +282,6 @@ static struct vmob_view *vmob_view_create(struct vmob_device *vmob,
 					  struct vmob_bo *bo, u64 offset,
 					  u64 size)
 {
-	struct drm_gem_dirty *tracker;
 	struct vmob_view *view;
 	int ret;
 
@@ -304,10 +304,8 @@ static struct vmob_view *vmob_view_create(struct vmob_device *vmob,
 
 	/* What has been written to the buffer before is not in this copy. */
 	if (view->copy.coherent) {
-		tracker = bo->tbo.dirty;
 		dma_resv_lock(bo->tbo.base.resv, NULL);
-		drm_gem_dirty_mark(tracker, offset >> PAGE_SHIFT,
-				   size >> PAGE_SHIFT);
+		drm_gem_dirty_refill(&view->copy.consumer);
 		dma_resv_unlock(bo->tbo.base.resv);
 	}
 

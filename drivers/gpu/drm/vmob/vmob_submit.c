@@ -588,6 +588,15 @@ static int vmob_job_validate(struct vmob_job *job)
 	return 0;
 }
 
+/* How much a command writes, of a coherent copy: there an upload by name does nothing. */
+u64 vmob_cmd_writes(const struct drm_vmob_cmd *cmd)
+{
+	if (!vmob_ops[cmd->op].dst || cmd->op == DRM_VMOB_CMD_UPLOAD)
+		return 0;
+
+	return vmob_dst_size(cmd);
+}
+
 /* Have the CPU keep away from what the commands write. */
 static void vmob_job_write(struct vmob_job *job)
 {
@@ -596,17 +605,17 @@ static void vmob_job_write(struct vmob_job *job)
 	for (i = 0; i < job->nr_cmds; i++) {
 		const struct drm_vmob_cmd *cmd = &job->cmds[i];
 		const struct vmob_tracker *tracker;
-		struct vmob_copy *copy;
+		u64 size = vmob_cmd_writes(cmd);
+		struct vmob_job_bo *jbo;
 
-		/* To a coherent buffer an upload by name does nothing. */
-		if (!vmob_ops[cmd->op].dst || cmd->op == DRM_VMOB_CMD_UPLOAD)
+		if (!size)
 			continue;
 
-		copy = job->bos[cmd->dst].copy;
-		tracker = copy->bo->tracker;
-		if (copy->coherent && tracker->write && vmob_dst_size(cmd))
-			tracker->write(copy, cmd->dst_offset,
-				       vmob_dst_size(cmd));
+		jbo = &job->bos[cmd->dst];
+		tracker = jbo->copy->bo->tracker;
+		if (jbo->copy->coherent && tracker->write)
+			jbo->fetch |= tracker->write(jbo->copy, cmd->dst_offset,
+						     size);
 	}
 }
 
