@@ -335,7 +335,7 @@ int surface_copy(struct svga3 *s, u32 dst, u32 dst_sub, u32 src, u32 src_sub,
 	};
 	const struct mip *to_mip, *from_mip;
 	struct blocks tb, fb;
-	u64 to_at, from_at, len;
+	u64 to_at = 0, from_at = 0, len;
 	u32 bytes, y, z;
 	u8 *rows, *p;
 	int ret;
