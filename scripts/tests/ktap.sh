@@ -20,17 +20,16 @@ plan()
 
 check()
 {
-	local name=$1 out
+	local name=$1 word=ok out start=${EPOCHREALTIME//[.,]/}
 	shift
 
 	count=$((count + 1))
-	if out=$("$@" 2>&1); then
-		echo "ok $count $name"
-	else
+	if ! out=$("$@" 2>&1); then
+		word="not ok"
 		failed=$((failed + 1))
 		echo "$out" | tail -n 60 | sed 's/^/# /'
-		echo "not ok $count $name"
 	fi
+	echo "$word $count $name # time=$(((${EPOCHREALTIME//[.,]/} - start) / 1000))ms"
 }
 
 skip()
