@@ -185,17 +185,29 @@ static void test_flush_for_others(struct kunit *test)
 {
 	struct pfn_device *dev = pfn_device_create(test, 64, 0);
 	unsigned long map = pfn_device_map(test, dev, 0, 64, 0, RW, MAP_SHARED);
+	struct pfn_notifier *notifier = NULL;
+	unsigned int i;
 
-	store_page(test, map, 5, 1);
-	EXPECT_PASS(test, dev, false, 0, 64);
-	EXPECT_PASS(test, dev, false, 0, 64);
-	KUNIT_EXPECT_EQ(test, 0, dev->pass.flushes);
+	/* Without a notifier and with one, which need not hear of it */
+	for (i = 0; i < 2; i++) {
+		if (i)
+			notifier = pfn_notifier_create(test, current->mm, map,
+						       64);
+		store_page(test, map, 5, 1 + i);
+		EXPECT_PASS(test, dev, false, 0, 64);
+		if (notifier)
+			pfn_notifier_begin(notifier);
+		EXPECT_PASS(test, dev, false, 0, 64);
+		KUNIT_EXPECT_EQ(test, 0, dev->pass.flushes);
 
-	inc_tlb_flush_pending(current->mm);
-	EXPECT_PASS(test, dev, false, 0, 64);
-	dec_tlb_flush_pending(current->mm);
-	KUNIT_EXPECT_EQ(test, 1, dev->pass.flushes);
-	KUNIT_EXPECT_EQ(test, 0, bitmap_weight(dev->reported, 64));
+		inc_tlb_flush_pending(current->mm);
+		EXPECT_PASS(test, dev, false, 0, 64);
+		dec_tlb_flush_pending(current->mm);
+		KUNIT_EXPECT_EQ(test, 1, dev->pass.flushes);
+		KUNIT_EXPECT_EQ(test, 0, bitmap_weight(dev->reported, 64));
+	}
+	pfn_notifier_check(test, notifier);
+	KUNIT_EXPECT_EQ(test, 0, notifier->ranges);
 }
 
 /* Clean and read-only in one step. A store after that faults, and is found. */
