@@ -216,8 +216,6 @@ static bool scan_writes(struct virtio_gpu_scan *scan, const u32 *cmd, u32 len)
  * coherent buffers' guest memory are replaced by no-ops of the same length.
  * @nr_dwords: Its length
  *
- * Looks at each dword at most once.
- *
  * Context: Process context, without a lock that others need: there is no limit to
  * the length of a stream.
  * Return: 0; -EINVAL for a transfer that can't be had: the stream must not be
