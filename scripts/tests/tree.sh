@@ -26,13 +26,15 @@ make_source()
 {
 	local s=$tmp/linux-source-0.1
 
-	mkdir -p "$s"/{mm,drivers/gpu,include/linux,lib,arch/arm/mm}
+	mkdir -p "$s"/{mm,drivers/gpu,include/linux,lib,arch/{arm,mips}/mm,arch/arm/boot/dts}
 	lines mm > "$s/mm/a.c"
 	lines gpu > "$s/drivers/gpu/b.c"
 	lines make > "$s/drivers/gpu/Makefile"
 	lines lib > "$s/lib/c.c"
 	lines head > "$s/include/linux/d.h"
 	lines arm > "$s/arch/arm/mm/e.c"
+	lines mips > "$s/arch/mips/mm/f.c"
+	lines dts > "$s/arch/arm/boot/dts/g.dts"
 	printf '*.o\n.*\n/*\n!/debian/\n' > "$s/.gitignore"
 	tar cJf "$LINUX_SOURCE" -C "$tmp" linux-source-0.1
 }
@@ -84,7 +86,8 @@ assembled()
 	[ "$(git -C "$linux" log --format=%s | head -3 | tr '\n' ' ')" = "three two one " ] &&
 	cmp "$p/drivers/gpu/new.c" "$linux/drivers/gpu/new.c" &&
 	git -C "$linux" show --stat HEAD~1 | grep -q new.h &&
-	[ ! -e "$linux/arch/arm/mm/e.c" ] &&
+	[ -e "$linux/arch/arm/mm/e.c" ] &&
+	[ ! -e "$linux/arch/mips/mm/f.c" ] && [ ! -e "$linux/arch/arm/boot/dts/g.dts" ] &&
 	grep -q 'line 3 one' "$linux/mm/a.c"
 }
 
@@ -232,6 +235,15 @@ compared()
 	[ ! -e "$p/mm-patches/compare/a.c" ]
 }
 
+# An architecture that is not left out any more
+other_source()
+{
+	sed -i "s/ 'mips',//" "$p/scripts/tree"
+	tree &&
+	[ -e "$linux/arch/mips/mm/f.c" ] &&
+	cmp "$p/mm-patches/mm/new.c" "$linux/mm/new.c"
+}
+
 no_source()
 {
 	LINUX_SOURCE=$tmp/none.tar.xz expect 1 "scripts/setup" tree
@@ -239,7 +251,7 @@ no_source()
 
 make_source
 make_project
-plan 13
+plan 14
 check "overlay and patches become commits" assembled
 check "a changed overlay file rewrites only that file" minimal
 check "edits in the tree are not thrown away" refuses
@@ -252,5 +264,6 @@ check "sync refuses edits of one line on both sides" refuses_conflict
 check "an overlay file nobody names is an error" unclaimed
 check "a patch that does not apply is named" broken_patch
 check "the comparison comes last, with copies of the source" compared
+check "a tree with other architectures is made anew" other_source
 check "no source is one clear line" no_source
 exit $((failed > 0))
