@@ -292,11 +292,12 @@ static json_t *result_json(const struct egm_dev *dev, const struct pattern_kind 
 static const struct {
 	const char *counter, *title;
 	double unit;
+	bool pages;		/* it counts pages, unit is of their bytes */
 } shown[] = {
-	{ "faults", "faults", 1 }, { "ptes_scanned", "scanned", 1 },
-	{ "notifier_ranges", "notifier", 1 }, { "tlb_flushes", "flushes", 1 },
-	{ "upload_ranges", "ranges", 1 }, { "upload_bytes", "KiB up", 1024 },
-	{ "pages_read_back", "KiB back", 1024.0 / PAGE },
+	{ "faults", "faults", 1, false }, { "ptes_scanned", "scanned", 1, false },
+	{ "notifier_ranges", "notifier", 1, false }, { "tlb_flushes", "flushes", 1, false },
+	{ "upload_ranges", "ranges", 1, false }, { "upload_bytes", "KiB up", 1024, false },
+	{ "pages_read_back", "KiB back", 1024, true },
 };
 
 static void title(void)
@@ -315,8 +316,8 @@ static void row(const struct pattern_kind *kind, uint32_t submissions, const str
 	       r->us[SUBMIT].p99, r->us[WAIT].median, r->us[READ].median);
 	for (int i = 0; i < LENGTH(shown); i++) {
 		if (r->before.known && r->after.known)
-			printf(" %8.1f", counted_since(&r->before.c, &r->after.c, shown[i].counter) /
-			       shown[i].unit / submissions);
+			printf(" %8.1f", counted_since(&r->before.c, &r->after.c, shown[i].counter) *
+			       (shown[i].pages ? PAGE : 1) / shown[i].unit / submissions);
 		else
 			printf(" %8s", "-");
 	}

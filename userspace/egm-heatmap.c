@@ -20,10 +20,10 @@
 
 #include "client.h"
 #include "draw.h"
+#include "pattern.h"
 
 #define SYSTEM "drm_gem_dirty"
 #define EVENT "drm_gem_dirty_next"
-#define PAGE 4096
 #define COLUMNS 480
 #define MAX_BANDS 12
 #define TRACE_KIB 4096		/* for each CPU */

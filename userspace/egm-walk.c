@@ -24,7 +24,7 @@
 #include "../mm-patches/compare/bench.h"
 
 #define DEVICE "/dev/mapping_dirty"
-#define PAGE 4096ul
+#define PAGE ((uint64_t)sysconf(_SC_PAGESIZE))
 #define MAX_REPEAT 99
 
 static const uint64_t sizes[] = {

@@ -15,8 +15,8 @@
 #include <sys/ioctl.h>
 
 #include "client.h"
+#include "pattern.h"
 
-#define PAGE 4096
 
 static const char help_watch[] =
 "usage: egm watch [options]\n"

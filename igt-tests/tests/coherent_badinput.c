@@ -17,7 +17,7 @@
 
 IGT_TEST_DESCRIPTION("Coherent buffers of virtio-gpu: bad requests");
 
-#define SIZE KiB(64)
+#define SIZE (16 * PAGE)
 
 /* Which word of a valid request for SIZE bytes is replaced. */
 enum field {
@@ -40,144 +40,15 @@ struct word {
 	uint64_t value;
 };
 
-static const struct word bad_words[] = {
-	{ "size 0", ARG64(size), 0 },
-	{ "size below the width", ARG64(size), SIZE - PAGE },
-	{ "size below the width by a byte", ARG64(size), SIZE - 1 },
-	{ "size all ones", ARG64(size), UINT64_MAX },
-	{ "size that overflows when rounded to pages", ARG64(size),
-	  UINT64_MAX - PAGE + 2 },
-	{ "size of the last page", ARG64(size), -PAGE },
-	{ "size 2^63", ARG64(size), UINT64_C(1) << 63 },
-	{ "size 2^31", ARG64(size), UINT64_C(1) << 31 },
-	{ "size 2^31 - 4095, that rounds to 2^31", ARG64(size),
-	  (UINT64_C(1) << 31) - PAGE + 1 },
-	{ "size 2^32 - 4096", ARG64(size), (UINT64_C(1) << 32) - PAGE },
-	{ "size 2^32", ARG64(size), UINT64_C(1) << 32 },
-	{ "size that is good in its low 32 bits", ARG64(size),
-	  (UINT64_C(1) << 32) + SIZE },
-	{ "size 2^32 - 1, that rounds to 2^32", ARG64(size), UINT32_MAX },
-
-	{ "cmd_size 0", ARG32(cmd_size), 0 },
-	{ "cmd_size of the header", ARG32(cmd_size), 4 },
-	{ "cmd_size of a dword less", ARG32(cmd_size), 44 },
-	{ "cmd_size of a byte less", ARG32(cmd_size), 47 },
-	{ "cmd_size of a byte more", ARG32(cmd_size), 49 },
-	{ "cmd_size of a dword more", ARG32(cmd_size), 52 },
-	{ "cmd_size of two commands", ARG32(cmd_size), 96 },
-	{ "cmd_size of a page", ARG32(cmd_size), PAGE },
-	{ "cmd_size 2^31", ARG32(cmd_size), 1u << 31 },
-	{ "cmd_size near 2^32", ARG32(cmd_size), UINT32_MAX - 3 },
-	{ "cmd_size all ones", ARG32(cmd_size), UINT32_MAX },
-
-	{ "header 0", DW(HEADER), 4, 0 },
-	{ "header all ones", DW(HEADER), 4, UINT32_MAX },
-	{ "another command", HEADER(VIRGL_CCMD_RESOURCE_COPY_REGION, LEN) },
-	{ "an unknown command", HEADER(0xff, LEN) },
-	{ "command length 0", HEADER(CREATE, 0) },
-	{ "command length below", HEADER(CREATE, LEN - 1) },
-	{ "command length above", HEADER(CREATE, LEN + 1) },
-	{ "command length at its most", HEADER(CREATE, 0xffff) },
-	{ "an object type in the header",
-	  HEADER(CREATE | 1 << 8, LEN) },
-
-	{ "a 1D texture", DW(TARGET), 4, 1 },
-	{ "a 2D texture", DW(TARGET), 4, PIPE_TEXTURE_2D },
-	{ "a 3D texture", DW(TARGET), 4, 3 },
-	{ "a cube array", DW(TARGET), 4, 8 },
-	{ "an unknown target", DW(TARGET), 4, 9 },
-	{ "target all ones", DW(TARGET), 4, UINT32_MAX },
-
-	{ "bind depth and stencil", DW(BIND), 4, 1 << 0 },
-	{ "bind render target", DW(BIND), 4, VIRGL_BIND_RENDER_TARGET },
-	{ "bind undefined bit 2", DW(BIND), 4, 1 << 2 },
-	{ "bind display target", DW(BIND), 4, 1 << 7 },
-	{ "bind cursor", DW(BIND), 4, 1 << 16 },
-	{ "bind custom", DW(BIND), 4, 1 << 17 },
-	{ "bind scanout", DW(BIND), 4, 1 << 18 },
-	{ "bind staging", DW(BIND), 4, 1 << 19 },
-	{ "bind shared", DW(BIND), 4, 1 << 20 },
-	{ "bind to vertices and indices", DW(BIND), 4, 1 << 4 | 1 << 5 },
-	{ "bind the highest bit", DW(BIND), 4, 1u << 31 },
-	{ "bind all ones", DW(BIND), 4, UINT32_MAX },
-
-	{ "width 0", DW(WIDTH), 4, 0 },
-	{ "width above the size", DW(WIDTH), 4, SIZE + 1 },
-	{ "width 2^31", DW(WIDTH), 4, 1u << 31 },
-	{ "width all ones", DW(WIDTH), 4, UINT32_MAX },
-	{ "height 0", DW(HEIGHT), 4, 0 },
-	{ "height 2", DW(HEIGHT), 4, 2 },
-	{ "height all ones", DW(HEIGHT), 4, UINT32_MAX },
-	{ "depth 0", DW(DEPTH), 4, 0 },
-	{ "depth 2", DW(DEPTH), 4, 2 },
-	{ "depth all ones", DW(DEPTH), 4, UINT32_MAX },
-	{ "array size 0", DW(ARRAY_SIZE), 4, 0 },
-	{ "array size 2", DW(ARRAY_SIZE), 4, 2 },
-	{ "array size all ones", DW(ARRAY_SIZE), 4, UINT32_MAX },
-	{ "last level 1", DW(LAST_LEVEL), 4, 1 },
-	{ "last level all ones", DW(LAST_LEVEL), 4, UINT32_MAX },
-	{ "4 samples", DW(NR_SAMPLES), 4, 4 },
-	{ "samples all ones", DW(NR_SAMPLES), 4, UINT32_MAX },
-	{ "flag y-0-top", DW(FLAGS), 4, 1 | VIRGL_FLAG_MAP_PERSISTENT },
-	{ "an unknown flag", DW(FLAGS), 4, 1 << 3 | VIRGL_FLAG_MAP_COHERENT },
-	{ "flags all ones", DW(FLAGS), 4, UINT32_MAX },
-	{ "another blob id in the command", DW(ID), 4, 2 },
-	{ "another blob id in the request", ARG64(blob_id), 2 },
-	{ "a blob id that is the same in its low 32 bits", ARG64(blob_id),
-	  (UINT64_C(1) << 32) + 1 },
-
-	{ "no blob flag", ARG32(blob_flags), 0 },
-	{ "not mappable, shareable", ARG32(blob_flags), 2 },
-	{ "not mappable, cross device", ARG32(blob_flags), 4 },
-	{ "mappable and shareable", ARG32(blob_flags), 3 },
-	{ "mappable and cross device", ARG32(blob_flags), 5 },
-	{ "all blob flags", ARG32(blob_flags), 7 },
-	{ "an unknown blob flag", ARG32(blob_flags), 1 | 8 },
-	{ "blob flags all ones", ARG32(blob_flags), UINT32_MAX },
-
-	{ "blob memory 0", ARG32(blob_mem), 0 },
-	{ "blob memory of the guest", ARG32(blob_mem), VIRTGPU_BLOB_MEM_GUEST },
-	{ "blob memory of both", ARG32(blob_mem),
-	  VIRTGPU_BLOB_MEM_HOST3D_GUEST },
-	{ "blob memory 99", ARG32(blob_mem), 99 },
-	{ "blob memory all ones", ARG32(blob_mem), UINT32_MAX },
-};
-
-/*
- * Words that differ from those of assert_works(), and are as good. The format
- * is in Mesa's own numbering, of which the kernel knows nothing.
- */
-static const struct word good_words[] = {
-	{ "an odd size, below a page", ARG64(size), SIZE + 1 },
-	{ "a size above the width", ARG64(size), SIZE + PAGE },
-	{ "format 0", DW(FORMAT), 4, 0 },
-	{ "another format", DW(FORMAT), 4, 49 },
-	{ "bind to nothing", DW(BIND), 4, 0 },
-	{ "bind to indices", DW(BIND), 4, 1 << 5 },
-	{ "bind to constants", DW(BIND), 4, 1 << 6 },
-	{ "bind to command arguments", DW(BIND), 4, 1 << 8 },
-	{ "bind to stream output", DW(BIND), 4, 1 << 11 },
-	{ "bind to shader storage", DW(BIND), 4, 1 << 14 },
-	{ "bind to textures", DW(BIND), 4, VIRGL_BIND_SAMPLER_VIEW },
-	{ "bind to pixels, as Mesa has it", DW(BIND), 4,
-	  VIRGL_BIND_SAMPLER_VIEW | VIRGL_BIND_RENDER_TARGET },
-	{ "bind to textures and vertices", DW(BIND), 4,
-	  VIRGL_BIND_SAMPLER_VIEW | VIRGL_BIND_VERTEX_BUFFER },
-	{ "width 1", DW(WIDTH), 4, 1 },
-	{ "width below the size, not of whole pages", DW(WIDTH), 4, 5000 },
-	{ "persistent only", DW(FLAGS), 4, VIRGL_FLAG_MAP_PERSISTENT },
-	{ "coherent only", DW(FLAGS), 4, VIRGL_FLAG_MAP_COHERENT },
-};
-
 /* A valid request, with room for what a too large cmd_size asks to be read. */
 struct request {
 	struct virtgpu_blob blob;
-	uint8_t more[2 * PAGE];
+	uint8_t more[];
 };
 
 static struct request *request_new(void)
 {
-	struct request *req = calloc(1, sizeof(*req));
+	struct request *req = calloc(1, sizeof(*req) + 2 * PAGE);
 
 	igt_assert(req);
 	return req;
@@ -232,25 +103,134 @@ static uint32_t free_handle(struct egm_dev *dev)
 	return handle;
 }
 
-static void words(void)
+/* Returns how many of them were not refused with EINVAL. */
+static int request_bad_words(int fd, struct request *req)
 {
-	struct egm_dev *dev = open_virtgpu();
-	uint32_t handle = free_handle(dev);
-	struct request *req = request_new();
+	const struct word bad_words[] = {
+		{ "size 0", ARG64(size), 0 },
+		{ "size below the width", ARG64(size), SIZE - PAGE },
+		{ "size below the width by a byte", ARG64(size), SIZE - 1 },
+		{ "size all ones", ARG64(size), UINT64_MAX },
+		{ "size that overflows when rounded to pages", ARG64(size),
+		  UINT64_MAX - PAGE + 2 },
+		{ "size of the last page", ARG64(size), -PAGE },
+		{ "size 2^63", ARG64(size), UINT64_C(1) << 63 },
+		{ "size 2^31", ARG64(size), UINT64_C(1) << 31 },
+		{ "a size that rounds to 2^31", ARG64(size),
+		  (UINT64_C(1) << 31) - PAGE + 1 },
+		{ "size 2^32 less a page", ARG64(size), (UINT64_C(1) << 32) - PAGE },
+		{ "size 2^32", ARG64(size), UINT64_C(1) << 32 },
+		{ "size that is good in its low 32 bits", ARG64(size),
+		  (UINT64_C(1) << 32) + SIZE },
+		{ "size 2^32 - 1, that rounds to 2^32", ARG64(size), UINT32_MAX },
+
+		{ "cmd_size 0", ARG32(cmd_size), 0 },
+		{ "cmd_size of the header", ARG32(cmd_size), 4 },
+		{ "cmd_size of a dword less", ARG32(cmd_size), 44 },
+		{ "cmd_size of a byte less", ARG32(cmd_size), 47 },
+		{ "cmd_size of a byte more", ARG32(cmd_size), 49 },
+		{ "cmd_size of a dword more", ARG32(cmd_size), 52 },
+		{ "cmd_size of two commands", ARG32(cmd_size), 96 },
+		{ "cmd_size of a page", ARG32(cmd_size), PAGE },
+		{ "cmd_size 2^31", ARG32(cmd_size), 1u << 31 },
+		{ "cmd_size near 2^32", ARG32(cmd_size), UINT32_MAX - 3 },
+		{ "cmd_size all ones", ARG32(cmd_size), UINT32_MAX },
+
+		{ "header 0", DW(HEADER), 4, 0 },
+		{ "header all ones", DW(HEADER), 4, UINT32_MAX },
+		{ "another command", HEADER(VIRGL_CCMD_RESOURCE_COPY_REGION, LEN) },
+		{ "an unknown command", HEADER(0xff, LEN) },
+		{ "command length 0", HEADER(CREATE, 0) },
+		{ "command length below", HEADER(CREATE, LEN - 1) },
+		{ "command length above", HEADER(CREATE, LEN + 1) },
+		{ "command length at its most", HEADER(CREATE, 0xffff) },
+		{ "an object type in the header",
+		  HEADER(CREATE | 1 << 8, LEN) },
+
+		{ "a 1D texture", DW(TARGET), 4, 1 },
+		{ "a 2D texture", DW(TARGET), 4, PIPE_TEXTURE_2D },
+		{ "a 3D texture", DW(TARGET), 4, 3 },
+		{ "a cube array", DW(TARGET), 4, 8 },
+		{ "an unknown target", DW(TARGET), 4, 9 },
+		{ "target all ones", DW(TARGET), 4, UINT32_MAX },
+
+		{ "bind depth and stencil", DW(BIND), 4, 1 << 0 },
+		{ "bind render target", DW(BIND), 4, VIRGL_BIND_RENDER_TARGET },
+		{ "bind undefined bit 2", DW(BIND), 4, 1 << 2 },
+		{ "bind display target", DW(BIND), 4, 1 << 7 },
+		{ "bind cursor", DW(BIND), 4, 1 << 16 },
+		{ "bind custom", DW(BIND), 4, 1 << 17 },
+		{ "bind scanout", DW(BIND), 4, 1 << 18 },
+		{ "bind staging", DW(BIND), 4, 1 << 19 },
+		{ "bind shared", DW(BIND), 4, 1 << 20 },
+		{ "bind to vertices and indices", DW(BIND), 4, 1 << 4 | 1 << 5 },
+		{ "bind the highest bit", DW(BIND), 4, 1u << 31 },
+		{ "bind all ones", DW(BIND), 4, UINT32_MAX },
+
+		{ "width 0", DW(WIDTH), 4, 0 },
+		{ "width above the size", DW(WIDTH), 4, SIZE + 1 },
+		{ "width 2^31", DW(WIDTH), 4, 1u << 31 },
+		{ "width all ones", DW(WIDTH), 4, UINT32_MAX },
+		{ "height 0", DW(HEIGHT), 4, 0 },
+		{ "height 2", DW(HEIGHT), 4, 2 },
+		{ "height all ones", DW(HEIGHT), 4, UINT32_MAX },
+		{ "depth 0", DW(DEPTH), 4, 0 },
+		{ "depth 2", DW(DEPTH), 4, 2 },
+		{ "depth all ones", DW(DEPTH), 4, UINT32_MAX },
+		{ "array size 0", DW(ARRAY_SIZE), 4, 0 },
+		{ "array size 2", DW(ARRAY_SIZE), 4, 2 },
+		{ "array size all ones", DW(ARRAY_SIZE), 4, UINT32_MAX },
+		{ "last level 1", DW(LAST_LEVEL), 4, 1 },
+		{ "last level all ones", DW(LAST_LEVEL), 4, UINT32_MAX },
+		{ "4 samples", DW(NR_SAMPLES), 4, 4 },
+		{ "samples all ones", DW(NR_SAMPLES), 4, UINT32_MAX },
+		{ "flag y-0-top", DW(FLAGS), 4, 1 | VIRGL_FLAG_MAP_PERSISTENT },
+		{ "an unknown flag", DW(FLAGS), 4, 1 << 3 | VIRGL_FLAG_MAP_COHERENT },
+		{ "flags all ones", DW(FLAGS), 4, UINT32_MAX },
+		{ "another blob id in the command", DW(ID), 4, 2 },
+		{ "another blob id in the request", ARG64(blob_id), 2 },
+		{ "a blob id that is the same in its low 32 bits", ARG64(blob_id),
+		  (UINT64_C(1) << 32) + 1 },
+
+		{ "no blob flag", ARG32(blob_flags), 0 },
+		{ "not mappable, shareable", ARG32(blob_flags), 2 },
+		{ "not mappable, cross device", ARG32(blob_flags), 4 },
+		{ "mappable and shareable", ARG32(blob_flags), 3 },
+		{ "mappable and cross device", ARG32(blob_flags), 5 },
+		{ "all blob flags", ARG32(blob_flags), 7 },
+		{ "an unknown blob flag", ARG32(blob_flags), 1 | 8 },
+		{ "blob flags all ones", ARG32(blob_flags), UINT32_MAX },
+
+		{ "blob memory 0", ARG32(blob_mem), 0 },
+		{ "blob memory of the guest", ARG32(blob_mem), VIRTGPU_BLOB_MEM_GUEST },
+		{ "blob memory of both", ARG32(blob_mem),
+		  VIRTGPU_BLOB_MEM_HOST3D_GUEST },
+		{ "blob memory 99", ARG32(blob_mem), 99 },
+		{ "blob memory all ones", ARG32(blob_mem), UINT32_MAX },
+	};
 	int failures = 0;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(bad_words); i++) {
-		int ret = request_with(dev->fd, req, &bad_words[i]);
+		int ret = request_with(fd, req, &bad_words[i]);
 
 		if (ret == -EINVAL)
 			continue;
 		igt_warn("%s: %s\n", bad_words[i].what, strerror(-ret));
 		failures++;
 		if (!ret)
-			drmCloseBufferHandle(dev->fd,
-					     req->blob.arg.bo_handle);
+			drmCloseBufferHandle(fd, req->blob.arg.bo_handle);
 	}
+	return failures;
+}
+
+static void words(void)
+{
+	struct egm_dev *dev = open_virtgpu();
+	uint32_t handle = free_handle(dev);
+	struct request *req = request_new();
+	int failures = request_bad_words(dev->fd, req);
+
 	igt_assert_f(!failures, "%d requests were not refused with EINVAL\n",
 		     failures);
 	assert_works(dev, handle);
@@ -292,6 +272,31 @@ static void assert_usable(struct egm_dev *dev, const struct virtgpu_blob *blob,
 
 static void good(void)
 {
+	/*
+	 * Words that differ from those of assert_works(), and are as good. The
+	 * format is in Mesa's own numbering, of which the kernel knows nothing.
+	 */
+	const struct word good_words[] = {
+		{ "an odd size, below a page", ARG64(size), SIZE + 1 },
+		{ "a size above the width", ARG64(size), SIZE + PAGE },
+		{ "format 0", DW(FORMAT), 4, 0 },
+		{ "another format", DW(FORMAT), 4, 49 },
+		{ "bind to nothing", DW(BIND), 4, 0 },
+		{ "bind to indices", DW(BIND), 4, 1 << 5 },
+		{ "bind to constants", DW(BIND), 4, 1 << 6 },
+		{ "bind to command arguments", DW(BIND), 4, 1 << 8 },
+		{ "bind to stream output", DW(BIND), 4, 1 << 11 },
+		{ "bind to shader storage", DW(BIND), 4, 1 << 14 },
+		{ "bind to textures", DW(BIND), 4, VIRGL_BIND_SAMPLER_VIEW },
+		{ "bind to pixels, as Mesa has it", DW(BIND), 4,
+		  VIRGL_BIND_SAMPLER_VIEW | VIRGL_BIND_RENDER_TARGET },
+		{ "bind to textures and vertices", DW(BIND), 4,
+		  VIRGL_BIND_SAMPLER_VIEW | VIRGL_BIND_VERTEX_BUFFER },
+		{ "width 1", DW(WIDTH), 4, 1 },
+		{ "width below the size, not of whole pages", DW(WIDTH), 4, 5000 },
+		{ "persistent only", DW(FLAGS), 4, VIRGL_FLAG_MAP_PERSISTENT },
+		{ "coherent only", DW(FLAGS), 4, VIRGL_FLAG_MAP_COHERENT },
+	};
 	struct egm_dev *dev = open_virtgpu();
 	struct egm_bo *snap = coh_create_plain(dev, KiB(256));
 	struct request *req = request_new();
@@ -494,14 +499,10 @@ static void leak(void)
 	uint32_t handle = free_handle(dev);
 	struct request *req = request_new();
 	long files = 0, shmem = 0, repeat;
-	size_t i;
 
 	/* the first round is for what is allocated once and for all */
 	for (repeat = 0; repeat <= 200; repeat++) {
-		for (i = 0; i < ARRAY_SIZE(bad_words); i++)
-			if (!request_with(dev->fd, req, &bad_words[i]))
-				drmCloseBufferHandle(dev->fd,
-						     req->blob.arg.bo_handle);
+		request_bad_words(dev->fd, req);
 		if (!repeat) {
 			files = open_files();
 			shmem = coh_meminfo("Shmem:");

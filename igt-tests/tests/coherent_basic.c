@@ -63,7 +63,7 @@ static void sparse_first_write(struct egm_dev *dev)
 /* Both sides of each place where pages or chunks of any size may meet. */
 static void edges(struct egm_dev *dev)
 {
-	struct coh_buf b = coh_buf_create(dev, MiB(4) + PAGE);
+	struct coh_buf b = coh_buf_create(dev, 1025 * PAGE);
 	uint64_t pages;
 
 	buf_fill(&b, 0, b.bo->size);
@@ -157,7 +157,7 @@ static void not_listed(struct egm_dev *dev)
 static void two_buffers(struct egm_dev *dev)
 {
 	struct coh_buf b[2] = {
-		coh_buf_create(dev, MiB(1)), coh_buf_create(dev, KiB(68)),
+		coh_buf_create(dev, MiB(1)), coh_buf_create(dev, 17 * PAGE),
 	};
 	struct rng r = rng_new(4);
 	int i, j;
@@ -230,16 +230,17 @@ static void listed_twice(struct egm_dev *dev)
 
 static void many_buffers(struct egm_dev *dev)
 {
-	enum { COUNT = 500, SIZE = 16384 };
+	enum { COUNT = 500 };
+	const uint64_t size = 4 * PAGE;
 	static struct egm_bo *bo[COUNT];
-	struct egm_bo *snap = coh_create_plain(dev, SIZE);
-	struct pattern *p = pattern_new((uint64_t)COUNT * SIZE);
+	struct egm_bo *snap = coh_create_plain(dev, size);
+	struct pattern *p = pattern_new(COUNT * size);
 	struct rng r = rng_new(5);
 	int i, j;
 
 	for (i = 0; i < COUNT; i++) {
-		bo[i] = coh_create(dev, SIZE);
-		pattern_fill(p, (char *)bo[i]->map - i * SIZE, i * SIZE, SIZE);
+		bo[i] = coh_create(dev, size);
+		pattern_fill(p, (char *)bo[i]->map - i * size, i * size, size);
 	}
 	for (i = 0; i < 10; i++) {
 		int dirty[8];
@@ -247,19 +248,19 @@ static void many_buffers(struct egm_dev *dev)
 		for (j = 0; j < 8; j++) {
 			dirty[j] = rng_below(&r, COUNT);
 			pattern_fill(p, (char *)bo[dirty[j]]->map -
-				     dirty[j] * SIZE, dirty[j] * SIZE +
+				     dirty[j] * size, dirty[j] * size +
 				     rng_below(&r, 4) * PAGE, PAGE);
 		}
 		coh_submit(dev, NULL, 0, bo, COUNT);
 		for (j = 0; j < 8; j++) {
 			coh_snapshot(bo[dirty[j]], snap);
-			pattern_assert(p, coh_fetch(snap), dirty[j] * SIZE,
-				       SIZE);
+			pattern_assert(p, coh_fetch(snap), dirty[j] * size,
+				       size);
 		}
 	}
 	for (i = 0; i < COUNT; i++) {
 		coh_snapshot(bo[i], snap);
-		pattern_assert(p, coh_fetch(snap), i * SIZE, SIZE);
+		pattern_assert(p, coh_fetch(snap), i * size, size);
 		egm_bo_destroy(bo[i]);
 	}
 	egm_bo_destroy(snap);
@@ -290,7 +291,7 @@ static void few_of_many(struct egm_dev *dev)
 	const char *env = getenv("EGM_BUFFERS");
 	int count = env ? atoi(env) : MOST;
 	struct egm_bo *snap = coh_create_plain(dev, PAGE);
-	struct pattern *p = pattern_new((uint64_t)MOST * PAGE);
+	struct pattern *p = pattern_new(count * PAGE);
 	struct egm_counters before, after;
 	struct rng r = rng_new(9);
 	int i, j;
@@ -473,8 +474,8 @@ static void transfer_from_host(struct egm_dev *dev)
  */
 static void transfer_neighbours(struct egm_dev *dev)
 {
-	struct coh_buf a = coh_buf_create(dev, KiB(64));
-	struct coh_buf b = coh_buf_create(dev, KiB(64));
+	struct coh_buf a = coh_buf_create(dev, 16 * PAGE);
+	struct coh_buf b = coh_buf_create(dev, 16 * PAGE);
 	struct egm_copy copy = { .dst = b.bo, .src = a.bo, .len = PAGE };
 	int page;
 
@@ -536,13 +537,14 @@ static void sensitivity(struct egm_dev *dev)
 /* The same of the comparison alone, on any kernel: stale, lost, misplaced. */
 static void sensitivity_compare(void)
 {
-	struct pattern *p = pattern_new(KiB(64));
+	const uint64_t size = 16 * PAGE;
+	struct pattern *p = pattern_new(size);
 	struct pattern_diff diff;
-	char *mem = malloc(KiB(64)), old[16];
+	char *mem = malloc(size), old[16];
 
 	igt_assert(mem);
-	pattern_fill(p, mem, 0, KiB(64));
-	igt_assert(pattern_compare(p, mem, 0, KiB(64), &diff));
+	pattern_fill(p, mem, 0, size);
+	igt_assert(pattern_compare(p, mem, 0, size, &diff));
 
 	memcpy(old, mem + 5 * PAGE, sizeof(old));
 	pattern_fill(p, mem, 5 * PAGE, 8);
@@ -550,7 +552,7 @@ static void sensitivity_compare(void)
 	memcpy(mem + 7 * PAGE, mem + 8 * PAGE, PAGE);
 	memset(mem + 15 * PAGE, 0, PAGE);
 	mem[3 * PAGE + 1]++;
-	igt_assert(!pattern_compare(p, mem, 0, KiB(64), &diff));
+	igt_assert(!pattern_compare(p, mem, 0, size, &diff));
 	igt_assert_eq(diff.n_ranges, 4);
 	igt_assert_eq_u64(diff.range[0].start, 3 * PAGE);
 	igt_assert_eq_u64(diff.range[0].end, 3 * PAGE + 8);

@@ -12,7 +12,7 @@
 
 IGT_TEST_DESCRIPTION("Coherent buffers: several device copies of one buffer");
 
-#define SIZE MiB(2)
+#define SIZE (512 * PAGE)
 #define VIEWS 3
 
 /* The buffer and views of parts of it that overlap, each with a snapshot. */

@@ -24,7 +24,8 @@
 IGT_TEST_DESCRIPTION("Coherent buffers: when memory is short");
 
 #define RW (PROT_READ | PROT_WRITE)
-#define SIZE (MiB(2) + 3 * PAGE)
+/* More than a chunk; not much more, as memory is short. */
+#define SIZE (MiB(2) + 67 * PAGE)
 
 /* Writes some pages through a mapping of the whole buffer. */
 static void fill_some(struct coh_buf *b, void *map, struct rng *r, int n)
@@ -452,7 +453,8 @@ static void ranges(struct egm_dev *dev)
 
 /* ---- memory that others have -------------------------------------------- */
 
-#define HUGE_PAGES "/proc/sys/vm/nr_hugepages"
+/* All sizes of small pages have huge ones of 2 MiB. */
+#define HUGE_PAGES "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
 
 /* As many huge pages as there were, while most of the memory is put away */
 static unsigned int huge_pages;
@@ -777,7 +779,7 @@ static void swap(struct egm_dev *dev)
 			taken += MiB(8);
 			now = coh_meminfo("Shmem:");
 		} while (shmem ? now + SWAP_BUFS * SWAP_SIZE * 3 / 2 > before :
-			 swapped_out() < pages + 2048);
+			 swapped_out() < pages + MiB(8) / PAGE);
 		igt_info("%" PRIu64 " MiB taken, %" PRIu64 " pages swapped out, shmem went from %" PRIu64 " to %" PRIu64 " MiB\n",
 			 taken >> 20, swapped_out() - pages, before >> 20,
 			 now >> 20);

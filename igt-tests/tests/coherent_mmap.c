@@ -32,7 +32,7 @@ IGT_TEST_DESCRIPTION("Coherent buffers: every way to map and to write them");
  * Several chunks at any chunk size, and not a multiple of one. Most writes go
  * to few of its pages, so that chunks in all states are beside them.
  */
-#define SIZE (MiB(4) + 5 * PAGE)
+#define SIZE (1029 * PAGE)
 
 /* The device has what was written, and so has memory. */
 static void check(struct coh_buf *b)
@@ -777,7 +777,8 @@ static void read_into(struct egm_dev *dev)
 static void direct_io(struct egm_dev *dev)
 {
 	struct coh_buf b = coh_buf_warm(dev, SIZE);
-	const uint64_t off = 700 * PAGE, len = 2 * PAGE;
+	/* to both sides of the edge of a page */
+	const uint64_t off = 700 * PAGE - KiB(4), len = KiB(8);
 	char *map = (char *)b.bo->map + off, *data = malloc(len);
 	int fd = open("/proc/self/exe", O_RDONLY | O_DIRECT | O_CLOEXEC);
 	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);

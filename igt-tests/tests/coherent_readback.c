@@ -36,7 +36,7 @@ IGT_TEST_DESCRIPTION("Coherent buffers: what the device writes is read by the CP
 #define RW (PROT_READ | PROT_WRITE)
 
 /* Several chunks at any chunk size, and not a multiple of one. */
-#define SIZE (MiB(2) + 5 * PAGE)
+#define SIZE (517 * PAGE)
 #define PAGES (SIZE / PAGE)
 
 /* What the device writes to, what it copies from, and what both should be. */
@@ -172,7 +172,7 @@ static void turn_free(const struct turn *t)
 
 static void copy(struct egm_dev *dev)
 {
-	static const uint64_t len[] = { 8, 64, PAGE, PAGE + 8, KiB(256), MiB(1) };
+	const uint64_t len[] = { 8, 64, PAGE, PAGE + 8, KiB(256), MiB(1) };
 	struct buf b = setup(dev);
 	struct rng r = rng_new(1);
 	size_t i, j;

@@ -389,7 +389,7 @@ static void syncobjs(struct egm_dev *dev)
 			{ .handle = done }, { .handle = line, .point = point },
 		};
 
-		pattern_fill(p, bo->map, point * 1024, PAGE);
+		pattern_fill(p, bo->map, point * 1024, KiB(4));
 		submit(dev, &(struct submission){
 			.ctx = point == 30 ? ctx_create(dev) : 0,
 			.cmds = cmds, .n_cmds = 2,

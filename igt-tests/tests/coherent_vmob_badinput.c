@@ -15,7 +15,7 @@
 
 IGT_TEST_DESCRIPTION("Coherent buffers of vmob: bad requests");
 
-#define SIZE KiB(64)
+#define SIZE (16 * PAGE)
 #define TOP_BIT (UINT64_C(1) << 63)
 
 static int request(int fd, unsigned long nr, void *arg)
@@ -249,7 +249,7 @@ static void contexts(struct egm_dev *dev)
 static void commands(struct egm_dev *dev)
 {
 	enum { FILL, COPY, ADD, SUM, SCATTER, DELAY, UPLOAD, READBACK };
-	static const struct {
+	const struct {
 		const char *what;
 		struct drm_vmob_cmd cmd;
 	} bad[] = {

@@ -6,10 +6,16 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "pattern.h"
 
 #define WORD sizeof(uint64_t)
+
+uint64_t page_size(void)
+{
+	return sysconf(_SC_PAGESIZE);
+}
 
 /* A bijection on 64 bits, each output bit depending on each input bit. */
 static uint64_t mix(uint64_t x)

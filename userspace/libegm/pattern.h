@@ -19,7 +19,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PAGE UINT64_C(4096)
+/* The size of the machine's pages, always the same */
+uint64_t page_size(void) __attribute__((const));
+
+#define PAGE page_size()
 #define KiB(n) ((n) * UINT64_C(1024))
 #define MiB(n) KiB((n) * UINT64_C(1024))
 

@@ -7,9 +7,9 @@
 #include <drm/vmob_drm.h>
 
 #include "egm.h"
+#include "pattern.h"
 
 #define WAIT_SECONDS 120
-#define PAGE UINT64_C(4096)
 
 static int vmob_ioctl(int fd, unsigned long request, void *arg)
 {
