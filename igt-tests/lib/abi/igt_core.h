@@ -3,7 +3,7 @@
  * The part of IGT's core that the tests use, declared for the libigt.so that
  * Debian packages without headers (intel-gpu-tools 1.27). It has the name of
  * the header in an IGT checkout, so that the include path alone decides which
- * of the two a build uses.
+ * of the two a build uses. igt_core.c is it for where there is no libigt.so.
  *
  * Rules that the library imposes:
  * - A subtest's name and description are kept by pointer: they must stay.
