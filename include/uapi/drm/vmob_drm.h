@@ -85,8 +85,8 @@ struct drm_vmob_getparam {
  *
  * -EINVAL for a size that is 0 or not a multiple of the page size, for no or
  * an unknown domain, and for a buffer that can only be in a domain that is
- * smaller than it. -ENOMEM for want of memory for the guest side or the device
- * copy.
+ * smaller than it. -EOPNOTSUPP for DRM_VMOB_BO_WC on other architectures than
+ * x86. -ENOMEM for want of memory for the guest side or the device copy.
  */
 struct drm_vmob_bo_create {
 	/** @size: Size in bytes, a multiple of the page size */

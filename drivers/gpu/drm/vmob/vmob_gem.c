@@ -236,6 +236,15 @@ int vmob_bo_create_ioctl(struct drm_device *drm, void *data,
 		drm_dbg(drm, "buffer refused: %s\n", wrong);
 		return -EINVAL;
 	}
+	/*
+	 * TTM changes the kernel's own mapping of the pages, through which the
+	 * engine works, on x86 only. Elsewhere that stays cached, and may have
+	 * other contents than user space's.
+	 */
+	if ((args->flags & DRM_VMOB_BO_WC) && !IS_ENABLED(CONFIG_X86)) {
+		drm_dbg(drm, "buffer refused: no write-combining here\n");
+		return -EOPNOTSUPP;
+	}
 
 	bo = vmob_bo_create(vmob, args);
 	if (IS_ERR(bo))
