@@ -100,7 +100,7 @@ static void test_not_present(struct kunit *test)
 
 	pte = get_locked_pte(current->mm, map, &ptl);
 	KUNIT_ASSERT_NOT_NULL(test, pte);
-	set_pte(pte, odd);
+	set_pte_at(current->mm, map, pte, odd);
 	pte_unmap_unlock(pte, ptl);
 
 	KUNIT_EXPECT_EQ(test, 1, stock_clean(dev));
@@ -109,7 +109,7 @@ static void test_not_present(struct kunit *test)
 
 	pte = get_locked_pte(current->mm, map, &ptl);
 	KUNIT_ASSERT_NOT_NULL(test, pte);
-	set_pte(pte, __pte(0));
+	pte_clear(current->mm, map, pte);
 	pte_unmap_unlock(pte, ptl);
 }
 

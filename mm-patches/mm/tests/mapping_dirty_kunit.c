@@ -724,7 +724,7 @@ static void test_not_present(struct kunit *test)
 	pte = get_locked_pte(current->mm, addr, &ptl);
 	KUNIT_ASSERT_NOT_NULL(test, pte);
 	ptep_get_and_clear(current->mm, addr, pte);
-	set_pte(pte, odd);
+	set_pte_at(current->mm, addr, pte, odd);
 	pte_unmap_unlock(pte, ptl);
 
 	EXPECT_PASS(test, dev, true, 0, 64);
@@ -739,7 +739,7 @@ static void test_not_present(struct kunit *test)
 
 	pte = get_locked_pte(current->mm, addr, &ptl);
 	KUNIT_ASSERT_NOT_NULL(test, pte);
-	set_pte(pte, __pte(0));
+	pte_clear(current->mm, addr, pte);
 	pte_unmap_unlock(pte, ptl);
 }
 
@@ -1332,8 +1332,6 @@ static int unmapper_unmap(struct unmapper *unmapper, unsigned long map,
 {
 	unsigned long size = unmapper->dev->nr << PAGE_SHIFT;
 	unsigned long both = unmapper->twice ? 2 * size : size;
-	/* Moved over the other, if there are two */
-	unsigned long to = map + size;
 
 	switch (how) {
 	case UNMAP_MUNMAP:
@@ -1345,7 +1343,8 @@ static int unmapper_unmap(struct unmapper *unmapper, unsigned long map,
 		return 0;
 	case UNMAP_MOVE:
 #ifdef HAVE_TEST_SYSCALL
-		if (test_mremap(map, size, to) != to)
+		/* Over the other, if there are two */
+		if (test_mremap(map, size, map + size) != map + size)
 			return -EIO;
 		return 0;
 #else

@@ -416,7 +416,7 @@ pmd_t *pfn_device_pmd(struct mm_struct *mm, unsigned long addr, u64 *leaf)
 	pud_t *pud;
 
 	*leaf = 0;
-	if (pgd_none(pgdp_get(pgd)))
+	if (pgd_none(*pgd))
 		return NULL;
 	p4d = p4d_offset(pgd, addr);
 	if (p4d_none(p4dp_get(p4d)))

@@ -981,12 +981,12 @@ static void gem_dirty_test_random(struct kunit *test)
 
 		/* Now and then nothing, for long enough to close chunks. */
 		state = state * 6364136223846793005ULL + 1442695040888963407ULL;
-		stores = (state >> 60) < 8 ? 0 : (state >> 40) % 40;
+		stores = (state >> 60) < 8 ? 0 : (u32)(state >> 40) % 40;
 		for (i = 0; i < stores; i++) {
 			state = state * 6364136223846793005ULL +
 				1442695040888963407ULL;
 			store_page(test, map[state >> 63],
-				   (state >> 33) % nr_pages);
+				   (u32)(state >> 33) % nr_pages);
 		}
 		KUNIT_ASSERT_LE(test, submit(test), stores);
 	}
@@ -1481,7 +1481,7 @@ static void gem_dirty_test_ping_pong(struct kunit *test)
 
 			state = state * 6364136223846793005ULL +
 				1442695040888963407ULL;
-			page = (state >> 33) % nr_pages;
+			page = (u32)(state >> 33) % nr_pages;
 			if (i & 1)
 				device_store(test, page);
 			else
