@@ -221,6 +221,8 @@ int vmob_bo_create_ioctl(struct drm_device *drm, void *data,
 		most = vmob->mob_size;
 	if (args->domains & DRM_VMOB_DOMAIN_VRAM)
 		most = max(most, vmob->vram_size);
+	/* The device copy is mapped as a whole */
+	most = min_t(u64, most, SIZE_MAX);
 
 	if (args->flags & ~(DRM_VMOB_BO_COHERENT | DRM_VMOB_BO_WC))
 		wrong = "flags";

@@ -28,7 +28,7 @@ struct vmob_out_sync {
 	u64 point;
 };
 
-/* The operations: which members they use, and what those are multiples of. */
+/* The operations: which members they use, and what power of two each is a multiple of. */
 static const struct vmob_op {
 	u8 dst;
 	u8 src;
@@ -210,7 +210,7 @@ static u64 vmob_dst_size(const struct drm_vmob_cmd *cmd)
 	case DRM_VMOB_CMD_CHECKSUM:
 		return sizeof(u64);
 	case DRM_VMOB_CMD_SCATTER:
-		return cmd->value * sizeof(u32);
+		return (u64)cmd->value * sizeof(u32);
 	default:
 		return cmd->size;
 	}
@@ -239,11 +239,11 @@ static const char *vmob_verify_cmd(struct vmob_job *job,
 
 	if (cmd->flags)
 		return "flags";
-	if (op->dst ? cmd->dst_offset % op->dst : cmd->dst || cmd->dst_offset)
+	if (op->dst ? !IS_ALIGNED(cmd->dst_offset, op->dst) : cmd->dst || cmd->dst_offset)
 		return "destination";
-	if (op->src ? cmd->src_offset % op->src : cmd->src || cmd->src_offset)
+	if (op->src ? !IS_ALIGNED(cmd->src_offset, op->src) : cmd->src || cmd->src_offset)
 		return "source";
-	if (op->size ? !cmd->size || cmd->size % op->size : cmd->size)
+	if (op->size ? !cmd->size || !IS_ALIGNED(cmd->size, op->size) : cmd->size)
 		return "size";
 	if (!op->value && cmd->value)
 		return "value";
