@@ -27,8 +27,9 @@ struct mapping_dirty_range {
  * @wrprotect: Without @next: whether to make entries read-only as well. Cleaning
  * and this are one step: an entry is not left read-only and dirty.
  * @next: If not all of the range is to be looked at: returns in @range the first
- * part that is and that ends behind @pgoff, or false if there is none. Called for
- * each VMA, and more than once, with i_mmap_rwsem held. NULL for all of the range.
+ * part that is and that ends behind @pgoff, or false if there is none. The parts
+ * stay the same during the pass. Called more than once, with i_mmap_rwsem held. NULL
+ * for all of the range.
  * @report: Called for each run of neighbouring pages whose entries were dirty
  * and have been cleaned, with the page offset of the first in the address_space
  * and their number. A page mapped more than once may be reported more than

@@ -73,7 +73,9 @@
  * struct dirty_walk - State of a pass in a VMA
  * @apply: Calls us for the entries
  * @pass: What the caller wants, and the counters
- * @all: The part if there is only one
+ * @part: The part that was last named, or all of the range if there are no others
+ * @asked: Page offset from which on it is the first one
+ * @none: No part begins at or after this page offset
  * @wrprotect: Whether entries of the current part are write-protected
  * @secondary: Whether the mm has notifiers: writable counts as dirty
  * @again: An entry was writable and clean, and was write-protected
@@ -84,7 +86,9 @@
 struct dirty_walk {
 	struct pfn_range_apply apply;
 	struct mapping_dirty_pass *pass;
-	struct mapping_dirty_range all;
+	struct mapping_dirty_range part;
+	pgoff_t asked;
+	pgoff_t none;
 	bool wrprotect;
 	bool secondary;
 	bool again;
@@ -108,19 +112,28 @@ static __always_inline bool dirty_may_want(pte_t *pte, bool wrprotect)
 	return pte_dirty(entry) | (wrprotect && pte_write(entry));
 }
 
+static __always_inline bool dirty_may_want_four(pte_t *pte, bool wrprotect)
+{
+	return dirty_may_want(pte, wrprotect) |
+	       dirty_may_want(pte + 1, wrprotect) |
+	       dirty_may_want(pte + 2, wrprotect) |
+	       dirty_may_want(pte + 3, wrprotect);
+}
+
 /*
  * The first entry from @i on that is to be changed, or @nr. That is what a pass
- * spends its time with: most entries are clean, and are taken four at a time.
+ * spends its time with: most entries are clean, and are taken eight at a time.
  */
 static __always_inline unsigned long
 dirty_next(pte_t *pte, unsigned long i, unsigned long nr, bool wrprotect)
 {
 	while (i < nr) {
-		if (i + 4 <= nr && !(dirty_may_want(pte + i, wrprotect) |
-				     dirty_may_want(pte + i + 1, wrprotect) |
-				     dirty_may_want(pte + i + 2, wrprotect) |
-				     dirty_may_want(pte + i + 3, wrprotect))) {
+		if (i + 4 <= nr && !dirty_may_want_four(pte + i, wrprotect)) {
 			i += 4;
+			while (i + 8 <= nr &&
+			       !(dirty_may_want_four(pte + i, wrprotect) |
+				 dirty_may_want_four(pte + i + 4, wrprotect)))
+				i += 8;
 			continue;
 		}
 		if (dirty_may_want(pte + i, wrprotect) &&
@@ -245,6 +258,28 @@ static bool dirty_look_huge(struct pfn_range_apply *apply, unsigned long addr,
 	return false;
 }
 
+/*
+ * The first part that ends behind @at. Where many VMAs map the same pages the
+ * answers are those that there were for the VMA before.
+ */
+static bool dirty_next_part(struct dirty_walk *dw, pgoff_t at)
+{
+	struct mapping_dirty_range *part = &dw->part;
+
+	if (at >= dw->none)
+		return false;
+	if (at >= dw->asked && at < part->first + part->nr)
+		return true;
+
+	dw->asked = at;
+	if (dw->pass->next(dw->pass, at, part))
+		return true;
+
+	dw->none = at;
+
+	return false;
+}
+
 /* Walk those parts that are asked for, between two addresses of the VMA. */
 static void dirty_walk_parts(struct dirty_walk *dw, unsigned long start,
 			     unsigned long end)
@@ -252,21 +287,17 @@ static void dirty_walk_parts(struct dirty_walk *dw, unsigned long start,
 	struct vm_area_struct *vma = dw->apply.vma;
 	pgoff_t at = linear_page_index(vma, start);
 	pgoff_t last = at + ((end - start) >> PAGE_SHIFT);
-	struct mapping_dirty_range part = dw->all;
 
 	dw->start = ULONG_MAX;
 	dw->end = 0;
-	while (at < last) {
-		pgoff_t part_end;
+	while (at < last && dirty_next_part(dw, at)) {
+		pgoff_t part_end = min(last, dw->part.first + dw->part.nr);
 
-		if (dw->pass->next && !dw->pass->next(dw->pass, at, &part))
-			break;
-		part_end = min(last, part.first + part.nr);
-		at = max(at, part.first);
+		at = max(at, dw->part.first);
 		if (at >= part_end)
 			break;
 
-		dw->wrprotect = part.wrprotect || dw->secondary;
+		dw->wrprotect = dw->part.wrprotect || dw->secondary;
 		if (!dw->second || dw->wrprotect)
 			apply_to_pfn_range(&dw->apply, vma->vm_start +
 					   ((at - vma->vm_pgoff) << PAGE_SHIFT),
@@ -401,7 +432,8 @@ int mapping_dirty_harvest(struct address_space *mapping, pgoff_t first,
 	struct dirty_walk dw = {
 		.apply.i_mmap = true,
 		.pass = pass,
-		.all = { first, nr, pass->wrprotect },
+		.part = { first, pass->next ? 0 : nr, pass->wrprotect },
+		.none = first + nr,
 	};
 	const vm_flags_t shared = VM_SHARED | VM_MAYWRITE;
 	struct vm_area_struct *vma;

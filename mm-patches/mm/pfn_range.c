@@ -92,13 +92,28 @@ static int pfn_range_pud(pud_t *pud, unsigned long addr, unsigned long end,
 	return 0;
 }
 
+/* The entries in one page table. Returns false if there is no table, or not any more. */
+static bool pfn_range_ptes(struct pfn_range_apply *closure, pmd_t *pmd,
+			   unsigned long addr, unsigned long end, int *err)
+{
+	spinlock_t *ptl;	/* of the page table */
+	pte_t *pte = pte_offset_map_lock(closure->vma->vm_mm, pmd, addr, &ptl);
+
+	if (!pte)
+		return false;
+
+	arch_enter_lazy_mmu_mode();
+	*err = closure->ptes(closure, pte, addr, (end - addr) >> PAGE_SHIFT);
+	arch_leave_lazy_mmu_mode();
+	pte_unmap_unlock(pte, ptl);
+
+	return true;
+}
+
 static int pfn_range_pmd(pmd_t *pmd, unsigned long addr, unsigned long end,
 			 struct mm_walk *walk)
 {
-	struct pfn_range_apply *closure = walk->private;
-	spinlock_t *ptl;	/* of the page table */
-	pte_t *pte;
-	int err;
+	int err = 0;
 
 	if (pmd_leaf(pmdp_get_lockless(pmd))) {
 		if (pfn_range_huge(walk, addr, PMD_SIZE))
@@ -106,16 +121,8 @@ static int pfn_range_pmd(pmd_t *pmd, unsigned long addr, unsigned long end,
 		return 0;
 	}
 
-	pte = pte_offset_map_lock(walk->mm, pmd, addr, &ptl);
-	if (!pte) {
+	if (!pfn_range_ptes(walk->private, pmd, addr, end, &err))
 		walk->action = ACTION_AGAIN;
-		return 0;
-	}
-
-	arch_enter_lazy_mmu_mode();
-	err = closure->ptes(closure, pte, addr, (end - addr) >> PAGE_SHIFT);
-	arch_leave_lazy_mmu_mode();
-	pte_unmap_unlock(pte, ptl);
 
 	/* When the walk goes on to another table. */
 	if (IS_ALIGNED(end, PMD_SIZE))
@@ -178,6 +185,7 @@ int apply_to_pfn_range(struct pfn_range_apply *closure, unsigned long addr,
 {
 	struct vm_area_struct *vma = closure->vma;
 	unsigned long end = addr + size;
+	pmd_t *pmd;
 	int err;
 
 	might_sleep();
@@ -193,6 +201,13 @@ int apply_to_pfn_range(struct pfn_range_apply *closure, unsigned long addr,
 			return -EINVAL;
 		err = pfn_range_fill(vma->vm_mm, addr, end);
 		if (err)
+			return err;
+	}
+
+	/* Most ranges are within one table: a third of the way to it. */
+	if (addr >> PMD_SHIFT == (end - 1) >> PMD_SHIFT) {
+		pmd = mm_find_pmd(vma->vm_mm, addr);
+		if (pmd && pfn_range_ptes(closure, pmd, addr, end, &err))
 			return err;
 	}
 
