@@ -375,9 +375,14 @@ EXPORT_SYMBOL_GPL(drm_gem_dirty_refill);
 static noinline bool gem_dirty_next(struct drm_gem_dirty_consumer *consumer,
 				    pgoff_t *first, pgoff_t *nr)
 {
-	unsigned long size = consumer->end - consumer->base;
-	unsigned long start, end;
+	unsigned long size, start, end;
 
+	gem_dirty_distribute(consumer->dirty);
+
+	if (consumer->first >= consumer->end)
+		return false;
+
+	size = consumer->end - consumer->base;
 	start = find_next_bit(consumer->pages, size,
 			      consumer->first - consumer->base);
 	if (start >= size) {
@@ -418,11 +423,12 @@ static noinline bool gem_dirty_next(struct drm_gem_dirty_consumer *consumer,
 bool drm_gem_dirty_next(struct drm_gem_dirty_consumer *consumer,
 			pgoff_t *first, pgoff_t *nr)
 {
-	dma_resv_assert_held(consumer->dirty->obj->resv);
+	struct drm_gem_dirty *dirty = consumer->dirty;
 
-	gem_dirty_distribute(consumer->dirty);
+	dma_resv_assert_held(dirty->obj->resv);
 
-	return consumer->first < consumer->end &&
+	return (dirty->found_first < dirty->found_end ||
+		consumer->first < consumer->end) &&
 		gem_dirty_next(consumer, first, nr);
 }
 EXPORT_SYMBOL_GPL(drm_gem_dirty_next);
@@ -859,6 +865,27 @@ static void gem_dirty_scan(struct drm_gem_dirty *dirty, unsigned long first,
 	} while (again && sure);
 }
 
+/* Out of line, as gem_dirty_give_all() is. */
+static noinline bool gem_dirty_prepare(struct drm_gem_dirty_consumer *consumer,
+				       pgoff_t first, pgoff_t nr)
+{
+	struct drm_gem_dirty *dirty = consumer->dirty;
+	unsigned long end = nr ? DIV_ROUND_UP(first + nr,
+					      DRM_GEM_DIRTY_CHUNK_PAGES) : 0;
+
+	if (dirty->nr_open)
+		gem_dirty_scan(dirty, first / DRM_GEM_DIRTY_CHUNK_PAGES, end);
+
+	if (dirty->unseen && consumer->queues_read_back)
+		drm_gem_dirty_mark(dirty, 0, dirty->nr_pages);
+	else if (dirty->unseen)
+		gem_dirty_mark_unseen(dirty);
+	if (nr)
+		gem_dirty_revoke(consumer, first, nr);
+
+	return nr && dirty->unseen && consumer->queues_read_back;
+}
+
 /**
  * drm_gem_dirty_prepare - Prepare for the use of a copy by the device
  * @consumer: The copy
@@ -888,8 +915,6 @@ bool drm_gem_dirty_prepare(struct drm_gem_dirty_consumer *consumer,
 			   pgoff_t first, pgoff_t nr)
 {
 	struct drm_gem_dirty *dirty = consumer->dirty;
-	unsigned long end = nr ? DIV_ROUND_UP(first + nr,
-					      DRM_GEM_DIRTY_CHUNK_PAGES) : 0;
 
 	dma_resv_assert_held(dirty->obj->resv);
 
@@ -897,19 +922,11 @@ bool drm_gem_dirty_prepare(struct drm_gem_dirty_consumer *consumer,
 		nr = 0;
 
 	dirty->stats.passes++;
-	if (dirty->nr_open)
-		gem_dirty_scan(dirty, first / DRM_GEM_DIRTY_CHUNK_PAGES, end);
-	else
+	if (!dirty->nr_open)
 		dirty->stats.passes_idle++;
 
-	if (dirty->unseen && consumer->queues_read_back)
-		drm_gem_dirty_mark(dirty, 0, dirty->nr_pages);
-	else if (dirty->unseen)
-		gem_dirty_mark_unseen(dirty);
-	if (nr)
-		gem_dirty_revoke(consumer, first, nr);
-
-	return nr && dirty->unseen && consumer->queues_read_back;
+	return (dirty->nr_open || dirty->unseen || nr) &&
+		gem_dirty_prepare(consumer, first, nr);
 }
 EXPORT_SYMBOL_GPL(drm_gem_dirty_prepare);
 
