@@ -15,7 +15,7 @@ DEVICE ?= virtio-gpu-gl
 
 .PHONY: help
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 11
 	@echo "KERNEL=debug or KERNEL=stock makes kernel, shell and vm use that one,"
 	@echo "DEVICE=vmwgfx shell and vm another GPU; KERNELS=stock is for vmwgfx."
 	@echo "scripts/vm --help: the runner itself, with the command's exact exit status."
@@ -25,8 +25,12 @@ run: release user ## boot the guest, run the main job, show its result
 	@scripts/run
 
 .PHONY: check
-check: debug user $(if $(filter mm piglit,$(or $(SUITES),mm)),release stock) ## run the tests, SUITES="kunit igt" for some of them
+check: debug user $(if $(filter mm piglit piglit-all soak,$(or $(SUITES),mm)),release stock) ## run the tests, SUITES="kunit igt" for some of them
 	@scripts/check $(SUITES)
+
+.PHONY: check-all
+check-all: debug user release stock ## all tests there are, which takes hours
+	@scripts/check --all
 
 .PHONY: igt
 igt: debug user ## run the IGT suite, as check does
@@ -35,9 +39,12 @@ igt: debug user ## run the IGT suite, as check does
 # Without a GPU vmob is the one device there is.
 .PHONY: soak
 soak: release user ## a billion checked stores on vmob, a million rounds of ping-pong, a million mappings unmapped
-	@scripts/vm --device none --timeout 7200 -- env EGM_STORES=1000000000 build/user/igt/coherent_race --run-subtest stress
-	@scripts/vm --device none --timeout 7200 -- env EGM_DRIVERS=vmob EGM_ROUNDS=1000000 build/user/igt/coherent_readback --run-subtest ping-pong
-	@scripts/vm --device none --timeout 7200 -- env EGM_DRIVERS=vmob EGM_UNMAPS=1000000 build/user/igt/coherent_race --run-subtest unmap
+	@scripts/check soak
+
+.PHONY: builds
+builds: tree ## build for other architectures and configurations, BUILDS="arm64 rt" for some
+	@scripts/setup builds
+	@scripts/builds $(BUILDS)
 
 .PHONY: kernel
 kernel: $(KERNEL) ## assemble, configure and build the kernel
