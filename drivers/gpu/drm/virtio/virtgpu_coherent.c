@@ -9,6 +9,7 @@
 #include <drm/drm_debugfs.h>
 #include <drm/drm_file.h>
 #include <drm/drm_gem_dirty_vm.h>
+#include <drm/drm_managed.h>
 #include <drm/virtgpu_drm.h>
 
 #include "virtgpu_drv.h"
@@ -31,8 +32,17 @@
  * VIRGL_CCMD_PIPE_RESOURCE_CREATE command is attached. That command is never
  * sent. It is read here, and only if it describes a buffer is one created.
  *
- * Only a device that has no blobs at all, and no capset whose users would make
- * more of the answers than this, does that.
+ * Real blobs in guest memory stay what they are, on a device that has them. Those
+ * that the host would have to map can't be had there without host-visible memory,
+ * and it is these that are emulated.
+ *
+ * A device that can map its buffers is left alone, and so is one with a capset
+ * whose users would make more of the answers than this.
+ *
+ * Mesa looks at one more place, a bit of the host's capset, which says that the host
+ * can map its buffers. virglrenderer sets it if it knows the host's OpenGL driver,
+ * for it has to guess the caching of the mappings. Nothing is mapped here, so the
+ * bit is set in what user space gets, whatever the driver is.
  *
  * For the other direction the kernel has to know what the host writes. Command
  * streams are scanned, see virtgpu_scan.c, and a buffer that one names for writing
@@ -42,9 +52,28 @@
  */
 
 static bool coherent = true;
+/* Devices that emulate coherent buffers when they are asked to. */
+static atomic_t coherent_devices;
+
+/* What is in force, which is not all that was asked for. */
+static int virtio_gpu_coherent_param_get(char *buffer,
+					 const struct kernel_param *kp)
+{
+	bool on = coherent && atomic_read(&coherent_devices);
+
+	return sysfs_emit(buffer, "%c\n", on ? 'Y' : 'N');
+}
+
+static const struct kernel_param_ops virtio_gpu_coherent_param_ops = {
+	.flags = KERNEL_PARAM_OPS_FL_NOARG,
+	.set = param_set_bool,
+	.get = virtio_gpu_coherent_param_get,
+};
+
 MODULE_PARM_DESC(coherent,
-		 "Emulate persistent, coherent buffers on hosts without host-visible memory; for files opened from now on (default: Y)");
-module_param(coherent, bool, 0644);
+		 "Emulate persistent, coherent buffers on hosts without host-visible memory; for files opened from now on; N is read if no device needs it or can (default: Y)");
+module_param_cb(coherent, &virtio_gpu_coherent_param_ops, &coherent, 0644);
+__MODULE_PARM_TYPE(coherent, "bool");
 
 /* Of the command that creates a resource for a blob. */
 #define VIRGL_TARGET_BUFFER			0
@@ -118,11 +147,144 @@ static bool virtio_gpu_coherent_fail(u32 len)
 /* Whether a file that is opened now gets emulated coherent buffers. */
 bool virtio_gpu_coherent_enabled(struct virtio_gpu_device *vgdev)
 {
+	return coherent && !vgdev->coherent.unfit;
+}
+
+/* The same, for people. */
+const char *virtio_gpu_coherent_state(struct virtio_gpu_device *vgdev)
+{
+	if (vgdev->coherent.unfit)
+		return vgdev->coherent.unfit;
+	if (!coherent)
+		return "not emulated, virtio_gpu.coherent is off";
+
+	return vgdev->coherent.host_is_known ? "emulated" :
+		"emulated, on an OpenGL driver unknown to the host";
+}
+
+static const char *virtio_gpu_coherent_unfit(struct virtio_gpu_device *vgdev)
+{
 	const u64 virgl = BIT_ULL(VIRTIO_GPU_CAPSET_VIRGL) |
 		BIT_ULL(VIRTIO_GPU_CAPSET_VIRGL2);
 
-	return coherent && vgdev->has_virgl_3d && !vgdev->has_resource_blob &&
-		!vgdev->has_host_visible && !(vgdev->capset_id_mask & ~virgl);
+	if (!vgdev->has_virgl_3d)
+		return "not emulated, the device has no virgl";
+	if (vgdev->has_resource_blob && vgdev->has_host_visible)
+		return "not emulated, the host can map real ones";
+	if (vgdev->capset_id_mask & ~virgl)
+		return "not emulated, the device has other capsets than virgl's";
+
+	return NULL;
+}
+
+static bool virtio_gpu_caps_have_bits(u32 size)
+{
+	return size >= (VIRGL_CAPS_V2_CAPABILITY_BITS + 1) * sizeof(u32);
+}
+
+/* Whether the bit is there without our doing. */
+static bool virtio_gpu_coherent_host_is_known(struct virtio_gpu_device *vgdev)
+{
+	struct virtio_gpu_drv_cap_cache *cache;
+	u32 i;
+
+	for (i = 0; i < vgdev->num_capsets; i++)
+		if (vgdev->capsets[i].id == VIRTIO_GPU_CAPSET_VIRGL2)
+			break;
+
+	if (i == vgdev->num_capsets ||
+	    !virtio_gpu_caps_have_bits(vgdev->capsets[i].max_size))
+		return false;
+
+	if (virtio_gpu_cmd_get_capset(vgdev, i, vgdev->capsets[i].max_version,
+				      &cache))
+		return false;
+	virtio_gpu_notify(vgdev);
+	if (!wait_event_timeout(vgdev->resp_wq, atomic_read(&cache->is_valid),
+				5 * HZ))
+		return false;
+
+	/* Pairs with that of virtio_gpu_cmd_capset_cb(). */
+	smp_rmb();
+
+	return ((u32 *)cache->caps_cache)[VIRGL_CAPS_V2_CAPABILITY_BITS] &
+		VIRGL_CAP_ARB_BUFFER_STORAGE;
+}
+
+static void virtio_gpu_coherent_device_gone(struct drm_device *dev, void *data)
+{
+	atomic_dec(&coherent_devices);
+}
+
+/**
+ * virtio_gpu_coherent_probe - Find out what is to be emulated
+ * @vgdev: The device, whose features and capsets are known
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int virtio_gpu_coherent_probe(struct virtio_gpu_device *vgdev)
+{
+	struct virtio_gpu_coherent *c = &vgdev->coherent;
+
+	c->unfit = virtio_gpu_coherent_unfit(vgdev);
+	if (!c->unfit) {
+		c->host_is_known = virtio_gpu_coherent_host_is_known(vgdev);
+		atomic_inc(&coherent_devices);
+	}
+	drm_info(vgdev->ddev, "coherent buffers: %s\n",
+		 virtio_gpu_coherent_state(vgdev));
+
+	if (c->unfit)
+		return 0;
+
+	return drmm_add_action_or_reset(vgdev->ddev,
+					virtio_gpu_coherent_device_gone, NULL);
+}
+
+/**
+ * virtio_gpu_coherent_caps - Have the capset say that buffers can be coherent
+ * @dst: Where user space has a copy of VIRGL2
+ * @caps: The host's
+ * @size: How much of it user space has
+ *
+ * A copy without the field is left as it is.
+ *
+ * Return: 0 or -EFAULT.
+ */
+int virtio_gpu_coherent_caps(void __user *dst, const void *caps, u32 size)
+{
+	u32 __user *to = (u32 __user *)dst + VIRGL_CAPS_V2_CAPABILITY_BITS;
+	u32 bits;
+
+	if (!virtio_gpu_caps_have_bits(size))
+		return 0;
+
+	bits = ((const u32 *)caps)[VIRGL_CAPS_V2_CAPABILITY_BITS] |
+		VIRGL_CAP_ARB_BUFFER_STORAGE;
+
+	/* The copy need not be aligned. */
+	return copy_to_user(to, &bits, sizeof(bits)) ? -EFAULT : 0;
+}
+
+/**
+ * virtio_gpu_coherent_wanted - Whether a blob is one to be emulated
+ * @vgdev: The device
+ * @vfpriv: The file, or NULL
+ * @rc: The blob that user space asks for
+ *
+ * Return: true if it can only be had emulated.
+ */
+bool virtio_gpu_coherent_wanted(struct virtio_gpu_device *vgdev,
+				const struct virtio_gpu_fpriv *vfpriv,
+				const struct drm_virtgpu_resource_create_blob *rc)
+{
+	if (!vfpriv || !vfpriv->coherent)
+		return false;
+
+	/* Without real ones there is nothing else that it can be. */
+	return !vgdev->has_resource_blob ||
+		(rc->blob_mem == VIRTGPU_BLOB_MEM_HOST3D &&
+		 rc->blob_flags & VIRTGPU_BLOB_FLAG_USE_MAPPABLE);
 }
 
 static int virtio_gpu_coherent_show(struct seq_file *m, void *data)
@@ -302,8 +464,27 @@ static void virtio_gpu_coherent_sync(struct virtio_gpu_device *vgdev,
 	}
 }
 
+/*
+ * In which context an upload ahead of a command in @ctx_id is done. In another one
+ * OpenGL promises that the command sees the data only if the host's driver is told to
+ * wait, and binds the buffer anew. virglrenderer does neither. The drivers that it
+ * knows need neither, of the others nobody can say. There it is done as stock Mesa
+ * does its transfers. But if that context has failed the data is lost, so not where
+ * somebody else has the buffer too.
+ */
+static u32 virtio_gpu_coherent_ctx(struct virtio_gpu_device *vgdev,
+				   struct virtio_gpu_object *bo, u32 ctx_id)
+{
+	if (vgdev->coherent.host_is_known ||
+	    READ_ONCE(bo->base.base.handle_count) > 1)
+		return 0;
+
+	return ctx_id;
+}
+
 /* Queue a transfer for each range of pages that is known to be dirty, after prepare. */
 static void virtio_gpu_coherent_upload_dirty(struct virtio_gpu_device *vgdev,
+					     u32 ctx_id,
 					     struct virtio_gpu_object *bo)
 {
 	struct virtio_gpu_coherent *c = &vgdev->coherent;
@@ -328,7 +509,7 @@ static void virtio_gpu_coherent_upload_dirty(struct virtio_gpu_device *vgdev,
 			continue;
 
 		virtio_gpu_coherent_sync(vgdev, bo, offset, len, DMA_TO_DEVICE);
-		virtio_gpu_cmd_upload_buffer(vgdev, bo, offset, len);
+		virtio_gpu_cmd_upload_buffer(vgdev, ctx_id, bo, offset, len);
 		atomic64_inc(&c->upload_ranges);
 		atomic64_add(len, &c->upload_bytes);
 	}
@@ -363,7 +544,7 @@ static int virtio_gpu_coherent_read_back(struct drm_gem_dirty_consumer *host_cop
 		return ret;
 
 	/* The CPU's stores to pages of which it has no entries any more. */
-	virtio_gpu_coherent_upload_dirty(vgdev, bo);
+	virtio_gpu_coherent_upload_dirty(vgdev, 0, bo);
 
 	fence = virtio_gpu_cmd_download_buffer(vgdev, bo, offset, len);
 	virtio_gpu_notify(vgdev);
@@ -452,6 +633,7 @@ static pgoff_t virtio_gpu_coherent_pages(struct virtio_gpu_object *bo,
 /**
  * virtio_gpu_coherent_upload - Bring the host's copy up to date
  * @vgdev: The device
+ * @ctx_id: The context that asks for it
  * @bo: The object, which is coherent
  * @offset: Start of a range
  * @len: Its length, which may go beyond the object
@@ -467,7 +649,7 @@ static pgoff_t virtio_gpu_coherent_pages(struct virtio_gpu_object *bo,
  * Context: Process context, called with the object's dma_resv held. Not from
  * anything that the queue's progress depends on: it waits for room in it.
  */
-int virtio_gpu_coherent_upload(struct virtio_gpu_device *vgdev,
+int virtio_gpu_coherent_upload(struct virtio_gpu_device *vgdev, u32 ctx_id,
 			       struct virtio_gpu_object *bo, u32 offset,
 			       u32 len)
 {
@@ -482,7 +664,8 @@ int virtio_gpu_coherent_upload(struct virtio_gpu_device *vgdev,
 	drm_gem_dirty_prepare(&bo->host_copy, 0, 0);
 	if (nr)
 		drm_gem_dirty_mark(bo->base.dirty, first, nr);
-	virtio_gpu_coherent_upload_dirty(vgdev, bo);
+	ctx_id = virtio_gpu_coherent_ctx(vgdev, bo, ctx_id);
+	virtio_gpu_coherent_upload_dirty(vgdev, ctx_id, bo);
 
 	return 0;
 }
@@ -621,6 +804,7 @@ int virtio_gpu_coherent_scan(struct virtio_gpu_device *vgdev,
 /**
  * virtio_gpu_coherent_prepare - Prepare coherent buffers for a submission
  * @vgdev: The device
+ * @ctx_id: The context of the submission
  * @objs: Its objects
  *
  * Takes those that the host may write from the CPU, and queues a transfer for each
@@ -630,7 +814,7 @@ int virtio_gpu_coherent_scan(struct virtio_gpu_device *vgdev,
  * Context: As virtio_gpu_coherent_upload(), with the dma_resv of all objects
  * held. The submission's fence must be added to them before they are released.
  */
-void virtio_gpu_coherent_prepare(struct virtio_gpu_device *vgdev,
+void virtio_gpu_coherent_prepare(struct virtio_gpu_device *vgdev, u32 ctx_id,
 				 struct virtio_gpu_object_array *objs)
 {
 	u32 i;
@@ -645,6 +829,8 @@ void virtio_gpu_coherent_prepare(struct virtio_gpu_device *vgdev,
 		drm_gem_dirty_prepare(&bo->host_copy, 0,
 				      test_bit(0, &bo->host_writes) ?
 				      bo->base.base.size >> PAGE_SHIFT : 0);
-		virtio_gpu_coherent_upload_dirty(vgdev, bo);
+		virtio_gpu_coherent_upload_dirty(vgdev,
+						 virtio_gpu_coherent_ctx(vgdev, bo, ctx_id),
+						 bo);
 	}
 }

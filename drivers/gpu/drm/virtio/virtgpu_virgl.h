@@ -10,6 +10,13 @@
 #ifndef VIRTGPU_VIRGL_H
 #define VIRTGPU_VIRGL_H
 
+/*
+ * Of the capset VIRGL2, struct virgl_caps_v2: the dword capability_bits. It comes
+ * behind 77 of struct virgl_caps_v1, and 21 for sizes and alignments.
+ */
+#define VIRGL_CAPS_V2_CAPABILITY_BITS	98
+#define VIRGL_CAP_ARB_BUFFER_STORAGE	BIT(31)
+
 #define VIRGL_CMD0(cmd, obj, len)	((cmd) | ((obj) << 8) | ((len) << 16))
 
 enum virgl_object_type {
