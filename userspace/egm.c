@@ -142,8 +142,8 @@ static const char help_list[] =
 "\n"
 "Exit status: 0 there is a device with coherent buffers, 1 there is none, 2 wrong usage.\n";
 
-/* NULL if it has them, or what is missing. */
-static const char *missing(const struct egm_node *node)
+/* NULL if it has them, emulated or the host's own, or what is missing. */
+static const char *missing(const struct egm_node *node, bool *emulated)
 {
 	const struct egm_driver *drv = egm_driver_find(node->driver);
 	const char *missing = NULL;
@@ -157,8 +157,10 @@ static const char *missing(const struct egm_node *node)
 	fd = egm_node_open(&again, node->path, O_RDWR);
 	if (fd < 0)
 		return strerror(-fd);
-	if (!drv->probe(fd, true, &missing))
+	if (!drv->probe(fd, true, &missing)) {
 		missing = NULL;
+		*emulated = !drv->emulated || drv->emulated(fd);
+	}
 	close(fd);
 	return missing;
 }
@@ -180,24 +182,26 @@ static int run_list(int argc, char **argv)
 	n = egm_nodes(nodes, LENGTH(nodes));
 	for (i = 0; i < n; i++) {
 		const struct egm_node *node = &nodes[i];
-		const char *wants = missing(node);
-		bool lose = egm_can_lose(node), tracked;
+		bool lose = egm_can_lose(node), emulated = false, tracked;
+		const char *wants = missing(node, &emulated);
 		struct egm_table table;
 		char err[EGM_ERR];
 
 		any |= !wants;
 		tracked = !egm_table_read(node, &table, err);
 		json_array_append_new(all, json_pack(
-			"{s:s, s:s, s:s, s:b, s:s?, s:o, s:s?, s:b}",
+			"{s:s, s:s, s:s, s:b, s:o, s:s?, s:o, s:s?, s:b}",
 			"node", node->path, "driver", node->driver, "device", node->device,
-			"coherent", !wants, "needs", wants,
+			"coherent", !wants,
+			"emulated", wants ? json_null() : json_boolean(emulated), "needs", wants,
 			"buffers", tracked ? json_integer(table.n_rows) : json_null(),
 			"no_counters", tracked ? NULL : err, "can_lose", lose));
 		if (!common.json) {
 			printf("%s  %s  %s\n", node->path,
 			       node->driver[0] ? node->driver : "?", node->device);
-			printf("    coherent buffers  %s%s\n", !wants ? "yes" : node->error ?
-			       "unknown: " : "no, needs ", wants ? wants : "");
+			printf("    coherent buffers  %s%s\n", !wants ? "yes, " : node->error ?
+			       "unknown: " : "no, needs ", wants ? wants : emulated ?
+			       "emulated" : "the host's own");
 			if (tracked)
 				printf("    counters          yes, %d buffer%s tracked now\n",
 				       table.n_rows, table.n_rows == 1 ? "" : "s");

@@ -33,9 +33,9 @@ devices()
 
 listed()
 {
-	"$egm" list --json | json "all(.coherent and .buffers == 0 and .can_lose) and
-		([.[].driver] | sort | join(\" \")) == \"$*\"" &&
-		[ "$("$egm" list | grep -c '^    coherent buffers  yes$')" = $# ]
+	"$egm" list --json | json "all(.coherent and .emulated and .buffers == 0 and
+		.can_lose) and ([.[].driver] | sort | join(\" \")) == \"$*\"" &&
+		[ "$("$egm" list | grep -c '^    coherent buffers  yes, emulated$')" = $# ]
 }
 
 # ---- on a device: $node
@@ -232,7 +232,7 @@ turned_off()
 
 	echo 0 > $parameter
 	"$egm" list --json | json "(.[] | select(.driver == \"virtio_gpu\") |
-		.coherent == false and (.needs | test(\"virtio_gpu.coherent=1\")))" &&
+		.coherent == false and .emulated == null and (.needs | test(\"virtio_gpu.coherent=1\")))" &&
 		"$egm" watch --count 1 --interval 0.1 --json | json '.driver == "vmob"' &&
 		"$egm" verify --rounds 1 --size 64K --json | json '.driver == "vmob"'
 	status=$?

@@ -84,6 +84,11 @@ struct egm_driver {
 	 * those are asked for, has no coherent ones
 	 */
 	int (*probe)(int fd, bool coherent, const char **missing);
+	/*
+	 * whether the coherent ones are guest memory whose writes the kernel
+	 * tracks, and not the host's own; NULL if they are that at all times
+	 */
+	bool (*emulated)(int fd);
 	/* @res: the device's name of it, or a handle of the memory behind it */
 	int (*create)(int fd, uint64_t size, uint32_t *handle, uint32_t *res);
 	int (*create_plain)(int fd, uint64_t size, uint32_t *handle,

@@ -100,6 +100,20 @@ static int virtgpu_probe(int fd, bool coherent, const char **missing)
 	return 0;
 }
 
+/*
+ * Two requests in one, neither in earnest. The emulation refuses a command of this
+ * size, and does not read it. Real blobs can have any command, if it can be read.
+ */
+static bool virtgpu_emulated(int fd)
+{
+	struct virtgpu_blob blob;
+
+	virtgpu_blob_init(&blob, 4096);
+	blob.arg.cmd_size = sizeof(*blob.cmd);
+	blob.arg.cmd = 0;
+	return virtgpu_blob_create(fd, &blob) != -EFAULT;
+}
+
 static int virtgpu_create(int fd, uint64_t size, uint32_t *handle,
 			  uint32_t *res)
 {
@@ -231,6 +245,7 @@ const struct egm_driver egm_virtio_gpu = {
 	.name = "virtio_gpu",
 	.counter_files = virtgpu_counter_files,
 	.probe = virtgpu_probe,
+	.emulated = virtgpu_emulated,
 	.create = virtgpu_create,
 	.create_plain = virtgpu_create_plain,
 	.info = virtgpu_info,
