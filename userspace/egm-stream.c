@@ -39,13 +39,14 @@ enum output { OUTPUT_TEXT, OUTPUT_JSON, OUTPUT_KTAP };
 
 static struct options {
 	uint32_t frames, width, height, seed;
+	int version;		/* 10 * major + minor */
 	int lose_frame;
 	enum scene_buffer_id lose_buffer;
 	const char *out, *device;
 	enum output output;
 	bool probe;
 } opt = {
-	.frames = 120, .width = 512, .height = 512, .seed = 1,
+	.frames = 120, .width = 512, .height = 512, .seed = 1, .version = 45,
 	.lose_frame = -1, .lose_buffer = SCENE_SPARSE, .out = ".",
 };
 
@@ -290,8 +291,10 @@ static void check_gl(void)
 		check("off-is-stock", "C1", r.off.tried ? FAIL : SKIP, "%s", r.off.why);
 
 	/* Without the feature the driver promised nothing. */
-	check("gl-version", "C1", on->version >= 45 ? PASS : r.feature ? FAIL : SKIP,
-	      "OpenGL %s, 4.5 wanted", on->version_string);
+	check("gl-version", "C1",
+	      on->version >= opt.version ? PASS : r.feature ? FAIL : SKIP,
+	      "OpenGL %s, %d.%d wanted", on->version_string, opt.version / 10,
+	      opt.version % 10);
 	check("buffer-storage", "C1", on->buffer_storage ? PASS : r.feature ? FAIL : SKIP,
 	      "GL_ARB_buffer_storage %s", on->buffer_storage ? "yes" : "no");
 }
@@ -758,6 +761,8 @@ static void help(FILE *f)
 "  --frames N        frames to stream (default %u, at most 100000)\n"
 "  --size WxH        size of a frame (default %ux%u, from %dx%d to %dx%d)\n"
 "  --seed N          another animation (default %u)\n"
+"  --gl MAJOR.MINOR  the OpenGL version that is wanted (default %d.%d), for a host\n"
+"                    that has no more\n"
 "  --out DIR         where the files below go (default: the current directory)\n"
 "  --device NODE     DRM node, fd:N for one that is open, or \"software\" (default: the\n"
 "                    first render node of virtio_gpu, else any, else software)\n"
@@ -782,7 +787,8 @@ static void help(FILE *f)
 "Exit status: 0 all checks passed or were skipped, 1 a check failed, 2 wrong usage,\n"
 "77 cannot run here.\n",
 		opt.frames, opt.width, opt.height, SCENE_MIN_WIDTH, SCENE_MIN_HEIGHT,
-		SCENE_MAX_SIZE, SCENE_MAX_SIZE, opt.seed);
+		SCENE_MAX_SIZE, SCENE_MAX_SIZE, opt.seed, opt.version / 10,
+		opt.version % 10);
 }
 
 static void parse_size(char *string)
@@ -794,6 +800,16 @@ static void parse_size(char *string)
 	*by = 0;
 	opt.width = number("--size", string, SCENE_MIN_WIDTH, SCENE_MAX_SIZE);
 	opt.height = number("--size", by + 1, SCENE_MIN_HEIGHT, SCENE_MAX_SIZE);
+}
+
+static void parse_version(char *string)
+{
+	char *dot = strchr(string, '.');
+
+	if (!dot)
+		usage("--gl: \"%s\" is not MAJOR.MINOR", string);
+	*dot = 0;
+	opt.version = 10 * number("--gl", string, 1, 9) + number("--gl", dot + 1, 0, 9);
 }
 
 static void parse_lose(char *string)
@@ -819,6 +835,7 @@ static void parse(int argc, char **argv)
 		{ "frames", required_argument, NULL, 'f' },
 		{ "size", required_argument, NULL, 's' },
 		{ "seed", required_argument, NULL, 'r' },
+		{ "gl", required_argument, NULL, 'g' },
 		{ "out", required_argument, NULL, 'o' },
 		{ "device", required_argument, NULL, 'd' },
 		{ "lose", required_argument, NULL, 'l' },
@@ -840,6 +857,9 @@ static void parse(int argc, char **argv)
 			break;
 		case 'r':
 			opt.seed = number("--seed", optarg, 0, UINT32_MAX);
+			break;
+		case 'g':
+			parse_version(optarg);
 			break;
 		case 'o':
 			opt.out = optarg;

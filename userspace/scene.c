@@ -275,6 +275,12 @@ static void attribute(GLuint location, GLint count, GLenum type, GLsizei stride,
 
 static void create_vaos(struct scene *s)
 {
+	uint16_t word[MAP_POINTS];
+	GLuint in_order;
+
+	for (int i = 0; i < MAP_POINTS; i++)
+		word[i] = i;
+
 	glGenVertexArrays(SCENE_SECTIONS, s->quad_vao);
 	glGenVertexArrays(SCENE_SECTIONS, s->bar_vao);
 	for (int i = 0; i < SCENE_SECTIONS; i++) {
@@ -307,6 +313,10 @@ static void create_vaos(struct scene *s)
 	glBindVertexArray(s->static_vao);
 	glBindBuffer(GL_ARRAY_BUFFER, s->buffer[SCENE_STATIC].id);
 	attribute(0, 1, GL_UNSIGNED_INT, STATIC_STEP, 0, 0);
+	/* Softpipe draws so many only if they have an index: it has gl_VertexID wrong */
+	glGenBuffers(1, &in_order);
+	glBindBuffer(GL_ELEMENT_ARRAY_BUFFER, in_order);
+	glBufferData(GL_ELEMENT_ARRAY_BUFFER, sizeof(word), word, GL_STATIC_DRAW);
 
 	/* From the middle of the buffer, away from what is special about the start */
 	glGenVertexArrays(1, &s->idle_vao);
@@ -654,7 +664,7 @@ void scene_draw_frame(struct scene *s, uint32_t frame)
 
 	point_uniforms(s, STATIC_X, MARGIN, MAP_SIZE, 0, ~0u, 0);
 	glBindVertexArray(s->static_vao);
-	glDrawArrays(GL_POINTS, 0, MAP_POINTS);
+	glDrawElements(GL_POINTS, MAP_POINTS, GL_UNSIGNED_SHORT, NULL);
 
 	/* Nobody wrote the words of idle: they are fetched and masked out. */
 	point_uniforms(s, MARGIN, IDLE_Y, IDLE_POINTS, 0, 0, IDLE_COLOUR);
