@@ -91,6 +91,20 @@ int coh_open_node(const char *driver, int flags)
 	return fd;
 }
 
+bool coh_feature(const struct egm_dev *dev, const char *name, const char *value)
+{
+	FILE *f = egm_debugfs_open(&dev->node, "virtio-gpu-features", false);
+	char line[160], want[160];
+	bool found = false;
+
+	igt_require_f(f, "virtio-gpu-features in debugfs: %s\n", strerror(errno));
+	snprintf(want, sizeof(want), "%-16s : %s\n", name, value);
+	while (fgets(line, sizeof(line), f))
+		found |= !strcmp(line, want);
+	fclose(f);
+	return found;
+}
+
 static struct egm_bo *create(struct egm_dev *dev, uint64_t size, bool coherent)
 {
 	struct egm_bo *bo;

@@ -36,6 +36,8 @@ struct egm_dev *coh_open_again(const struct egm_dev *dev);
 /* A device of this driver, coherent buffers or not, or a skip. */
 int coh_open_node(const char *driver, int flags);
 void coh_close(struct egm_dev *dev);
+/* Whether virtio-gpu's features in debugfs have this line, or a skip. */
+bool coh_feature(const struct egm_dev *dev, const char *name, const char *value);
 
 struct egm_bo *coh_create(struct egm_dev *dev, uint64_t size);
 struct egm_bo *coh_create_plain(struct egm_dev *dev, uint64_t size);

@@ -64,6 +64,13 @@ struct drm_virtgpu_resource_create_blob {
 #define VIRGL_BIND_VERTEX_BUFFER (1 << 4)
 #define VIRGL_FLAG_MAP_PERSISTENT (1 << 1)
 #define VIRGL_FLAG_MAP_COHERENT (1 << 2)
+
+/* the capset VIRGL2, by dwords */
+#define VIRGL_CAPSET 1
+#define VIRGL_CAPSET2 2
+#define VIRGL_CAPS_BITS 98
+#define VIRGL_CAP_ARB_BUFFER_STORAGE (UINT32_C(1) << 31)
+
 #define PIPE_BUFFER 0
 #define PIPE_TEXTURE_2D 2
 
