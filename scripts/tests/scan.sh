@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The kernel's scan of virgl command streams, in user space: with libFuzzer if
-# clang is there with its runtime, else with gcc and random streams.
+# The kernel's scan of virgl command streams, in user space, against a model of the
+# host: with libFuzzer if clang is there with its runtime, else with gcc and random
+# streams.
 # FUZZ_SECONDS=n for longer, FUZZ_SEED=n to repeat.
 
 set -uo pipefail
@@ -17,16 +18,20 @@ seed=${FUZZ_SEED:-$RANDOM}
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
-# build SCAN.C: it becomes $tmp/fuzz, with the arguments for it in $arguments
+flags=(-g -O1 -Wall -Wextra -Werror -fno-sanitize-recover=all "-I$here/scan" "-I$virtio"
+	-o "$tmp/fuzz" "$here/scan/fuzz.c" "$here/scan/model.c")
+
+# Both build SCAN.C: it becomes $tmp/fuzz, with the arguments for it in $arguments
+build_random()
+{
+	arguments=("$seconds" "$seed")
+	gcc -fsanitize=address,undefined -DRANDOM "${flags[@]}" "$1"
+}
+
 build()
 {
-	local flags=(-g -O1 -Wall -Wextra -Werror -fno-sanitize-recover=all
-		"-I$here/scan" "-I$virtio" -o "$tmp/fuzz" "$here/scan/fuzz.c" "$1")
-
-	arguments=("-seed=$seed" "-max_total_time=$seconds" -max_len=1024)
-	clang -fsanitize=fuzzer,address,undefined "${flags[@]}" && return
-	arguments=("$seconds" "$seed")
-	gcc -fsanitize=address,undefined -DRANDOM "${flags[@]}"
+	arguments=("-seed=$seed" "-max_total_time=$seconds" -max_len=1024 -len_control=0)
+	clang -fsanitize=fuzzer,address,undefined "${flags[@]}" "$1" || build_random "$1"
 }
 
 run()
@@ -43,17 +48,41 @@ fuzz()
 	build "$virtio/virtgpu_scan.c" && run
 }
 
+fuzz_random()
+{
+	build_random "$virtio/virtgpu_scan.c" && run
+}
+
 # notices SED-SCRIPT: a scan that was changed in this way has to be caught
 notices()
 {
 	sed "$1" "$virtio/virtgpu_scan.c" > "$tmp/changed.c"
 	! cmp -s "$tmp/changed.c" "$virtio/virtgpu_scan.c" || return
-	build "$tmp/changed.c" || return
+	build_random "$tmp/changed.c" || return
 	! run
 }
 
-plan 3
-check "no stream has it read, report or change what it must not" fuzz
+plan 13
+check "no stream has it read or change what it must not, or miss a write" fuzz
+check "nor has one that is made at random" fuzz_random
 check "a scan that believes a length is noticed" notices 's/len >= nr_dwords/0/'
 check "one that leaves a transfer in place is noticed" notices \
 	's/cmd\[0\] = VIRGL_CMD0(VIRGL_CCMD_NOP, 0, len)/(void)0/'
+check "one that has what was bound before written once only" notices \
+	's/sub->submission = bindings->submissions;/&\n\treturn;/'
+check "one that has a shader bound that is another stage's" notices \
+	's/object->stage == stage && stage </object->stage < VIRGL_NR_SHADER_STAGES \&\& stage </'
+check "one that does not know atomic operations" notices \
+	's/scan_word_is(text, "ATOM")/false/'
+check "one that does not read on in another piece of a shader" notices \
+	's/bound->buffers |= object->text.stores.buffers;//'
+check "one that lets two objects have one handle" notices \
+	's/^\t\tif (object)$/\t\tif (0)/'
+check "one for which stream output writes nothing" notices \
+	's/scan_report(scan, &sub->targets, ~0);//'
+check "one that goes on with another sub-context" notices \
+	's/if (sub == bindings->sub)/if (0)/'
+check "one that takes images for read-only" notices \
+	's/== VIRGL_IMAGE_ACCESS_READ)/!= VIRGL_IMAGE_ACCESS_READ_WRITE)/'
+check "one for which nothing new is bound between two draws" notices \
+	's/^\t\tsub->drawn = false;//'

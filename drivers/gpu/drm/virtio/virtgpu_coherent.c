@@ -45,10 +45,10 @@
  * bit is set in what user space gets, whatever the driver is.
  *
  * For the other direction the kernel has to know what the host writes. Command
- * streams are scanned, see virtgpu_scan.c, and a buffer that one names for writing
- * is marked, for good. Each submission that has a marked buffer in its list takes
- * it from the CPU, whose next access waits for the host and fetches what it has.
- * Other buffers, all that are streamed to the host, have none of that.
+ * streams are scanned, see virtgpu_scan.c, and what is bound in a context is
+ * followed from one to the next. What a submission may write of the buffers in its
+ * list it takes from the CPU, whose next access waits for the host and fetches what
+ * it has. Other buffers, all that are streamed to the host, have none of that.
  */
 
 static bool coherent = true;
@@ -296,8 +296,10 @@ static int virtio_gpu_coherent_show(struct seq_file *m, void *data)
 	seq_printf(m, "upload_ranges %lld\n", atomic64_read(&c->upload_ranges));
 	seq_printf(m, "upload_bytes %lld\n", atomic64_read(&c->upload_bytes));
 	seq_printf(m, "scans %lld\n", atomic64_read(&c->scans));
-	seq_printf(m, "buffers_marked %lld\n",
-		   atomic64_read(&c->buffers_marked));
+	seq_printf(m, "writes %lld\n", atomic64_read(&c->writes));
+	seq_printf(m, "write_bytes %lld\n", atomic64_read(&c->write_bytes));
+	seq_printf(m, "contexts_lost %lld\n",
+		   atomic64_read(&c->contexts_lost));
 	seq_printf(m, "read_back_bytes %lld\n",
 		   atomic64_read(&c->read_back_bytes));
 
@@ -691,46 +693,16 @@ void virtio_gpu_coherent_fetch(struct virtio_gpu_object *bo, u32 offset,
 		drm_gem_dirty_prepare(&bo->host_copy, first, nr);
 }
 
+/* On behalf of a submission, until it is prepared. */
 struct virtio_gpu_coherent_scan {
 	struct virtio_gpu_scan base;
 	struct virtio_gpu_coherent *coherent;
 	struct drm_file *file;
-	/* The last id that was looked up. */
-	u32 last;
+	/* Something is written of a buffer that is not in the list. */
+	bool unlisted;
 };
 
-static void virtio_gpu_coherent_mark(struct virtio_gpu_coherent *c,
-				     struct virtio_gpu_object *bo)
-{
-	if (!test_and_set_bit(0, &bo->host_writes))
-		atomic64_inc(&c->buffers_marked);
-}
-
-/*
- * Any id can be in the stream, also that of somebody else's buffer, which the
- * host does not let this file's context write.
- */
-static void virtio_gpu_coherent_writes(struct virtio_gpu_scan *base, u32 res_id)
-{
-	struct virtio_gpu_coherent_scan *scan =
-		container_of(base, struct virtio_gpu_coherent_scan, base);
-	struct virtio_gpu_object *bo;
-
-	/* 0 is none. */
-	if (res_id == scan->last)
-		return;
-	scan->last = res_id;
-
-	xa_lock(&scan->coherent->bos);
-	bo = xa_load(&scan->coherent->bos, res_id);
-	if (bo && drm_vma_node_is_allowed(&bo->base.base.vma_node, scan->file))
-		virtio_gpu_coherent_mark(scan->coherent, bo);
-	xa_unlock(&scan->coherent->bos);
-}
-
-/*
- * Whoever has a handle of it: that can change before the commands are executed.
- */
+/* Whoever has a handle of it: that can change before the commands are executed. */
 static bool virtio_gpu_coherent_is(struct virtio_gpu_scan *base, u32 res_id)
 {
 	struct virtio_gpu_coherent_scan *scan =
@@ -739,47 +711,58 @@ static bool virtio_gpu_coherent_is(struct virtio_gpu_scan *base, u32 res_id)
 	return xa_load(&scan->coherent->bos, res_id);
 }
 
-static void virtio_gpu_coherent_mark_all(struct virtio_gpu_coherent *c,
-					 struct drm_file *file)
+/*
+ * Any id can be in the stream, also that of somebody else's buffer, which the
+ * host does not let this file's context write. Those in the submission's list
+ * are locked.
+ */
+static void virtio_gpu_coherent_writes(struct virtio_gpu_scan *base, u32 res_id,
+				       u32 offset, u32 len)
 {
-	struct drm_gem_object *obj;
-	int handle;
+	struct virtio_gpu_coherent_scan *scan =
+		container_of(base, struct virtio_gpu_coherent_scan, base);
+	struct virtio_gpu_object *bo;
+	u32 end;
 
-	spin_lock(&file->table_lock);
-	idr_for_each_entry(&file->object_idr, obj, handle) {
-		struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
-
-		if (virtio_gpu_is_coherent(bo))
-			virtio_gpu_coherent_mark(c, bo);
+	xa_lock(&scan->coherent->bos);
+	bo = xa_load(&scan->coherent->bos, res_id);
+	if (bo && READ_ONCE(bo->scan) != scan) {
+		if (drm_vma_node_is_allowed(&bo->base.base.vma_node, scan->file))
+			scan->unlisted = true;
+		bo = NULL;
 	}
-	spin_unlock(&file->table_lock);
+	xa_unlock(&scan->coherent->bos);
+	if (!bo || !len || offset >= bo->width)
+		return;
+
+	end = offset + min(len, bo->width - offset);
+	if (bo->write_end) {
+		offset = min(offset, bo->write_start);
+		end = max(end, bo->write_end);
+	}
+	bo->write_start = offset;
+	bo->write_end = end;
 }
 
 /**
- * virtio_gpu_coherent_scan - Find out what the host may write from now on
+ * virtio_gpu_coherent_scan - Take care of a command stream's transfers
  * @vgdev: The device
- * @file: The file whose context executes the command stream
  * @buf: The stream, in memory that user space can't change
  * @size: The length of that, in bytes
  *
- * Marks the file's coherent buffers that are named for writing, whether they are
- * in the list of this submission or not: what is bound now can be written by a
- * later one. Transfers of a coherent buffer's guest memory become no-ops.
+ * Transfers of a coherent buffer's guest memory become no-ops.
  *
- * Context: Process context, before virtio_gpu_coherent_prepare() of the same
- * submission.
+ * Context: Process context, before any lock is taken.
  * Return: 0; -EINVAL for a transfer that can't be had; -EINTR if the process is
  * being killed.
  */
-int virtio_gpu_coherent_scan(struct virtio_gpu_device *vgdev,
-			     struct drm_file *file, void *buf, u32 size)
+int virtio_gpu_coherent_scan(struct virtio_gpu_device *vgdev, void *buf,
+			     u32 size)
 {
 	struct virtio_gpu_coherent *c = &vgdev->coherent;
 	struct virtio_gpu_coherent_scan scan = {
-		.base.writes = virtio_gpu_coherent_writes,
 		.base.is_coherent = virtio_gpu_coherent_is,
 		.coherent = c,
-		.file = file,
 	};
 	int ret;
 
@@ -787,50 +770,105 @@ int virtio_gpu_coherent_scan(struct virtio_gpu_device *vgdev,
 		return 0;
 
 	atomic64_inc(&c->scans);
-	ret = virtio_gpu_scan(&scan.base, buf, size / sizeof(u32));
-	if (ret) {
-		if (ret == -EINVAL)
-			drm_dbg(vgdev->ddev,
-				"coherent buffer: transfer in the command stream refused\n");
-		return ret;
+	ret = virtio_gpu_scan_transfers(&scan.base, buf, size / sizeof(u32));
+	if (ret == -EINVAL)
+		drm_dbg(vgdev->ddev,
+			"coherent buffer: transfer in the command stream refused\n");
+
+	return ret;
+}
+
+static void virtio_gpu_coherent_prepare_one(struct virtio_gpu_device *vgdev,
+					    u32 ctx_id,
+					    struct virtio_gpu_object *bo,
+					    bool known)
+{
+	struct virtio_gpu_coherent *c = &vgdev->coherent;
+	pgoff_t first = 0, nr = 0;
+	u32 bytes;
+
+	WRITE_ONCE(bo->scan, NULL);
+	if (!known) {
+		bo->write_start = 0;
+		bo->write_end = bo->width;
 	}
 
-	if (scan.base.unknown)
-		virtio_gpu_coherent_mark_all(c, file);
+	bytes = bo->write_end - bo->write_start;
+	if (bytes) {
+		nr = virtio_gpu_coherent_pages(bo, bo->write_start, bytes,
+					       &first);
+		atomic64_inc(&c->writes);
+		atomic64_add(bytes, &c->write_bytes);
+	}
 
-	return 0;
+	drm_gem_dirty_prepare(&bo->host_copy, first, nr);
+	ctx_id = virtio_gpu_coherent_ctx(vgdev, bo, ctx_id);
+	virtio_gpu_coherent_upload_dirty(vgdev, ctx_id, bo);
 }
 
 /**
  * virtio_gpu_coherent_prepare - Prepare coherent buffers for a submission
  * @vgdev: The device
- * @ctx_id: The context of the submission
- * @objs: Its objects
+ * @file: The file whose context executes the command stream
+ * @buf: The stream, in memory that user space can't change
+ * @size: The length of that, in bytes
+ * @objs: The submission's objects, or NULL
  *
- * Takes those that the host may write from the CPU, and queues a transfer for each
- * range of pages that the CPU has written. The caller kicks the queue, once, when
- * the submission is queued as well.
+ * Takes what the host may write from the CPU, and queues a transfer for each range
+ * of pages that the CPU has written. The caller kicks the queue, once, when the
+ * submission is queued as well. It has to be, for its bindings count from now on.
  *
  * Context: As virtio_gpu_coherent_upload(), with the dma_resv of all objects
- * held. The submission's fence must be added to them before they are released.
+ * held, and the file's submit_lock until the submission is queued. The submission's
+ * fence must be added to them before they are released.
  */
-void virtio_gpu_coherent_prepare(struct virtio_gpu_device *vgdev, u32 ctx_id,
+void virtio_gpu_coherent_prepare(struct virtio_gpu_device *vgdev,
+				 struct drm_file *file, void *buf, u32 size,
 				 struct virtio_gpu_object_array *objs)
 {
-	u32 i;
+	struct virtio_gpu_coherent_scan scan = {
+		.base.writes = virtio_gpu_coherent_writes,
+		.base.is_coherent = virtio_gpu_coherent_is,
+		.coherent = &vgdev->coherent,
+		.file = file,
+	};
+	struct virtio_gpu_fpriv *vfpriv = file->driver_priv;
+	struct virtio_gpu_bindings *bindings = &vfpriv->bindings;
+	u32 i, nents = objs ? objs->nents : 0;
+	bool lost = bindings->lost, known;
 
-	for (i = 0; i < objs->nents; i++) {
+	lockdep_assert_held(&vfpriv->submit_lock);
+
+	for (i = 0; i < nents; i++) {
 		struct virtio_gpu_object *bo =
 			gem_to_virtio_gpu_obj(objs->objs[i]);
 
-		if (!virtio_gpu_is_coherent(bo))
-			continue;
+		if (virtio_gpu_is_coherent(bo)) {
+			bo->write_start = 0;
+			bo->write_end = 0;
+			WRITE_ONCE(bo->scan, &scan);
+		}
+	}
 
-		drm_gem_dirty_prepare(&bo->host_copy, 0,
-				      test_bit(0, &bo->host_writes) ?
-				      bo->base.base.size >> PAGE_SHIFT : 0);
-		virtio_gpu_coherent_upload_dirty(vgdev,
-						 virtio_gpu_coherent_ctx(vgdev, bo, ctx_id),
-						 bo);
+	known = virtio_gpu_scan_writes(&scan.base, bindings, buf,
+				       size / sizeof(u32));
+	if (scan.unlisted) {
+		virtio_gpu_bindings_lose(bindings);
+		known = false;
+	}
+	if (!lost && !known) {
+		atomic64_inc(&vgdev->coherent.contexts_lost);
+		drm_dbg(vgdev->ddev,
+			"coherent buffers: context %u may write all of them from now on\n",
+			vfpriv->ctx_id);
+	}
+
+	for (i = 0; i < nents; i++) {
+		struct virtio_gpu_object *bo =
+			gem_to_virtio_gpu_obj(objs->objs[i]);
+
+		if (virtio_gpu_is_coherent(bo))
+			virtio_gpu_coherent_prepare_one(vgdev, vfpriv->ctx_id,
+							bo, known);
 	}
 }

@@ -3,22 +3,50 @@
 #define VIRTGPU_SCAN_H
 
 #include <linux/types.h>
+#include <linux/xarray.h>
+
+struct virtio_gpu_scan_sub;
 
 /**
- * struct virtio_gpu_scan - What there is to know of a command stream
- * @writes: Called for each resource that is named for writing, as often as it
- * is. The id is what the stream says: it can be 0, or of no resource there is.
- * @is_coherent: Whether no command may transfer the guest memory of a resource
- * @unknown: Returns whether there is something in the stream that is not
- * understood: it may write any resource.
+ * struct virtio_gpu_scan - Who wants to know what is in a command stream
+ * @writes: Called for each range of a resource that the host may write. The id
+ * and the range are what the stream says: it can be of no resource there is, or
+ * go beyond its end.
+ * @is_coherent: Whether a resource is a coherent buffer
  */
 struct virtio_gpu_scan {
-	void (*writes)(struct virtio_gpu_scan *scan, u32 res_id);
+	void (*writes)(struct virtio_gpu_scan *scan, u32 res_id, u32 offset,
+		       u32 len);
 	bool (*is_coherent)(struct virtio_gpu_scan *scan, u32 res_id);
-	bool unknown;
 };
 
-int virtio_gpu_scan(struct virtio_gpu_scan *scan, u32 *dwords,
-		    size_t nr_dwords);
+/**
+ * struct virtio_gpu_bindings - What is bound in a context
+ * @subs: Its sub-contexts, by their ids
+ * @sub: The current one
+ * @submissions: Number of streams so far
+ * @nr_subs: Number of sub-contexts
+ * @nr_objects: Number of shaders and stream-out targets in all of them
+ * @lost: There was something that is not understood, or too much of something:
+ * from then on anything may be bound
+ */
+struct virtio_gpu_bindings {
+	struct xarray subs;
+	struct virtio_gpu_scan_sub *sub;
+	u64 submissions;
+	u32 nr_subs;
+	u32 nr_objects;
+	bool lost;
+};
+
+void virtio_gpu_bindings_init(struct virtio_gpu_bindings *bindings, bool follow);
+void virtio_gpu_bindings_fini(struct virtio_gpu_bindings *bindings);
+void virtio_gpu_bindings_lose(struct virtio_gpu_bindings *bindings);
+
+int virtio_gpu_scan_transfers(struct virtio_gpu_scan *scan, u32 *dwords,
+			      size_t nr_dwords);
+bool virtio_gpu_scan_writes(struct virtio_gpu_scan *scan,
+			    struct virtio_gpu_bindings *bindings,
+			    const u32 *dwords, size_t nr_dwords);
 
 #endif

@@ -14,219 +14,761 @@
 #include "virtgpu_virgl.h"
 
 #define MAX_WRITES	64
+#define MAX_DWORDS	1024
 
 /* The resource whose guest memory must not be transferred. */
 #define COHERENT	0x1234
 
-struct found {
+/* A context, the stream that is made for it, and what that may write. */
+struct context {
 	struct virtio_gpu_scan base;
-	u32 ids[MAX_WRITES];
+	struct virtio_gpu_bindings bindings;
+	u32 stream[MAX_DWORDS];
+	size_t nr_dwords;
+	struct {
+		u32 id;
+		u32 offset;
+		u32 len;
+	} writes[MAX_WRITES];
 	/* Counts on when the array is full. */
-	size_t nr;
-	int ret;
+	size_t nr_writes;
 };
 
-static void found_writes(struct virtio_gpu_scan *scan, u32 res_id)
+static void context_writes(struct virtio_gpu_scan *base, u32 res_id, u32 offset,
+			   u32 len)
 {
-	struct found *found = container_of(scan, struct found, base);
+	struct context *ctx = container_of(base, struct context, base);
 
-	if (found->nr < MAX_WRITES)
-		found->ids[found->nr] = res_id;
-	found->nr++;
+	if (ctx->nr_writes < MAX_WRITES) {
+		ctx->writes[ctx->nr_writes].id = res_id;
+		ctx->writes[ctx->nr_writes].offset = offset;
+		ctx->writes[ctx->nr_writes].len = len;
+	}
+	ctx->nr_writes++;
 }
 
-static bool found_is_coherent(struct virtio_gpu_scan *scan, u32 res_id)
+static bool context_is_coherent(struct virtio_gpu_scan *base, u32 res_id)
 {
 	return res_id == COHERENT;
 }
 
-/* Returns whether all of the stream is understood. */
-static bool scan(struct kunit *test, u32 *dwords, size_t nr,
-		 struct found *found)
+static int context_init(struct kunit *test)
 {
-	size_t bytes = nr * sizeof(*dwords);
-	void *copy;
+	struct context *ctx = kunit_kzalloc(test, sizeof(*ctx), GFP_KERNEL);
 
-	memset(found, 0, sizeof(*found));
-	found->base.writes = found_writes;
-	found->base.is_coherent = found_is_coherent;
+	if (!ctx)
+		return -ENOMEM;
+	ctx->base.writes = context_writes;
+	ctx->base.is_coherent = context_is_coherent;
+	virtio_gpu_bindings_init(&ctx->bindings, true);
+	test->priv = ctx;
 
-	copy = kunit_kmalloc(test, bytes, GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, copy);
-	memcpy(copy, dwords, bytes);
-	found->ret = virtio_gpu_scan(&found->base, copy, nr);
-	memcpy(dwords, copy, bytes);
-	kunit_kfree(test, copy);
-
-	return !found->ret && !found->base.unknown;
+	return 0;
 }
 
-/* The resource that field n of a command names is n here, other fields are 0x80. */
-#define WRITE_FIELDS_MAX	4
-#define CASE_DWORDS_MAX		64
+static void context_exit(struct kunit *test)
+{
+	struct context *ctx = test->priv;
 
-static const struct write_case {
+	if (ctx)
+		virtio_gpu_bindings_fini(&ctx->bindings);
+}
+
+/* The same, as if it were a new one. */
+static void context_again(struct kunit *test)
+{
+	struct context *ctx = test->priv;
+
+	virtio_gpu_bindings_fini(&ctx->bindings);
+	virtio_gpu_bindings_init(&ctx->bindings, true);
+	ctx->nr_dwords = 0;
+}
+
+static void add_words(struct kunit *test, u32 header, const void *words, size_t nr)
+{
+	struct context *ctx = test->priv;
+
+	KUNIT_ASSERT_LE(test, ctx->nr_dwords + 1 + nr, MAX_DWORDS);
+	ctx->stream[ctx->nr_dwords++] = header | nr << 16;
+	memcpy(ctx->stream + ctx->nr_dwords, words, nr * sizeof(u32));
+	ctx->nr_dwords += nr;
+}
+
+#define add(test, cmd, ...) do {					\
+	const u32 words_[] = { __VA_ARGS__ };				\
+									\
+	add_words(test, cmd, words_, ARRAY_SIZE(words_));		\
+} while (0)
+
+static bool scan_writes(struct kunit *test, const u32 *dwords, size_t nr)
+{
+	struct context *ctx = test->priv;
+	size_t bytes = nr * sizeof(*dwords);
+	void *copy = kmalloc(bytes, GFP_KERNEL);
+	bool known;
+
+	KUNIT_ASSERT_NOT_NULL(test, copy);
+	memcpy(copy, dwords, bytes);
+	ctx->nr_writes = 0;
+	known = virtio_gpu_scan_writes(&ctx->base, &ctx->bindings, copy, nr);
+	kfree(copy);
+
+	return known;
+}
+
+static int scan_transfers(struct kunit *test, u32 *dwords, size_t nr)
+{
+	struct context *ctx = test->priv;
+	size_t bytes = nr * sizeof(*dwords);
+	void *copy = kmalloc(bytes, GFP_KERNEL);
+	int ret;
+
+	KUNIT_ASSERT_NOT_NULL(test, copy);
+	memcpy(copy, dwords, bytes);
+	ret = virtio_gpu_scan_transfers(&ctx->base, copy, nr);
+	memcpy(dwords, copy, bytes);
+	kfree(copy);
+
+	return ret;
+}
+
+/* Submits what was added. Returns whether it is known what it may write. */
+static bool submit(struct kunit *test)
+{
+	struct context *ctx = test->priv;
+	size_t nr = ctx->nr_dwords;
+
+	ctx->nr_dwords = 0;
+
+	return scan_writes(test, ctx->stream, nr);
+}
+
+/* ... and it may write so many ranges, the last of which is the one. */
+static void expect_writes(struct kunit *test, int line, size_t nr, u32 id,
+			  u32 offset, u32 len)
+{
+	struct context *ctx = test->priv;
+
+	KUNIT_EXPECT_TRUE_MSG(test, submit(test), "line %d", line);
+	KUNIT_ASSERT_EQ_MSG(test, nr, ctx->nr_writes, "line %d", line);
+	KUNIT_EXPECT_EQ_MSG(test, id, ctx->writes[nr - 1].id, "line %d", line);
+	KUNIT_EXPECT_EQ_MSG(test, offset, ctx->writes[nr - 1].offset, "line %d",
+			    line);
+	KUNIT_EXPECT_EQ_MSG(test, len, ctx->writes[nr - 1].len, "line %d", line);
+}
+
+#define EXPECT_WRITES(test, ...)	expect_writes(test, __LINE__, __VA_ARGS__)
+
+static void expect_nothing(struct kunit *test, int line)
+{
+	struct context *ctx = test->priv;
+
+	KUNIT_EXPECT_TRUE_MSG(test, submit(test), "line %d", line);
+	KUNIT_EXPECT_EQ_MSG(test, 0, ctx->nr_writes, "line %d", line);
+}
+
+#define EXPECT_NOTHING(test)		expect_nothing(test, __LINE__)
+
+/* ... or that it is not known, and neither is it of another one. */
+static void expect_lost(struct kunit *test, int line)
+{
+	KUNIT_EXPECT_FALSE_MSG(test, submit(test), "line %d", line);
+	add(test, VIRGL_CCMD_NOP);
+	KUNIT_EXPECT_FALSE_MSG(test, submit(test), "line %d", line);
+	context_again(test);
+}
+
+#define EXPECT_LOST(test)		expect_lost(test, __LINE__)
+
+#define CREATE(type)	(VIRGL_CCMD_CREATE_OBJECT | (type) << 8)
+
+/* ---- what is written once --------------------------------------------- */
+
+/* Field 0 of a range is none: the offset is 0, the length all. */
+static const struct once_case {
 	const char *name;
-	u8 cmd;
-	u8 obj;
+	u32 cmd;
 	u8 len;
-	u8 fields[WRITE_FIELDS_MAX];
-} write_cases[] = {
-	{ "stream-out target", VIRGL_CCMD_CREATE_OBJECT,
-	  VIRGL_OBJECT_STREAMOUT_TARGET, 4, { 2 } },
-	{ "surface", VIRGL_CCMD_CREATE_OBJECT, VIRGL_OBJECT_SURFACE, 5, { 2 } },
-	{ "multisample surface", VIRGL_CCMD_CREATE_OBJECT,
-	  VIRGL_OBJECT_MSAA_SURFACE, 6, { 2 } },
-	{ "inline write", VIRGL_CCMD_RESOURCE_INLINE_WRITE, 0, 60, { 1 } },
-	{ "blit", VIRGL_CCMD_BLIT, 0, 21, { 4 } },
-	{ "copy", VIRGL_CCMD_RESOURCE_COPY_REGION, 0, 13, { 1 } },
-	{ "no shader buffer", VIRGL_CCMD_SET_SHADER_BUFFERS, 0, 2 },
-	{ "shader buffer", VIRGL_CCMD_SET_SHADER_BUFFERS, 0, 5, { 5 } },
-	{ "shader buffers", VIRGL_CCMD_SET_SHADER_BUFFERS, 0, 11, { 5, 8, 11 } },
-	{ "shader image", VIRGL_CCMD_SET_SHADER_IMAGES, 0, 7, { 7 } },
-	{ "shader images", VIRGL_CCMD_SET_SHADER_IMAGES, 0, 17, { 7, 12, 17 } },
-	{ "atomic buffer", VIRGL_CCMD_SET_ATOMIC_BUFFERS, 0, 4, { 4 } },
-	{ "atomic buffers", VIRGL_CCMD_SET_ATOMIC_BUFFERS, 0, 10, { 4, 7, 10 } },
-	{ "query result", VIRGL_CCMD_GET_QUERY_RESULT_QBO, 0, 6, { 2 } },
-	{ "copy transfer", VIRGL_CCMD_COPY_TRANSFER3D, 0, 14, { 1 } },
-	{ "clear", VIRGL_CCMD_CLEAR_TEXTURE, 0, 12, { 1 } },
-	{ "video buffer", VIRGL_CCMD_CREATE_VIDEO_BUFFER, 0, 7, { 5, 6, 7 } },
-	{ "encoded video", VIRGL_CCMD_ENCODE_BITSTREAM, 0, 5, { 3 } },
+	u8 id;
+	u8 offset;
+	u8 length;
+	/* The length does not depend on a field. */
+	u8 fixed;
+} once_cases[] = {
+	{ "inline write", VIRGL_CCMD_RESOURCE_INLINE_WRITE, 60, 1, 6, 9 },
+	{ "copy transfer", VIRGL_CCMD_COPY_TRANSFER3D, 14, 1, 6, 9 },
+	{ "copy", VIRGL_CCMD_RESOURCE_COPY_REGION, 13, 1, 3, 11 },
+	{ "query result", VIRGL_CCMD_GET_QUERY_RESULT_QBO, 6, 2, 5, 0, 8 },
+	{ "blit", VIRGL_CCMD_BLIT, 21, 4 },
+	{ "clear", VIRGL_CCMD_CLEAR_TEXTURE, 12, 1 },
 	/* And some that name resources which are only read. */
-	{ "sampler view", VIRGL_CCMD_CREATE_OBJECT, VIRGL_OBJECT_SAMPLER_VIEW, 6 },
-	{ "vertex buffers", VIRGL_CCMD_SET_VERTEX_BUFFERS, 0, 48 },
-	{ "index buffer", VIRGL_CCMD_SET_INDEX_BUFFER, 0, 3 },
-	{ "uniform buffer", VIRGL_CCMD_SET_UNIFORM_BUFFER, 0, 5 },
-	{ "indirect draw", VIRGL_CCMD_DRAW_VBO, 0, 20 },
-	{ "indirect dispatch", VIRGL_CCMD_LAUNCH_GRID, 0, 8 },
-	{ "query", VIRGL_CCMD_CREATE_OBJECT, VIRGL_OBJECT_QUERY, 4 },
-	{ "transfer", VIRGL_CCMD_TRANSFER3D, 0, 13 },
-	{ "decoded video", VIRGL_CCMD_DECODE_BITSTREAM, 0, 5 },
-	{ "clear of a surface", VIRGL_CCMD_CLEAR_SURFACE, 0, 10 },
-	{ "layout", VIRGL_CCMD_GET_PIPE_RESOURCE_LAYOUT, 0, 2 },
+	{ "sampler view", CREATE(VIRGL_OBJECT_SAMPLER_VIEW), 6 },
+	{ "surface of a texture", CREATE(VIRGL_OBJECT_SURFACE), 5 },
+	{ "vertex buffers", VIRGL_CCMD_SET_VERTEX_BUFFERS, 48 },
+	{ "index buffer", VIRGL_CCMD_SET_INDEX_BUFFER, 3 },
+	{ "uniform buffer", VIRGL_CCMD_SET_UNIFORM_BUFFER, 5 },
+	{ "indirect draw", VIRGL_CCMD_DRAW_VBO, 20 },
+	{ "indirect dispatch", VIRGL_CCMD_LAUNCH_GRID, 8 },
+	{ "query", CREATE(VIRGL_OBJECT_QUERY), 4 },
+	{ "transfer", VIRGL_CCMD_TRANSFER3D, 13 },
+	{ "video buffer of textures", VIRGL_CCMD_CREATE_VIDEO_BUFFER, 7 },
+	{ "decoded video", VIRGL_CCMD_DECODE_BITSTREAM, 5 },
+	{ "clear of a surface", VIRGL_CCMD_CLEAR_SURFACE, 10 },
+	{ "layout", VIRGL_CCMD_GET_PIPE_RESOURCE_LAYOUT, 2 },
+	{ "link", VIRGL_CCMD_LINK_SHADER, 6 },
 	{ "no-op", VIRGL_CCMD_NOP },
 };
 
-static void write_case_desc(const struct write_case *c, char *desc)
+static void once_case_desc(const struct once_case *c, char *desc)
 {
 	strscpy(desc, c->name, KUNIT_PARAM_DESC_SIZE);
 }
 
-KUNIT_ARRAY_PARAM(write_cases, write_cases, write_case_desc);
+KUNIT_ARRAY_PARAM(once_cases, once_cases, once_case_desc);
 
-static size_t write_case_stream(const struct write_case *c, u32 *dwords)
+static void virtgpu_scan_test_once(struct kunit *test)
 {
-	int i;
+	const struct once_case *c = test->param_value;
+	struct context *ctx = test->priv;
+	u32 words[60], len, i;
 
-	dwords[0] = VIRGL_CMD0(c->cmd, c->obj, c->len);
-	memset32(dwords + 1, 0x80, c->len);
-	for (i = 0; i < WRITE_FIELDS_MAX && c->fields[i]; i++)
-		dwords[c->fields[i]] = c->fields[i];
+	for (i = 0; i < ARRAY_SIZE(words); i++)
+		words[i] = 1000 + i;
 
-	return 1 + c->len;
+	add_words(test, c->cmd, words, c->len);
+	if (c->id)
+		EXPECT_WRITES(test, 1, 999 + c->id,
+			      c->offset ? 999 + c->offset : 0,
+			      c->fixed ?: c->length ? 999 + c->length : ~0u);
+	else
+		EXPECT_NOTHING(test);
+
+	/* That was it. */
+	add(test, VIRGL_CCMD_DRAW_VBO);
+	add(test, VIRGL_CCMD_LAUNCH_GRID);
+	EXPECT_NOTHING(test);
+
+	/* Without a field that it needs it may write anything, */
+	for (len = 0; len < max3(c->id, c->offset, c->length); len++) {
+		add_words(test, c->cmd, words, len);
+		EXPECT_LOST(test);
+	}
+	/* and if it isn't all there: its length is not believed. */
+	add_words(test, c->cmd, words, c->len);
+	ctx->stream[0] += 1 << 16;
+	EXPECT_LOST(test);
 }
 
-static void virtgpu_scan_test_writes(struct kunit *test)
+/* ---- what is bound ------------------------------------------------------ */
+
+static const char load_text[] =
+	"COMP\nDCL BUFFER[0]\nDCL BUFFER[1]\nDCL TEMP[0..1]\n"
+	"  0: LOAD TEMP[0].x, BUFFER[0], TEMP[1].xxxx\n  1: END\n";
+static const char store_text[] =
+	"COMP\nDCL BUFFER[0]\nDCL BUFFER[1]\nDCL TEMP[0..1]\n"
+	"  0: LOAD TEMP[0].x, BUFFER[0], TEMP[1].xxxx\n"
+	"  1: STORE BUFFER[1].x, TEMP[1].xxxx, TEMP[0].xxxx\n  2: END\n";
+static const char image_text[] =
+	"FRAG\nDCL IMAGE[0], BUFFER, PIPE_FORMAT_R32_UINT, WR\n"
+	"  0: STORE IMAGE[0], TEMP[0], TEMP[1], BUFFER\n  1: END\n";
+static const char counter_text[] =
+	"FRAG\nDCL HWATOMIC[0]\n"
+	"  0: ATOMUADD TEMP[0].x, HWATOMIC[0], IMM[0].xxxx, IMM[0].yyyy\n";
+
+/* Words of a text, from @from on and @nr of them or all. */
+static void add_piece(struct kunit *test, u32 handle, u32 stage,
+		      const char *text, u32 from, u32 nr)
 {
-	const struct write_case *c = test->param_value;
-	static u32 dwords[2 * CASE_DWORDS_MAX];
-	struct found found;
-	size_t nr, i;
+	const u32 all = DIV_ROUND_UP(strlen(text) + 1, 4);
+	u32 words[5 + 64] = { handle, stage, strlen(text) + 1, 300, 0 };
 
-	nr = write_case_stream(c, dwords);
-	KUNIT_EXPECT_TRUE(test, scan(test, dwords, nr, &found));
-	for (i = 0; i < WRITE_FIELDS_MAX && c->fields[i]; i++)
-		KUNIT_EXPECT_EQ(test, c->fields[i], found.ids[i]);
-	KUNIT_EXPECT_EQ(test, i, found.nr);
-
-	/* The same behind another command, which does not matter. */
-	memmove(dwords + 3, dwords, nr * sizeof(*dwords));
-	dwords[0] = VIRGL_CMD0(VIRGL_CCMD_BIND_SHADER, 0, 2);
-	KUNIT_EXPECT_TRUE(test, scan(test, dwords, 3 + nr, &found));
-	KUNIT_EXPECT_EQ(test, i, found.nr);
-
-	/* Cut short, anything is possible; the length is not believed. */
-	for (nr += 2; nr > 3; nr--)
-		KUNIT_EXPECT_FALSE(test, scan(test, dwords, nr, &found));
+	if (from)
+		words[2] = 4 * from | VIRGL_OBJ_SHADER_OFFSET_CONT;
+	nr = min(nr, all - from);
+	strscpy((char *)(words + 5), text, 4 * 64);
+	memmove(words + 5, words + 5 + from, 4 * nr);
+	add_words(test, CREATE(VIRGL_OBJECT_SHADER), words, 5 + nr);
 }
 
-/* All of these in one stream are found, in order. */
-static void virtgpu_scan_test_many(struct kunit *test)
+static void add_shader(struct kunit *test, u32 handle, u32 stage,
+		       const char *text)
 {
-	struct found found;
-	size_t nr = 0, writes = 0, i, j;
-	u32 *dwords;
-
-	dwords = kunit_kcalloc(test, ARRAY_SIZE(write_cases),
-			       CASE_DWORDS_MAX * sizeof(*dwords), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, dwords);
-	for (i = 0; i < ARRAY_SIZE(write_cases); i++)
-		nr += write_case_stream(&write_cases[i], dwords + nr);
-
-	KUNIT_EXPECT_TRUE(test, scan(test, dwords, nr, &found));
-	for (i = 0; i < ARRAY_SIZE(write_cases); i++)
-		for (j = 0; j < WRITE_FIELDS_MAX && write_cases[i].fields[j]; j++)
-			KUNIT_EXPECT_EQ(test, write_cases[i].fields[j],
-					found.ids[writes++]);
-	KUNIT_EXPECT_EQ(test, writes, found.nr);
+	add_piece(test, handle, stage, text, 0, ~0);
 }
 
-/* What is not understood may write anything. What follows is scanned as well. */
+static void add_bound_shader(struct kunit *test, u32 handle, u32 stage,
+			     const char *text)
+{
+	add_shader(test, handle, stage, text);
+	add(test, VIRGL_CCMD_BIND_SHADER, handle, stage);
+}
+
+/* Bound long ago, and by a stream that runs nothing. */
+static void virtgpu_scan_test_bound(struct kunit *test)
+{
+	const u32 stage = VIRGL_SHADER_COMPUTE;
+
+	add_bound_shader(test, 1, stage, store_text);
+	add(test, VIRGL_CCMD_SET_SHADER_BUFFERS, stage, 0,
+	    0, 0x1000, 7, 0x100, 0x40, 8);
+	EXPECT_NOTHING(test);
+
+	/* Only what is stored to, by any that runs it. */
+	add(test, VIRGL_CCMD_LAUNCH_GRID);
+	add(test, VIRGL_CCMD_LAUNCH_GRID);
+	EXPECT_WRITES(test, 1, 8, 0x100, 0x40);
+	add(test, VIRGL_CCMD_LAUNCH_GRID);
+	EXPECT_WRITES(test, 1, 8, 0x100, 0x40);
+	add(test, VIRGL_CCMD_DRAW_VBO);
+	EXPECT_NOTHING(test);
+
+	/* Before it is replaced, and what replaces it. */
+	add(test, VIRGL_CCMD_LAUNCH_GRID);
+	add(test, VIRGL_CCMD_SET_SHADER_BUFFERS, stage, 1, 0x200, 0x20, 8);
+	add(test, VIRGL_CCMD_LAUNCH_GRID);
+	EXPECT_WRITES(test, 2, 8, 0x200, 0x20);
+	add(test, VIRGL_CCMD_SET_SHADER_BUFFERS, stage, 1, 4, 8, 9);
+	add(test, VIRGL_CCMD_LAUNCH_GRID);
+	EXPECT_WRITES(test, 1, 9, 4, 8);
+
+	/* In another stage, or another slot, it is nothing. */
+	add(test, VIRGL_CCMD_SET_SHADER_BUFFERS, stage, 1, 0, 0, 0);
+	add(test, VIRGL_CCMD_SET_SHADER_BUFFERS, VIRGL_SHADER_FRAGMENT, 1, 4, 8, 9);
+	add(test, VIRGL_CCMD_SET_SHADER_BUFFERS, stage, 2, 4, 8, 9);
+	add(test, VIRGL_CCMD_LAUNCH_GRID);
+	add(test, VIRGL_CCMD_DRAW_VBO);
+	EXPECT_NOTHING(test);
+}
+
+/* It is the shader that stores, or does not. */
+static void virtgpu_scan_test_shader(struct kunit *test)
+{
+	const u32 stage = VIRGL_SHADER_VERTEX;
+
+	add_bound_shader(test, 1, stage, load_text);
+	add_shader(test, 2, stage, store_text);
+	add_shader(test, 3, VIRGL_SHADER_FRAGMENT, load_text);
+	add(test, VIRGL_CCMD_SET_SHADER_BUFFERS, stage, 0,
+	    0, 0x1000, 7, 0x100, 0x40, 8);
+	add(test, VIRGL_CCMD_DRAW_VBO);
+	EXPECT_NOTHING(test);
+
+	add(test, VIRGL_CCMD_BIND_SHADER, 2, stage);
+	add(test, VIRGL_CCMD_DRAW_VBO);
+	EXPECT_WRITES(test, 1, 8, 0x100, 0x40);
+
+	/* The host does not bind these, and goes on with what there is. */
+	add(test, VIRGL_CCMD_BIND_SHADER, 3, stage);
+	add(test, VIRGL_CCMD_BIND_SHADER, 4, stage);
+	add(test, VIRGL_CCMD_BIND_SHADER, 0, stage);
+	add(test, VIRGL_CCMD_BIND_SHADER, 1, VIRGL_NR_SHADER_STAGES);
+	add(test, VIRGL_CCMD_DRAW_VBO);
+	EXPECT_WRITES(test, 1, 8, 0x100, 0x40);
+
+	/* Destroyed, it stays bound. */
+	add(test, VIRGL_CCMD_DESTROY_OBJECT, 2);
+	add(test, VIRGL_CCMD_DRAW_VBO);
+	EXPECT_WRITES(test, 1, 8, 0x100, 0x40);
+	add(test, VIRGL_CCMD_BIND_SHADER, 1, stage);
+	add(test, VIRGL_CCMD_DRAW_VBO);
+	EXPECT_NOTHING(test);
+
+	/* A handle can be used again. */
+	add_bound_shader(test, 2, stage, store_text);
+	add(test, VIRGL_CCMD_DRAW_VBO);
+	EXPECT_WRITES(test, 1, 8, 0x100, 0x40);
+
+	/* But not while it is in use. */
+	add_shader(test, 2, stage, load_text);
+	EXPECT_LOST(test);
+	add_shader(test, 2, stage, load_text);
+	add(test, CREATE(VIRGL_OBJECT_BLEND), 2);
+	EXPECT_LOST(test);
+}
+
+static void virtgpu_scan_test_images(struct kunit *test)
+{
+	const u32 stage = VIRGL_SHADER_FRAGMENT;
+	u32 access;
+
+	add_bound_shader(test, 1, stage, image_text);
+	for (access = 1; access <= 3; access++) {
+		add(test, VIRGL_CCMD_SET_SHADER_IMAGES, stage, 0,
+		    0, access, 64, 128, 6);
+		add(test, VIRGL_CCMD_DRAW_VBO);
+		if (access == VIRGL_IMAGE_ACCESS_READ)
+			EXPECT_NOTHING(test);
+		else
+			EXPECT_WRITES(test, 1, 6, 64, 128);
+	}
+
+	add(test, VIRGL_CCMD_SET_SHADER_IMAGES, stage, 0, 0, 0, 0, 0, 0);
+	add(test, VIRGL_CCMD_DRAW_VBO);
+	EXPECT_NOTHING(test);
+	/* The host does not bind it, and what was there remains. */
+	add(test, VIRGL_CCMD_SET_SHADER_IMAGES, stage, 0, 0, 4, 64, 128, 6);
+	EXPECT_LOST(test);
+}
+
+static void virtgpu_scan_test_counters(struct kunit *test)
+{
+	add_shader(test, 1, VIRGL_SHADER_FRAGMENT, counter_text);
+	add(test, VIRGL_CCMD_SET_ATOMIC_BUFFERS, 3, 4, 8, 5, 16, 20, 6);
+	add(test, VIRGL_CCMD_DRAW_VBO);
+	EXPECT_NOTHING(test);
+	add(test, VIRGL_CCMD_BIND_SHADER, 1, VIRGL_SHADER_FRAGMENT);
+	add(test, VIRGL_CCMD_DRAW_VBO);
+	add(test, VIRGL_CCMD_LAUNCH_GRID);
+	EXPECT_WRITES(test, 2, 6, 16, 20);
+	add(test, VIRGL_CCMD_SET_ATOMIC_BUFFERS, 4, 0, 0, 0);
+	add(test, VIRGL_CCMD_DRAW_VBO);
+	EXPECT_WRITES(test, 1, 5, 4, 8);
+}
+
+static void virtgpu_scan_test_targets(struct kunit *test)
+{
+	add(test, CREATE(VIRGL_OBJECT_STREAMOUT_TARGET), 1, 7, 64, 128);
+	add(test, CREATE(VIRGL_OBJECT_STREAMOUT_TARGET), 2, 8, 32, 16);
+	add(test, VIRGL_CCMD_DRAW_VBO);
+	EXPECT_NOTHING(test);
+	add(test, VIRGL_CCMD_SET_STREAMOUT_TARGETS, 0, 1, 0, 2);
+	add(test, VIRGL_CCMD_LAUNCH_GRID);
+	EXPECT_NOTHING(test);
+	add(test, VIRGL_CCMD_DRAW_VBO);
+	EXPECT_WRITES(test, 2, 8, 32, 16);
+	add(test, VIRGL_CCMD_SET_STREAMOUT_TARGETS, 0, 1);
+	add(test, VIRGL_CCMD_DRAW_VBO);
+	EXPECT_WRITES(test, 1, 7, 64, 128);
+	add(test, VIRGL_CCMD_SET_STREAMOUT_TARGETS, 0);
+	add(test, VIRGL_CCMD_DRAW_VBO);
+	EXPECT_NOTHING(test);
+
+	/* The host can't do that. */
+	add(test, VIRGL_CCMD_DESTROY_OBJECT, 1);
+	add(test, VIRGL_CCMD_SET_STREAMOUT_TARGETS, 0, 1);
+	EXPECT_LOST(test);
+	add_shader(test, 1, VIRGL_SHADER_VERTEX, load_text);
+	add(test, VIRGL_CCMD_SET_STREAMOUT_TARGETS, 0, 1);
+	EXPECT_LOST(test);
+}
+
+static void virtgpu_scan_test_subs(struct kunit *test)
+{
+	const u32 stage = VIRGL_SHADER_COMPUTE;
+	u32 sub;
+
+	/* In the second the binding is other, in the third the shader. */
+	for (sub = 0; sub < 3; sub++) {
+		if (sub)
+			add(test, VIRGL_CCMD_CREATE_SUB_CTX, sub);
+		add_bound_shader(test, 1, stage, sub == 2 ? load_text : store_text);
+		add(test, VIRGL_CCMD_SET_SHADER_BUFFERS, stage, 1,
+		    sub, 0x40, 7 + sub);
+	}
+	add(test, VIRGL_CCMD_LAUNCH_GRID);
+	EXPECT_NOTHING(test);
+	add(test, VIRGL_CCMD_SET_SUB_CTX, 1);
+	add(test, VIRGL_CCMD_LAUNCH_GRID);
+	EXPECT_WRITES(test, 1, 8, 1, 0x40);
+	add(test, VIRGL_CCMD_LAUNCH_GRID);
+	add(test, VIRGL_CCMD_SET_SUB_CTX, 0);
+	add(test, VIRGL_CCMD_LAUNCH_GRID);
+	add(test, VIRGL_CCMD_SET_SUB_CTX, 1);
+	add(test, VIRGL_CCMD_LAUNCH_GRID);
+	EXPECT_WRITES(test, 2, 7, 0, 0x40);
+
+	/* Of these, the host does nothing. */
+	add(test, VIRGL_CCMD_SET_SUB_CTX, 3);
+	add(test, VIRGL_CCMD_CREATE_SUB_CTX, 2);
+	add(test, VIRGL_CCMD_DESTROY_SUB_CTX, 3);
+	add(test, VIRGL_CCMD_DESTROY_SUB_CTX, 0);
+	add(test, VIRGL_CCMD_LAUNCH_GRID);
+	EXPECT_WRITES(test, 1, 8, 1, 0x40);
+
+	/* The one that is left is the first. */
+	add(test, VIRGL_CCMD_DESTROY_SUB_CTX, 1);
+	add(test, VIRGL_CCMD_LAUNCH_GRID);
+	EXPECT_WRITES(test, 1, 7, 0, 0x40);
+	add(test, VIRGL_CCMD_CREATE_SUB_CTX, 1);
+	add(test, VIRGL_CCMD_BIND_SHADER, 1, stage);
+	add(test, VIRGL_CCMD_LAUNCH_GRID);
+	EXPECT_NOTHING(test);
+}
+
+/* ---- the text of shaders ------------------------------------------------ */
+
+#define ALL	(~0u)
+
+static const struct text_case {
+	const char *text;
+	u32 buffers;
+	u32 images;
+	u32 counters;
+} text_cases[] = {
+	{ load_text },
+	{ store_text, BIT(1) },
+	{ image_text, 0, BIT(0) },
+	{ counter_text, 0, 0, ALL },
+	{ "COMP\n STORE BUFFER[31], TEMP[0]", BIT(31) },
+	{ "COMP\n STORE BUFFER[0].xy, IMM[0]\n STORE IMAGE[12].xy", BIT(0), BIT(12) },
+	{ "COMP\n STORE MEMORY[0].x, TEMP[0].xxxx, TEMP[1]" },
+	{ "COMP\n ATOMUADD TEMP[0].x, MEMORY[0], TEMP[1]" },
+	{ "COMP\n ATOMXCHG TEMP[0].x, BUFFER[3], TEMP[1]", BIT(3) },
+	{ "COMP\n ATOMCAS TEMP[0], IMAGE[3], TEMP[1], 2D", 0, BIT(3) },
+	{ "COMP\n12:store\tbuffer[2],temp[0]", BIT(2) },
+	{ "COMP\n 12: StOrE\n\tBUFFER[2].x", BIT(2) },
+	{ "COMP\n STORE_PRECISE BUFFER[2].x", BIT(2) },
+	{ "COMP\n STORE BUFFER[2].x STORE BUFFER[4].x", BIT(2) | BIT(4) },
+	/* Which of them, only the host can tell. */
+	{ "COMP\n STORE BUFFER[32].x", ALL },
+	{ "COMP\n STORE BUFFER[4294967296].x", ALL, ALL, ALL },
+	{ "COMP\n STORE BUFFER[+1].x", ALL },
+	{ "COMP\n STORE BUFFER[].x", ALL },
+	{ "COMP\n STORE BUFFER[ADDR[0].x].x", ALL, ALL, ALL },
+	{ "COMP\n STORE BUFFER[ 1].x", ALL, ALL, ALL },
+	{ "COMP\n STORE BUFFER [1].x", ALL, ALL, ALL },
+	{ "COMP\n STORE BUFFER[1] [2].x", ALL, ALL, ALL },
+	{ "COMP\n STORE BUFFER[1][2].x", ALL, ALL, ALL },
+	{ "COMP\n STORE BUFFER[1](2).x", ALL, ALL, ALL },
+	{ "COMP\n STORE TEMP[1].x", ALL, ALL, ALL },
+	{ "COMP\n ATOMUADD TEMP[0]\n STORE BUFFER[1].x, BUFFER[2]", ALL, ALL, ALL },
+	{ "COMP\n ATOMUADD STORE BUFFER[1].x, BUFFER[2]", ALL, ALL, ALL },
+	{ "COMP\n STORE STORE BUFFER[1].x", ALL, ALL, ALL },
+};
+
+static void text_case_desc(const struct text_case *c, char *desc)
+{
+	strscpy(desc, c->text, KUNIT_PARAM_DESC_SIZE);
+	strreplace(desc, '\n', ' ');
+}
+
+KUNIT_ARRAY_PARAM(text_cases, text_cases, text_case_desc);
+
+/* What a dispatch writes of all that can be bound. */
+static void expect_stores(struct kunit *test, const struct text_case *c)
+{
+	struct context *ctx = test->priv;
+	u32 stores[3] = { }, i;
+
+	for (i = 0; i < 32; i++) {
+		add(test, VIRGL_CCMD_SET_SHADER_BUFFERS, VIRGL_SHADER_COMPUTE, i,
+		    i, 1, 1);
+		add(test, VIRGL_CCMD_SET_SHADER_IMAGES, VIRGL_SHADER_COMPUTE, i,
+		    0, 3, i, 1, 2);
+		add(test, VIRGL_CCMD_SET_ATOMIC_BUFFERS, i, i, 1, 3);
+	}
+	add(test, VIRGL_CCMD_LAUNCH_GRID);
+	KUNIT_EXPECT_TRUE(test, submit(test));
+
+	for (i = 0; i < min(ctx->nr_writes, MAX_WRITES); i++)
+		stores[ctx->writes[i].id - 1] |= BIT(ctx->writes[i].offset);
+	/* There is room for two kinds that are all. */
+	KUNIT_EXPECT_EQ(test, ctx->nr_writes, hweight32(c->buffers) +
+			hweight32(c->images) + hweight32(c->counters));
+	KUNIT_EXPECT_EQ(test, c->buffers, stores[0]);
+	KUNIT_EXPECT_EQ(test, c->images, stores[1]);
+	if (ctx->nr_writes <= MAX_WRITES)
+		KUNIT_EXPECT_EQ(test, c->counters, stores[2]);
+}
+
+/* In one piece, and in two, wherever it is cut. */
+static void virtgpu_scan_test_text(struct kunit *test)
+{
+	const struct text_case *c = test->param_value;
+	u32 words = DIV_ROUND_UP(strlen(c->text) + 1, 4), cut;
+
+	add_bound_shader(test, 1, VIRGL_SHADER_COMPUTE, c->text);
+	expect_stores(test, c);
+
+	for (cut = 1; cut < words; cut++) {
+		context_again(test);
+		add_piece(test, 1, VIRGL_SHADER_COMPUTE, c->text, 0, cut);
+		if (cut & 1)
+			EXPECT_NOTHING(test);
+		/* Another one does not get in between. */
+		add_shader(test, 2, VIRGL_SHADER_VERTEX, "VERT\n STORE BUFFER[9].x");
+		/* Its contents are not needed to bind it. */
+		if (cut & 2)
+			add(test, VIRGL_CCMD_BIND_SHADER, 1, VIRGL_SHADER_COMPUTE);
+		add_piece(test, 1, VIRGL_SHADER_COMPUTE, c->text, cut, ~0);
+		if (!(cut & 2))
+			add(test, VIRGL_CCMD_BIND_SHADER, 1, VIRGL_SHADER_COMPUTE);
+		expect_stores(test, c);
+	}
+}
+
+/* What is in front of the text is none of it. */
+static void virtgpu_scan_test_outputs(struct kunit *test)
+{
+	const u32 stage = VIRGL_SHADER_VERTEX;
+	u32 words[] = {
+		/* handle, type, length, tokens, one output: strides and itself */
+		1, stage, 28, 10, 1, 0, 0, 0, 0, 0, 0,
+		/* "VERT STORE BUFFER[0], TEMP[0]" is cut by the same again */
+		0x54524556, 0x4f545320,
+		0x42204552, 0x45464655, 0x5d305b52, 0x4d45542e,
+	};
+	u32 more[] = {
+		1, stage, 8 | VIRGL_OBJ_SHADER_OFFSET_CONT, 10, 1,
+		0x20202020, 0x20202020, 0x20202020, 0x20202020, 0x20202020, 0x20202020,
+		0x42204552, 0x45464655, 0x5d305b52, 0x4d45542e,
+	};
+
+	add_words(test, CREATE(VIRGL_OBJECT_SHADER), words, 13);
+	add_words(test, CREATE(VIRGL_OBJECT_SHADER), more, ARRAY_SIZE(more));
+	add(test, VIRGL_CCMD_BIND_SHADER, 1, stage);
+	add(test, VIRGL_CCMD_SET_SHADER_BUFFERS, stage, 0, 1, 2, 3);
+	add(test, VIRGL_CCMD_DRAW_VBO);
+	EXPECT_WRITES(test, 1, 3, 1, 2);
+
+	/* Of compute shaders that field is something else. */
+	words[0] = 2;
+	words[1] = VIRGL_SHADER_COMPUTE;
+	words[4] = 0x10000;
+	words[5] = 0x50;
+	add_words(test, CREATE(VIRGL_OBJECT_SHADER), words, ARRAY_SIZE(words));
+	EXPECT_NOTHING(test);
+}
+
+/* ---- what is not understood, or too much -------------------------------- */
+
 static void virtgpu_scan_test_unknown(struct kunit *test)
 {
-	const u32 copy = VIRGL_CMD0(VIRGL_CCMD_RESOURCE_COPY_REGION, 0, 1);
-	struct found found;
 	u32 cmd;
 
 	for (cmd = VIRGL_CCMD_GET_PIPE_RESOURCE_LAYOUT + 1; cmd < 256; cmd++) {
-		u32 dwords[] = { copy, 7, VIRGL_CMD0(cmd, 0, 0), copy, 8 };
-
-		KUNIT_EXPECT_FALSE(test, scan(test, dwords, ARRAY_SIZE(dwords),
-					      &found));
-		KUNIT_EXPECT_EQ(test, 2, found.nr);
-		KUNIT_EXPECT_EQ(test, 7, found.ids[0]);
-		KUNIT_EXPECT_EQ(test, 8, found.ids[1]);
+		add(test, cmd);
+		EXPECT_LOST(test);
 	}
-
 	for (cmd = 0; cmd < 256; cmd++) {
-		u32 dwords[] = {
-			VIRGL_CMD0(VIRGL_CCMD_CREATE_OBJECT, cmd, 3), 1, 7, 2
-		};
-
-		KUNIT_EXPECT_EQ(test, cmd && cmd <= VIRGL_OBJECT_MSAA_SURFACE,
-				scan(test, dwords, ARRAY_SIZE(dwords), &found));
+		if (cmd == VIRGL_OBJECT_SHADER || cmd == VIRGL_OBJECT_STREAMOUT_TARGET)
+			continue;
+		add(test, CREATE(cmd), 1, 7, 2);
+		if (cmd && cmd <= VIRGL_OBJECT_MSAA_SURFACE)
+			EXPECT_NOTHING(test);
+		else
+			EXPECT_LOST(test);
 	}
+
+	/* A buffer where there should be a texture. */
+	add(test, CREATE(VIRGL_OBJECT_SURFACE), 1, COHERENT, 0, 0, 0);
+	EXPECT_LOST(test);
+	add(test, CREATE(VIRGL_OBJECT_MSAA_SURFACE), 1, COHERENT, 0, 0, 0, 0);
+	EXPECT_LOST(test);
+	add(test, VIRGL_CCMD_CREATE_VIDEO_BUFFER, 1, 0, 0, 0, 5, COHERENT);
+	EXPECT_LOST(test);
+	add(test, VIRGL_CCMD_ENCODE_BITSTREAM, 1, 2, COHERENT, 4, 5);
+	EXPECT_LOST(test);
 }
 
-/* A command that is too short for the resource it should name. */
-static void virtgpu_scan_test_short(struct kunit *test)
+/* Commands of a wrong length, and with numbers that are out of range. */
+static void virtgpu_scan_test_wrong(struct kunit *test)
 {
-	u32 dwords[] = {
-		VIRGL_CMD0(VIRGL_CCMD_BLIT, 0, 3), 1, 2, 3, VIRGL_CCMD_NOP
+	static const struct {
+		u32 header;
+		u32 nr;
+		u32 words[6];
+	} cases[] = {
+		{ VIRGL_CCMD_SET_SUB_CTX, 0 },
+		{ VIRGL_CCMD_SET_SUB_CTX, 2 },
+		{ VIRGL_CCMD_CREATE_SUB_CTX, 0 },
+		{ VIRGL_CCMD_DESTROY_SUB_CTX, 0 },
+		{ VIRGL_CCMD_DESTROY_OBJECT, 0 },
+		{ VIRGL_CCMD_BIND_SHADER, 1 },
+		{ VIRGL_CCMD_BIND_SHADER, 3 },
+		{ VIRGL_CCMD_SET_SHADER_BUFFERS, 1 },
+		{ VIRGL_CCMD_SET_SHADER_BUFFERS, 5, { 6, 0 } },
+		{ VIRGL_CCMD_SET_SHADER_BUFFERS, 5, { 0, 32 } },
+		{ VIRGL_CCMD_SET_SHADER_BUFFERS, 5, { 0, ~0 } },
+		{ VIRGL_CCMD_SET_SHADER_IMAGES, 1 },
+		{ VIRGL_CCMD_SET_ATOMIC_BUFFERS, 0 },
+		{ VIRGL_CCMD_SET_ATOMIC_BUFFERS, 4, { 32 } },
+		{ VIRGL_CCMD_SET_STREAMOUT_TARGETS, 0 },
+		{ CREATE(VIRGL_OBJECT_BLEND), 0 },
+		{ CREATE(VIRGL_OBJECT_STREAMOUT_TARGET), 3, { 1, 7, 0 } },
+		{ CREATE(VIRGL_OBJECT_STREAMOUT_TARGET), 5, { 1, 7, 0 } },
+		{ CREATE(VIRGL_OBJECT_SHADER), 4, { 1, 0, 4, 10 } },
+		{ CREATE(VIRGL_OBJECT_SHADER), 6, { 1, 6, 4, 10, 0 } },
+		{ CREATE(VIRGL_OBJECT_SHADER), 6, { 1, 0, 4, 10, 1 } },
+		{ CREATE(VIRGL_OBJECT_SHADER), 6, { 1, 0, 4, 10, 0x7ffffffe } },
+		{ CREATE(VIRGL_OBJECT_SHADER), 6,
+		  { 1, 0, 4 | VIRGL_OBJ_SHADER_OFFSET_CONT, 10, 0 } },
 	};
-	struct found found;
+	u32 words[32 * 3 + 2] = { };
+	int i;
 
-	KUNIT_EXPECT_FALSE(test, scan(test, dwords, ARRAY_SIZE(dwords), &found));
-	KUNIT_EXPECT_EQ(test, 0, found.nr);
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		add_words(test, cases[i].header, cases[i].words, cases[i].nr);
+		EXPECT_LOST(test);
+	}
 
-	/* It is the length that counts, not what there is behind it. */
-	dwords[0] = VIRGL_CMD0(VIRGL_CCMD_BLIT, 0, 4);
-	dwords[4] = 9;
-	KUNIT_EXPECT_TRUE(test, scan(test, dwords, ARRAY_SIZE(dwords), &found));
-	KUNIT_EXPECT_EQ(test, 1, found.nr);
-	KUNIT_EXPECT_EQ(test, 9, found.ids[0]);
-
-	dwords[0] = VIRGL_CMD0(VIRGL_CCMD_NOP, 0, 0xffff);
-	KUNIT_EXPECT_FALSE(test, scan(test, dwords, ARRAY_SIZE(dwords), &found));
-	KUNIT_EXPECT_TRUE(test, scan(test, dwords, 0, &found));
+	/* As many as there are slots, and one more than fit. */
+	add_words(test, VIRGL_CCMD_SET_SHADER_BUFFERS, words, 2 + 32 * 3);
+	EXPECT_NOTHING(test);
+	words[1] = 1;
+	add_words(test, VIRGL_CCMD_SET_SHADER_BUFFERS, words, 2 + 32 * 3);
+	EXPECT_LOST(test);
+	add_words(test, VIRGL_CCMD_SET_STREAMOUT_TARGETS, words, 1 + 17);
+	EXPECT_LOST(test);
 }
+
+/* Memory is bounded, and what is gone is not counted. */
+static void virtgpu_scan_test_limits(struct kunit *test)
+{
+	const u32 max_subs = 256, max_objects = 65536, max_dwords = 256 * 1024;
+	struct context *ctx = test->priv;
+	u32 i, *dwords;
+
+	for (i = 1; i < 2 * max_subs; i++) {
+		add(test, VIRGL_CCMD_CREATE_SUB_CTX, i);
+		add(test, CREATE(VIRGL_OBJECT_STREAMOUT_TARGET), 1, 7, 64, 128);
+		if (i >= max_subs / 2)
+			add(test, VIRGL_CCMD_DESTROY_SUB_CTX, i - max_subs / 2 + 1);
+		EXPECT_NOTHING(test);
+	}
+	context_again(test);
+	for (i = 1; i < max_subs; i++) {
+		add(test, VIRGL_CCMD_CREATE_SUB_CTX, i);
+		EXPECT_NOTHING(test);
+	}
+	add(test, VIRGL_CCMD_CREATE_SUB_CTX, i);
+	EXPECT_LOST(test);
+
+	for (i = 1; i <= max_objects + 1000; i++) {
+		add(test, CREATE(VIRGL_OBJECT_STREAMOUT_TARGET), i, 7, 64, 128);
+		if (i <= 1000)
+			add(test, VIRGL_CCMD_DESTROY_OBJECT, i);
+		if (ctx->nr_dwords > MAX_DWORDS - 10)
+			EXPECT_NOTHING(test);
+	}
+	EXPECT_NOTHING(test);
+	add(test, CREATE(VIRGL_OBJECT_STREAMOUT_TARGET), i, 7, 64, 128);
+	EXPECT_LOST(test);
+
+	dwords = kunit_kzalloc(test, (max_dwords + 1) * sizeof(*dwords), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, dwords);
+	KUNIT_EXPECT_TRUE(test, scan_writes(test, dwords, max_dwords));
+	KUNIT_EXPECT_FALSE(test, scan_writes(test, dwords, max_dwords + 1));
+}
+
+/* One that is not followed, for it was not from the start. */
+static void virtgpu_scan_test_not_followed(struct kunit *test)
+{
+	struct context *ctx = test->priv;
+
+	virtio_gpu_bindings_fini(&ctx->bindings);
+	virtio_gpu_bindings_init(&ctx->bindings, false);
+	add(test, VIRGL_CCMD_NOP);
+	EXPECT_LOST(test);
+}
+
+/* ---- transfers ---------------------------------------------------------- */
 
 /* A coherent buffer's transfer is taken out, in both directions. */
 static void virtgpu_scan_test_transfer(struct kunit *test)
 {
 	u32 dwords[17] = { VIRGL_CMD0(0xff, 0, 0) };
 	u32 *cmd = dwords + 1;
-	struct found found;
 	u32 direction;
 
 	for (direction = 0; direction < 4; direction++) {
@@ -240,36 +782,31 @@ static void virtgpu_scan_test_transfer(struct kunit *test)
 		cmd[14] = VIRGL_CMD0(VIRGL_CCMD_CLEAR_TEXTURE, 0, 1);
 		cmd[15] = 5;
 
-		scan(test, dwords, ARRAY_SIZE(dwords), &found);
-		KUNIT_EXPECT_EQ(test, 0, found.ret);
-		KUNIT_EXPECT_EQ(test, 1, found.nr);
-		KUNIT_EXPECT_EQ(test, 5, found.ids[0]);
+		KUNIT_EXPECT_EQ(test, 0, scan_transfers(test, dwords, 17));
 		KUNIT_EXPECT_EQ(test, VIRGL_CMD0(VIRGL_CCMD_NOP, 0, 13), cmd[0]);
+		KUNIT_EXPECT_EQ(test, VIRGL_CMD0(VIRGL_CCMD_CLEAR_TEXTURE, 0, 1),
+				cmd[14]);
 
 		/* To another place, or with a part of it missing. */
 		cmd[0] = VIRGL_CMD0(VIRGL_CCMD_TRANSFER3D, 0, 13);
 		cmd[VIRGL_TRANSFER3D_DATA_OFFSET] = 0;
-		scan(test, dwords, ARRAY_SIZE(dwords), &found);
-		KUNIT_EXPECT_EQ(test, -EINVAL, found.ret);
+		KUNIT_EXPECT_EQ(test, -EINVAL, scan_transfers(test, dwords, 17));
 
 		cmd[0] = VIRGL_CMD0(VIRGL_CCMD_TRANSFER3D, 0, 12);
 		cmd[VIRGL_TRANSFER3D_DATA_OFFSET] = 4096;
-		scan(test, dwords, 1 + 13, &found);
-		KUNIT_EXPECT_EQ(test, -EINVAL, found.ret);
+		KUNIT_EXPECT_EQ(test, -EINVAL, scan_transfers(test, dwords, 14));
 
 		/* Another resource's is left as it is. */
 		cmd[0] = VIRGL_CMD0(VIRGL_CCMD_TRANSFER3D, 0, 13);
 		cmd[1] = COHERENT + 1;
-		scan(test, dwords, 1 + 14, &found);
-		KUNIT_EXPECT_EQ(test, 0, found.ret);
-		KUNIT_EXPECT_EQ(test, 0, found.nr);
+		KUNIT_EXPECT_EQ(test, 0, scan_transfers(test, dwords, 15));
 		KUNIT_EXPECT_EQ(test, VIRGL_CMD0(VIRGL_CCMD_TRANSFER3D, 0, 13),
 				cmd[0]);
 	}
 
 	/* Not even a resource. */
 	dwords[0] = VIRGL_CMD0(VIRGL_CCMD_TRANSFER3D, 0, 0);
-	KUNIT_EXPECT_TRUE(test, scan(test, dwords, 1, &found));
+	KUNIT_EXPECT_EQ(test, 0, scan_transfers(test, dwords, 1));
 }
 
 /* Its host copy can be either side of a copy, its guest memory can't. */
@@ -280,26 +817,21 @@ static void virtgpu_scan_test_copy_transfer(struct kunit *test)
 		[VIRGL_COPY_TRANSFER3D_SRC_RES_HANDLE] = 7,
 	};
 	const u32 header = dwords[0];
-	struct found found;
 	u32 flags;
 
 	for (flags = 0; flags < 4; flags++) {
 		dwords[14] = flags;
 		dwords[1] = COHERENT;
 		dwords[VIRGL_COPY_TRANSFER3D_SRC_RES_HANDLE] = 7;
-		KUNIT_EXPECT_TRUE(test, scan(test, dwords, 15, &found));
-		KUNIT_EXPECT_EQ(test, 1, found.nr);
-		KUNIT_EXPECT_EQ(test, COHERENT, found.ids[0]);
+		KUNIT_EXPECT_EQ(test, 0, scan_transfers(test, dwords, 15));
 		KUNIT_EXPECT_EQ(test, header, dwords[0]);
 
 		dwords[1] = 7;
 		dwords[VIRGL_COPY_TRANSFER3D_SRC_RES_HANDLE] = COHERENT;
-		scan(test, dwords, 15, &found);
-		KUNIT_EXPECT_EQ(test, -EINVAL, found.ret);
+		KUNIT_EXPECT_EQ(test, -EINVAL, scan_transfers(test, dwords, 15));
 
 		dwords[1] = COHERENT;
-		scan(test, dwords, 15, &found);
-		KUNIT_EXPECT_EQ(test, -EINVAL, found.ret);
+		KUNIT_EXPECT_EQ(test, -EINVAL, scan_transfers(test, dwords, 15));
 	}
 }
 
@@ -308,9 +840,9 @@ static void virtgpu_scan_test_random(struct kunit *test)
 {
 	const size_t max = 512;
 	u32 *dwords = kunit_kcalloc(test, max, sizeof(*dwords), GFP_KERNEL);
+	struct context *ctx = test->priv;
 	u32 seed = get_random_u32();
 	struct rnd_state rnd;
-	struct found found;
 	int i;
 
 	KUNIT_ASSERT_NOT_NULL(test, dwords);
@@ -321,16 +853,27 @@ static void virtgpu_scan_test_random(struct kunit *test)
 
 		for (j = 0; j < nr; j++)
 			dwords[j] = prandom_u32_state(&rnd) & 0x000f0f3f;
-		scan(test, dwords, nr, &found);
-		KUNIT_ASSERT_LE(test, found.nr, nr);
+		context_again(test);
+		scan_writes(test, dwords, nr);
+		KUNIT_ASSERT_LE(test, ctx->nr_writes, nr);
+		scan_transfers(test, dwords, nr);
 	}
 }
 
 static struct kunit_case virtgpu_scan_test_cases[] = {
-	KUNIT_CASE_PARAM(virtgpu_scan_test_writes, write_cases_gen_params),
-	KUNIT_CASE(virtgpu_scan_test_many),
+	KUNIT_CASE_PARAM(virtgpu_scan_test_once, once_cases_gen_params),
+	KUNIT_CASE(virtgpu_scan_test_bound),
+	KUNIT_CASE(virtgpu_scan_test_shader),
+	KUNIT_CASE(virtgpu_scan_test_images),
+	KUNIT_CASE(virtgpu_scan_test_counters),
+	KUNIT_CASE(virtgpu_scan_test_targets),
+	KUNIT_CASE(virtgpu_scan_test_subs),
+	KUNIT_CASE_PARAM(virtgpu_scan_test_text, text_cases_gen_params),
+	KUNIT_CASE(virtgpu_scan_test_outputs),
 	KUNIT_CASE(virtgpu_scan_test_unknown),
-	KUNIT_CASE(virtgpu_scan_test_short),
+	KUNIT_CASE(virtgpu_scan_test_wrong),
+	KUNIT_CASE(virtgpu_scan_test_limits),
+	KUNIT_CASE(virtgpu_scan_test_not_followed),
 	KUNIT_CASE(virtgpu_scan_test_transfer),
 	KUNIT_CASE(virtgpu_scan_test_copy_transfer),
 	KUNIT_CASE(virtgpu_scan_test_random),
@@ -339,6 +882,8 @@ static struct kunit_case virtgpu_scan_test_cases[] = {
 
 static struct kunit_suite virtgpu_scan_test_suite = {
 	.name = "virtgpu_scan",
+	.init = context_init,
+	.exit = context_exit,
 	.test_cases = virtgpu_scan_test_cases,
 };
 

@@ -18,6 +18,9 @@
 #define VIRGL_CAP_ARB_BUFFER_STORAGE	BIT(31)
 
 #define VIRGL_CMD0(cmd, obj, len)	((cmd) | ((obj) << 8) | ((len) << 16))
+#define VIRGL_CMD_CMD(header)		((header) & 0xff)
+#define VIRGL_CMD_OBJ(header)		(((header) >> 8) & 0xff)
+#define VIRGL_CMD_LEN(header)		((header) >> 16)
 
 enum virgl_object_type {
 	VIRGL_OBJECT_NULL,
@@ -101,25 +104,56 @@ enum virgl_context_cmd {
 	VIRGL_CCMD_GET_PIPE_RESOURCE_LAYOUT,
 };
 
-/* Fields with the id of a resource; of arrays, that of the first element. */
+enum virgl_shader_stage {
+	VIRGL_SHADER_VERTEX,
+	VIRGL_SHADER_FRAGMENT,
+	VIRGL_SHADER_GEOMETRY,
+	VIRGL_SHADER_TESS_CTRL,
+	VIRGL_SHADER_TESS_EVAL,
+	VIRGL_SHADER_COMPUTE,
+	VIRGL_NR_SHADER_STAGES,
+};
+
+/* CREATE_OBJECT. Of a shader with stream output that is described before the text. */
+#define VIRGL_OBJ_CREATE_HANDLE				1
 #define VIRGL_OBJ_SURFACE_RES_HANDLE			2
+#define VIRGL_OBJ_STREAMOUT_SIZE			4
 #define VIRGL_OBJ_STREAMOUT_RES_HANDLE			2
-#define VIRGL_RESOURCE_IW_RES_HANDLE			1
+#define VIRGL_OBJ_STREAMOUT_BUFFER_OFFSET		3
+#define VIRGL_OBJ_STREAMOUT_BUFFER_SIZE			4
+#define VIRGL_OBJ_SHADER_TYPE				2
+#define VIRGL_OBJ_SHADER_OFFSET				3
+#define VIRGL_OBJ_SHADER_OFFSET_CONT			0x80000000u
+#define VIRGL_OBJ_SHADER_SO_NUM_OUTPUTS			5
+
+#define VIRGL_BIND_SHADER_SIZE				2
+#define VIRGL_BIND_SHADER_HANDLE			1
+#define VIRGL_BIND_SHADER_TYPE				2
+
+/* Elements behind the stage and the first slot: offset, length, resource */
+#define VIRGL_SET_SHADER_BUFFER_ELEMENT_SIZE		3
+/* The same, but behind the first slot alone */
+#define VIRGL_SET_ATOMIC_BUFFER_ELEMENT_SIZE		3
+/* Format, access, offset, size and resource */
+#define VIRGL_SET_SHADER_IMAGE_ELEMENT_SIZE		5
+#define VIRGL_IMAGE_ACCESS_READ				1
+#define VIRGL_IMAGE_ACCESS_WRITE			2
+#define VIRGL_IMAGE_ACCESS_READ_WRITE			3
+
 #define VIRGL_CMD_BLIT_DST_RES_HANDLE			4
 #define VIRGL_CMD_RCR_DST_RES_HANDLE			1
-#define VIRGL_SET_SHADER_BUFFER_RES_HANDLE		5
-#define VIRGL_SET_SHADER_BUFFER_ELEMENT_SIZE		3
-#define VIRGL_SET_SHADER_IMAGE_RES_HANDLE		7
-#define VIRGL_SET_SHADER_IMAGE_ELEMENT_SIZE		5
-#define VIRGL_SET_ATOMIC_BUFFER_RES_HANDLE		4
-#define VIRGL_SET_ATOMIC_BUFFER_ELEMENT_SIZE		3
+#define VIRGL_CMD_RCR_DST_X				3
+#define VIRGL_CMD_RCR_SRC_W				11
 #define VIRGL_QUERY_RESULT_QBO_QBO_HANDLE		2
+#define VIRGL_QUERY_RESULT_QBO_OFFSET			5
 #define VIRGL_TEXTURE_HANDLE				1
 #define VIRGL_CREATE_VIDEO_BUFFER_RES_BASE		5
 #define VIRGL_ENCODE_BS_DEST_HANDLE			3
 
 /* TRANSFER3D and COPY_TRANSFER3D, which begin as RESOURCE_INLINE_WRITE */
+#define VIRGL_RESOURCE_IW_RES_HANDLE			1
 #define VIRGL_RESOURCE_IW_X				6
+#define VIRGL_RESOURCE_IW_W				9
 #define VIRGL_TRANSFER3D_SIZE				13
 #define VIRGL_TRANSFER3D_DATA_OFFSET			12
 #define VIRGL_COPY_TRANSFER3D_SRC_RES_HANDLE		12
