@@ -118,7 +118,7 @@ static void want_same(struct gl *gl, uint32_t first, uint32_t v)
 		gl->want[first + i] = v;
 }
 
-static void transform_feedback(struct gl *gl, uint32_t first, uint32_t seed)
+static GLuint feedback_program(void)
 {
 	static GLuint prog;
 
@@ -132,6 +132,13 @@ static void transform_feedback(struct gl *gl, uint32_t first, uint32_t seed)
 			       "	gl_Position = vec4(0.0);\n"
 			       "}\n", "v");
 	glUseProgram(prog);
+	return prog;
+}
+
+static void transform_feedback(struct gl *gl, uint32_t first, uint32_t seed)
+{
+	GLuint prog = feedback_program();
+
 	set(prog, "seed", seed);
 	glEnable(GL_RASTERIZER_DISCARD);
 	glBindBufferRange(GL_TRANSFORM_FEEDBACK_BUFFER, 0, gl->buffer, first * 4,
@@ -782,6 +789,260 @@ static void processes(void)
 	gl_end(gl);
 }
 
+/* ---- what the GPU does not write, or not any more --------------------------- */
+
+/*
+ * A ring that is streamed to the GPU, with a section for each of three frames. The
+ * program waits for the last user of a section before it stores there again.
+ */
+#define SECTIONS 3
+#define SECTION (KiB(256) / 4)
+
+struct ring {
+	struct gl *gl;
+	GLuint buffer, plain;
+	GLsync fences[SECTIONS];
+	volatile uint32_t *map;
+	uint32_t words;
+};
+
+static void ring_create(struct ring *ring, uint32_t words)
+{
+	const GLbitfield flags = GL_MAP_READ_BIT | GL_MAP_WRITE_BIT |
+		GL_MAP_PERSISTENT_BIT | GL_MAP_COHERENT_BIT;
+
+	*ring = (struct ring){ .gl = gl_begin(), .words = words };
+	glGenBuffers(1, &ring->buffer);
+	glBindBuffer(GL_ARRAY_BUFFER, ring->buffer);
+	glBufferStorage(GL_ARRAY_BUFFER, words * 4, NULL, flags);
+	ring->map = glMapBufferRange(GL_ARRAY_BUFFER, 0, words * 4, flags);
+	igt_assert(ring->map);
+	memset((void *)ring->map, 0, words * 4);
+	/* where the GPU copies to what it has, and we read it */
+	glGenBuffers(1, &ring->plain);
+	glBindBuffer(GL_ARRAY_BUFFER, ring->plain);
+	glBufferData(GL_ARRAY_BUFFER, SECTION * 4, NULL, GL_STREAM_READ);
+	glFinish();
+}
+
+static void ring_destroy(struct ring *ring)
+{
+	igt_assert_eq(glGetError(), GL_NO_ERROR);
+	glDeleteBuffers(1, &ring->plain);
+	glDeleteBuffers(1, &ring->buffer);
+	gl_end(ring->gl);
+}
+
+static void ring_store(struct ring *ring, uint32_t first, uint32_t n, uint32_t seed)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		ring->map[first + i] = value(seed, i);
+}
+
+/* By a command that only reads the ring, or by a shader in its place */
+static void ring_read(struct ring *ring, uint32_t first, GLuint prog)
+{
+	if (prog) {
+		glUseProgram(prog);
+		glBindBufferRange(GL_SHADER_STORAGE_BUFFER, 0, ring->buffer, first * 4,
+				  SECTION * 4);
+		glBindBufferBase(GL_SHADER_STORAGE_BUFFER, 1, ring->plain);
+		glDispatchCompute(SECTION / GROUP, 1, 1);
+		glMemoryBarrier(GL_BUFFER_UPDATE_BARRIER_BIT);
+	} else {
+		glBindBuffer(GL_COPY_READ_BUFFER, ring->buffer);
+		glBindBuffer(GL_COPY_WRITE_BUFFER, ring->plain);
+		glCopyBufferSubData(GL_COPY_READ_BUFFER, GL_COPY_WRITE_BUFFER,
+				    first * 4, 0, SECTION * 4);
+	}
+}
+
+static void ring_check(struct ring *ring, uint32_t n, uint32_t seed)
+{
+	static uint32_t got[SECTION];
+	uint32_t i;
+
+	glBindBuffer(GL_COPY_READ_BUFFER, ring->plain);
+	glGetBufferSubData(GL_COPY_READ_BUFFER, 0, n * 4, got);
+	for (i = 0; i < n; i++)
+		igt_assert_f(got[i] == value(seed, i),
+			     "seed %u: word %u is 0x%x and should be 0x%x\n", seed, i,
+			     got[i], value(seed, i));
+}
+
+/* Frames of it; each is compared. */
+static void ring_frames(struct ring *ring, GLuint prog)
+{
+	struct egm_counters before, after;
+	uint32_t frame, i;
+
+	coh_counters(ring->gl->dev, &before);
+	for (frame = 0; frame < 30; frame++) {
+		GLsync *fence = &ring->fences[frame % SECTIONS];
+		uint32_t at = frame % SECTIONS * SECTION;
+
+		if (*fence)
+			igt_assert_eq(glClientWaitSync(*fence, 0, 60 * SECOND),
+				      GL_ALREADY_SIGNALED);
+		glDeleteSync(*fence);
+		ring_store(ring, at, SECTION, frame);
+		ring_read(ring, at, prog);
+		ring_check(ring, SECTION, frame);
+		*fence = glFenceSync(GL_SYNC_GPU_COMMANDS_COMPLETE, 0);
+		glFinish();
+		for (i = 0; i < SECTION; i += 99)
+			igt_assert_eq(ring->map[at + i], value(frame, i));
+	}
+	for (i = 0; i < SECTIONS; i++)
+		glDeleteSync(ring->fences[i]);
+	coh_counters(ring->gl->dev, &after);
+	igt_assert_eq_u64(coh_delta(&before, &after, "chunks_revoked"), 0);
+	igt_assert_eq_u64(coh_delta(&before, &after, "read_backs"), 0);
+}
+
+/* A shader reads one buffer and writes another, as those do that cull or sort. */
+static GLuint reader_program(void)
+{
+	static GLuint prog;
+
+	if (!prog)
+		prog = program(GL_COMPUTE_SHADER,
+			       "#version 430\n"
+			       "layout(local_size_x = 64) in;\n"
+			       "layout(std430, binding = 0) readonly buffer R { uint r[]; };\n"
+			       "layout(std430, binding = 1) writeonly buffer W { uint w[]; };\n"
+			       "void main() {\n"
+			       "	w[gl_GlobalInvocationID.x] = r[gl_GlobalInvocationID.x];\n"
+			       "}\n", NULL);
+	return prog;
+}
+
+static void storage_ring(void)
+{
+	struct ring ring;
+
+	ring_create(&ring, SECTIONS * SECTION);
+	ring_frames(&ring, reader_program());
+	ring_destroy(&ring);
+}
+
+/* Written once, all of it or a little, in ways that end by themselves */
+static void written_ring(void (*write)(struct ring *ring))
+{
+	struct ring ring;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		ring_create(&ring, SECTIONS * SECTION);
+		write(&ring);
+		glFinish();
+		ring_read(&ring, 0, 0);
+		ring_check(&ring, 16, 1);
+		/* that reads back what there is */
+		for (uint32_t w = 0; w < ring.words; w += PAGE_WORDS)
+			igt_assert(ring.map[w] == (w ? 0 : value(1, 0)));
+		ring_frames(&ring, i ? reader_program() : 0);
+		ring_destroy(&ring);
+	}
+}
+
+static void write_copy(struct ring *ring)
+{
+	uint32_t *data = calloc(ring->words, 4), i;
+	GLuint src;
+
+	igt_assert(data);
+	for (i = 0; i < 16; i++)
+		data[i] = value(1, i);
+	glGenBuffers(1, &src);
+	glBindBuffer(GL_COPY_READ_BUFFER, src);
+	glBufferData(GL_COPY_READ_BUFFER, ring->words * 4, data, GL_STREAM_COPY);
+	free(data);
+	glBindBuffer(GL_COPY_WRITE_BUFFER, ring->buffer);
+	glCopyBufferSubData(GL_COPY_READ_BUFFER, GL_COPY_WRITE_BUFFER, 0, 0,
+			    ring->words * 4);
+	glDeleteBuffers(1, &src);
+}
+
+static void write_feedback(struct ring *ring)
+{
+	GLuint prog = feedback_program();
+
+	set(prog, "seed", 1);
+	glEnable(GL_RASTERIZER_DISCARD);
+	glBindBufferRange(GL_TRANSFORM_FEEDBACK_BUFFER, 0, ring->buffer, 0, 64);
+	glBeginTransformFeedback(GL_POINTS);
+	glDrawArrays(GL_POINTS, 0, 16);
+	glEndTransformFeedback();
+	glDisable(GL_RASTERIZER_DISCARD);
+}
+
+static void write_storage(struct ring *ring)
+{
+	GLuint prog = storage_program();
+
+	set(prog, "first", 0);
+	set(prog, "seed", 1);
+	glBindBufferRange(GL_SHADER_STORAGE_BUFFER, 0, ring->buffer, 0, KiB(16));
+	glDispatchCompute(1, 1, 1);
+	glMemoryBarrier(GL_CLIENT_MAPPED_BUFFER_BARRIER_BIT);
+	glBindBufferBase(GL_SHADER_STORAGE_BUFFER, 0, ring->plain);
+}
+
+static void copied_ring(void)
+{
+	written_ring(write_copy);
+}
+
+static void feedback_ring(void)
+{
+	written_ring(write_feedback);
+}
+
+static void stored_ring(void)
+{
+	written_ring(write_storage);
+}
+
+/* A counter at the start of a large buffer, and the rest of it is streamed. */
+static void counter(void)
+{
+	struct egm_counters before, after;
+	const uint32_t counters = KiB(4) / 4;
+	struct ring ring;
+	uint32_t frame, i;
+	GLuint prog;
+
+	ring_create(&ring, MiB(16) / 4);
+	prog = storage_program();
+	coh_counters(ring.gl->dev, &before);
+	for (frame = 0; frame < 30; frame++) {
+		uint32_t at = (1 + frame) * (KiB(512) / 4);
+
+		glUseProgram(prog);
+		set(prog, "first", 0);
+		set(prog, "seed", frame);
+		glBindBufferRange(GL_SHADER_STORAGE_BUFFER, 0, ring.buffer, 0,
+				  counters * 4);
+		glDispatchCompute(counters / GROUP, 1, 1);
+		ring_store(&ring, at, SECTION, frame);
+		ring_read(&ring, at, 0);
+		ring_check(&ring, SECTION, frame);
+	}
+	coh_counters(ring.gl->dev, &after);
+	/* no access has asked for more */
+	igt_assert_eq_u64(coh_delta(&before, &after, "chunks_revoked"), 1);
+	igt_assert_eq_u64(coh_delta(&before, &after, "read_backs"), 0);
+	glFinish();
+	for (i = 0; i < counters; i++)
+		igt_assert_eq(ring.map[i], value(frame - 1, i));
+	coh_counters(ring.gl->dev, &after);
+	igt_assert_lte_u64(coh_delta(&before, &after, "pages_read_back"), 1);
+	ring_destroy(&ring);
+}
+
 /* A store that the host never gets is noticed. */
 static void sensitivity(void)
 {
@@ -833,6 +1094,21 @@ igt_main
 	igt_describe("C1, C2, C4: processes that have inherited the mapping");
 	igt_subtest("processes")
 		processes();
+	igt_describe("C5: a ring that shaders read as storage, beside what they write");
+	igt_subtest("storage-ring")
+		storage_ring();
+	igt_describe("C5: a ring that was copied into once");
+	igt_subtest("copied-ring")
+		copied_ring();
+	igt_describe("C5: a ring that had some transform feedback once");
+	igt_subtest("feedback-ring")
+		feedback_ring();
+	igt_describe("C5: a ring that was bound as storage that a shader writes");
+	igt_subtest("stored-ring")
+		stored_ring();
+	igt_describe("C5: a counter that shaders write in a buffer that is streamed");
+	igt_subtest("counter")
+		counter();
 	igt_describe("C1: an upload that the host loses is noticed");
 	igt_subtest("sensitivity")
 		sensitivity();
