@@ -62,7 +62,7 @@ notices()
 	! run
 }
 
-plan 13
+plan 16
 check "no stream has it read or change what it must not, or miss a write" fuzz
 check "nor has one that is made at random" fuzz_random
 check "a scan that believes a length is noticed" notices 's/len >= nr_dwords/0/'
@@ -75,7 +75,7 @@ check "one that has a shader bound that is another stage's" notices \
 check "one that does not know atomic operations" notices \
 	's/scan_word_is(text, "ATOM")/false/'
 check "one that does not read on in another piece of a shader" notices \
-	's/bound->buffers |= object->text.stores.buffers;//'
+	's/scan_add_stores(&bindings->sub->stores\[stage\], &stores);/(void)stores;/'
 check "one that lets two objects have one handle" notices \
 	's/^\t\tif (object)$/\t\tif (0)/'
 check "one for which stream output writes nothing" notices \
@@ -83,6 +83,12 @@ check "one for which stream output writes nothing" notices \
 check "one that goes on with another sub-context" notices \
 	's/if (sub == bindings->sub)/if (0)/'
 check "one that takes images for read-only" notices \
-	's/== VIRGL_IMAGE_ACCESS_READ)/!= VIRGL_IMAGE_ACCESS_READ_WRITE)/'
+	's/^\t\tif (res_id && (element/\t\tif (element[1] < 3) res_id = 0;\n&/'
+check "one for which stages do not share a slot" notices \
+	's/scan_add_stores(&stores, &sub->stores\[stage\]);/stores = sub->stores[stage];/'
+check "one for which no older program runs" notices \
+	's/sub->missing |= BIT(stage);//'
+check "one that counts buffers from 0" notices \
+	's/if (!text->first)/if (0)/'
 check "one for which nothing new is bound between two draws" notices \
 	's/^\t\tsub->drawn = false;//'

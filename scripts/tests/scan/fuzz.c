@@ -260,7 +260,7 @@ static void make_text(char *to)
 			strcat(to, "LOAD TEMP[0].x, BUFFER[0], TEMP[1].xxxx");
 			break;
 		case 1:
-			strcat(to, ONE_OF("DCL BUFFER[0]", "DCL HWATOMIC[0]",
+			strcat(to, ONE_OF("DCL BUFFER[0]", "DCL BUFFER[1]", "DCL HWATOMIC[0]",
 					  "DCL IMAGE[1], BUFFER, PIPE_FORMAT_R32_UINT, WR",
 					  "DCL BUFFER[0], ATOMIC", "MOV STORE[0], TEMP[1]"));
 			break;
@@ -372,6 +372,12 @@ static void add_command(void)
 		do
 			add(VIRGL_CCMD_BIND_SHADER, 2, words);
 		while (words[1]++ < VIRGL_SHADER_COMPUTE);
+		if (pick(4))
+			break;
+		words[0] = 0;
+		words[1] = pick(2) ? VIRGL_SHADER_COMPUTE : VIRGL_SHADER_VERTEX;
+		add(VIRGL_CCMD_BIND_SHADER, 2, words);
+		add(pick(2) ? VIRGL_CCMD_LAUNCH_GRID : VIRGL_CCMD_DRAW_VBO, 0, words);
 		break;
 	case 4:
 	case 5:

@@ -25,13 +25,16 @@ struct object {
 };
 
 struct binding {
-	u32 res, offset, len, access;
+	u32 res, offset, len;
 };
 
 struct sub {
 	struct sub *next;
 	u32 id;
 	struct object *objects, *shaders[STAGES], *partial[STAGES];
+	/* The program that was last used, and those that were unbound since */
+	struct object *ran[STAGES];
+	bool gone[STAGES];
 	struct binding buffers[STAGES][SLOTS], images[STAGES][SLOTS], counters[SLOTS];
 	struct object *targets[TARGETS];
 };
@@ -176,7 +179,10 @@ static void operand(struct text *t, struct operand *o)
 struct run {
 	struct model *m;
 	struct sub *sub;
-	u32 stage;
+	/* and the last one that runs with it */
+	u32 stage, last;
+	/* Of its buffers, the first that is declared, and the first that there is */
+	int declared, first;
 };
 
 static void write_slots(const struct run *r, const struct binding *bindings,
@@ -185,9 +191,27 @@ static void write_slots(const struct run *r, const struct binding *bindings,
 	for (int i = 0; i < SLOTS; i++) {
 		const struct binding *b = &bindings[i];
 
-		if (b->res && (b->access & VIRGL_IMAGE_ACCESS_WRITE) &&
-		    (o->indirect || o->index == i))
+		if (b->res && (o->indirect || o->index == i))
 			r->m->writes(r->m->data, b->res, b->offset, b->len);
+	}
+}
+
+/* A slot is each stage's own, or one for all: then the last one's is bound. */
+static void write_stages(const struct run *r, const struct binding *slots,
+			 const struct operand *o)
+{
+	u32 stage;
+
+	write_slots(r, slots + r->stage * SLOTS, o);
+	for (int i = 0; i < SLOTS; i++) {
+		const struct operand one = { .index = i };
+
+		if (!o->indirect && o->index != i)
+			continue;
+		for (stage = r->last; stage > r->stage; stage--)
+			if (r->sub->shaders[stage] && slots[stage * SLOTS + i].res)
+				break;
+		write_slots(r, slots + stage * SLOTS, &one);
 	}
 }
 
@@ -195,19 +219,35 @@ static void store(const struct run *r, const struct operand *o)
 {
 	const struct operand any = { .indirect = true };
 
-	if (same("BUFFER", o->file, o->len))
-		write_slots(r, r->sub->buffers[r->stage], o);
-	else if (same("IMAGE", o->file, o->len))
-		write_slots(r, r->sub->images[r->stage], o);
+	if (same("BUFFER", o->file, o->len)) {
+		struct operand shifted = *o;
+
+		write_stages(r, r->sub->buffers[0], o);
+		/* The host counts from the first. What isn't declared does not compile. */
+		shifted.index -= r->declared;
+		if (r->declared <= r->first)
+			write_slots(r, r->sub->buffers[r->stage], &shifted);
+	} else if (same("IMAGE", o->file, o->len))
+		write_stages(r, r->sub->images[0], o);
 	else if (same("HWATOMIC", o->file, o->len))
 		write_slots(r, r->sub->counters, &any);
 }
 
 /*
  * Goes through the instructions, and executes those that store if there is somebody
- * to execute them. Returns whether it is a shader.
+ * to execute them, or looks which buffers there are. Returns whether it is a shader.
  */
-static bool shader(const char *chars, const struct run *r)
+static void see(struct run *buffers, const struct operand *o, bool declaration)
+{
+	if (!buffers || !same("BUFFER", o->file, o->len) || o->indirect)
+		return;
+	if (o->index < buffers->first)
+		buffers->first = o->index;
+	if (declaration && o->index < buffers->declared)
+		buffers->declared = o->index;
+}
+
+static bool shader(const char *chars, const struct run *r, struct run *buffers)
 {
 	struct text t = { chars, false };
 	const char *opcode;
@@ -235,18 +275,22 @@ static bool shader(const char *chars, const struct run *r)
 			return false;
 
 		operand(&t, &first);
+		see(buffers, &first, same("DCL", opcode, len));
 		o = first;
 		if (begins("ATOM", opcode, len)) {
 			t.wrong |= !is_next(&t, ',');
 			operand(&t, &o);
+			see(buffers, &o, false);
 		}
 		if (t.wrong)
 			return false;
 		if (r && (begins("STORE", opcode, len) || begins("ATOM", opcode, len)))
 			store(r, &o);
 
-		while (is_next(&t, ','))
+		while (is_next(&t, ',')) {
 			operand(&t, &o);
+			see(buffers, &o, false);
+		}
 	}
 	return false;
 }
@@ -325,7 +369,7 @@ static bool fill_shader(struct sub *sub, struct object *o, const u32 *cmd, u32 l
 	if (o->filled < o->size)
 		return true;
 	return o->size >= 4 && memchr(o->text + o->size - 4, 0, 4) &&
-		shader(o->text, NULL);
+		shader(o->text, NULL, NULL);
 }
 
 static bool create_shader(struct sub *sub, const u32 *cmd, u32 len)
@@ -385,12 +429,11 @@ static bool create(struct model *m, const u32 *cmd, u32 len)
 
 /* ---- commands ---------------------------------------------------------------- */
 
-static bool bind(struct model *m, struct binding *b, u32 res, u32 offset, u32 len,
-		 u32 access)
+static bool bind(struct model *m, struct binding *b, u32 res, u32 offset, u32 len)
 {
 	if (res && !m->exists(res))
 		return false;
-	*b = (struct binding){ res, offset, len, access };
+	*b = (struct binding){ res, offset, len };
 	return true;
 }
 
@@ -404,8 +447,9 @@ static bool bind_all(struct model *m, struct binding *slots, u32 start, const u3
 		const u32 *w = words + size - 3;
 		u32 access = size == 5 ? words[1] : VIRGL_IMAGE_ACCESS_READ_WRITE;
 
+		/* All images of a buffer share a range, or have none. */
 		if (!bind(m, &slots[start + i], size == 5 ? words[4] : w[2],
-			  size == 5 ? words[2] : w[0], size == 5 ? words[3] : w[1], access))
+			  size == 5 ? 0 : w[0], size == 5 ? ~0u : w[1]))
 			return false;
 		/* Of another one the host does not bind the rest. */
 		if (words[size - 1] && (!access || access > 3))
@@ -452,8 +496,10 @@ static void free_sub(struct sub *sub)
 {
 	for (int i = 0; i < TARGETS; i++)
 		set(&sub->targets[i], NULL);
-	for (int i = 0; i < STAGES; i++)
+	for (int i = 0; i < STAGES; i++) {
 		set(&sub->shaders[i], NULL);
+		set(&sub->ran[i], NULL);
+	}
 	while (sub->objects)
 		destroy(sub, sub->objects->handle);
 	free(sub);
@@ -476,14 +522,27 @@ static void destroy_sub(struct model *m, u32 id)
 	free_sub(sub);
 }
 
+static void run_shader(struct model *m, struct object *o, u32 stage, u32 last)
+{
+	struct run r = { m, m->sub, stage, last, INT16_MAX, INT16_MAX };
+
+	if (!o || o->filled != o->size)
+		return;
+	shader(o->text, NULL, &r);
+	shader(o->text, &r, NULL);
+}
+
+/* Without one that it needs, the program is the one before. */
 static void run(struct model *m, u32 stage, u32 last)
 {
-	for (; stage <= last; stage++) {
-		struct object *o = m->sub->shaders[stage];
-		struct run r = { m, m->sub, stage };
+	struct sub *sub = m->sub;
+	bool gone = stage ? sub->gone[stage] :
+		sub->gone[VIRGL_SHADER_VERTEX] || sub->gone[VIRGL_SHADER_FRAGMENT];
 
-		if (o && o->filled == o->size)
-			shader(o->text, &r);
+	for (; stage <= last; stage++) {
+		if (!gone)
+			set(&sub->ran[stage], sub->shaders[stage]);
+		run_shader(m, sub->ran[stage], stage, last);
 	}
 }
 
@@ -491,10 +550,13 @@ static void bind_shader(struct sub *sub, u32 handle, u32 stage)
 {
 	struct object *o = find(sub, handle, VIRGL_OBJECT_SHADER);
 
-	if (!handle && stage < STAGES)
+	if (!handle && stage < STAGES) {
 		set(&sub->shaders[stage], NULL);
-	else if (o && o->stage == stage)
+		sub->gone[stage] = true;
+	} else if (o && o->stage == stage) {
 		set(&sub->shaders[stage], o);
+		sub->gone[stage] = false;
+	}
 }
 
 /* Returns false if that is an error. */

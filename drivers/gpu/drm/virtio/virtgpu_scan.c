@@ -75,6 +75,9 @@ struct scan_text {
 		TEXT_RESULT,		/* of an atomic operation */
 		TEXT_RESOURCE,		/* that is stored to */
 	} expect;
+	/* It is known to have BUFFER[0], and there was the end of a string. */
+	bool first;
+	bool ended;
 	/* "HWATOMIC[" and "BUFFER[31]" fit, and one more tells them apart. */
 	char word[11];
 	u8 len;
@@ -109,6 +112,8 @@ struct virtio_gpu_scan_sub {
 	/* That there was a draw, and a dispatch, since something was bound. */
 	bool drawn;
 	bool launched;
+	/* A bit for each stage without which the host goes on with an older program. */
+	u32 missing;
 	/* Of the shaders that are bound. */
 	struct scan_stores stores[VIRGL_NR_SHADER_STAGES];
 	struct scan_slots buffers[VIRGL_NR_SHADER_STAGES];
@@ -148,6 +153,11 @@ static void scan_word(struct scan_text *text, u8 next)
 	bool store = scan_word_is(text, "STORE");
 	bool atomic = scan_word_is(text, "ATOM");
 
+	/* Or "BUFFER[0..1]". */
+	if (!text->ended && scan_word_is(text, "BUFFER[0") &&
+	    (text->len == 8 ? next == '.' : text->len == 9 && text->word[8] == ']'))
+		text->first = true;
+
 	if (text->expect == TEXT_OPCODE) {
 		if (store)
 			text->expect = TEXT_RESOURCE;
@@ -176,7 +186,8 @@ static void scan_word(struct scan_text *text, u8 next)
 /*
  * A shader's text is "STORE BUFFER[0].x, TEMP[0], TEMP[1]" and so on, in any case.
  * What it stores to is the first operand, or the second of an atomic operation.
- * Nothing else stores. The host sees no text behind a NUL, here it does not matter.
+ * Nothing else stores. The host sees no text behind a NUL: what stores there does
+ * not matter.
  */
 static void scan_text(struct scan_text *text, const u8 *chars, size_t nr)
 {
@@ -192,6 +203,8 @@ static void scan_text(struct scan_text *text, const u8 *chars, size_t nr)
 		if (text->len)
 			scan_word(text, c);
 		text->len = 0;
+		if (!c)
+			text->ended = true;
 
 		if (text->expect == TEXT_RESULT && c == ',') {
 			text->expect = TEXT_RESOURCE;
@@ -200,6 +213,30 @@ static void scan_text(struct scan_text *text, const u8 *chars, size_t nr)
 			text->expect = TEXT_OPCODE;
 		}
 	}
+}
+
+/*
+ * From virglrenderer 1.0 on, BUFFER[n] is what is in the slot n less the first one
+ * that the shader declares. Nearly always that is BUFFER[0].
+ */
+static struct scan_stores scan_text_stores(const struct scan_text *text)
+{
+	struct scan_stores stores = text->stores;
+	u32 shift;
+
+	if (!text->first)
+		for (shift = 1; shift < SCAN_SLOTS; shift *= 2)
+			stores.buffers |= stores.buffers >> shift;
+
+	return stores;
+}
+
+static void scan_add_stores(struct scan_stores *to,
+			    const struct scan_stores *stores)
+{
+	to->buffers |= stores->buffers;
+	to->images |= stores->images;
+	to->counters |= stores->counters;
 }
 
 static void scan_put_object(struct virtio_gpu_bindings *bindings,
@@ -240,7 +277,7 @@ static bool scan_create_shader(struct virtio_gpu_bindings *bindings,
 			       struct scan_object *object, const u32 *cmd,
 			       u32 len)
 {
-	struct scan_stores *bound;
+	struct scan_stores stores;
 	u32 stage, text, outputs;
 
 	if (len < VIRGL_OBJ_SHADER_SO_NUM_OUTPUTS)
@@ -275,10 +312,8 @@ static bool scan_create_shader(struct virtio_gpu_bindings *bindings,
 		  (len + 1 - text) * sizeof(*cmd));
 
 	if (cmd[VIRGL_OBJ_SHADER_OFFSET] & VIRGL_OBJ_SHADER_OFFSET_CONT) {
-		bound = &bindings->sub->stores[stage];
-		bound->buffers |= object->text.stores.buffers;
-		bound->images |= object->text.stores.images;
-		bound->counters |= object->text.stores.counters;
+		stores = scan_text_stores(&object->text);
+		scan_add_stores(&bindings->sub->stores[stage], &stores);
 	}
 
 	return true;
@@ -332,7 +367,10 @@ static bool scan_create_object(struct virtio_gpu_scan *scan,
 	return false;
 }
 
-/* Of a shader that is not there, and of none, the host goes on with the last. */
+/*
+ * Of a shader that is not there the host goes on with the last. Without one of those
+ * that a program has to have it goes on with the last program.
+ */
 static bool scan_bind_shader(struct virtio_gpu_scan_sub *sub, const u32 *cmd,
 			     u32 len)
 {
@@ -342,9 +380,19 @@ static bool scan_bind_shader(struct virtio_gpu_scan_sub *sub, const u32 *cmd,
 	if (len != VIRGL_BIND_SHADER_SIZE)
 		return false;
 	stage = cmd[VIRGL_BIND_SHADER_TYPE];
+	if (!cmd[VIRGL_BIND_SHADER_HANDLE]) {
+		if (stage == VIRGL_SHADER_VERTEX ||
+		    stage == VIRGL_SHADER_FRAGMENT ||
+		    stage == VIRGL_SHADER_COMPUTE)
+			sub->missing |= BIT(stage);
+		return true;
+	}
+
 	object = xa_load(&sub->objects, cmd[VIRGL_BIND_SHADER_HANDLE]);
-	if (object && object->stage == stage && stage < VIRGL_NR_SHADER_STAGES)
-		sub->stores[stage] = object->text.stores;
+	if (object && object->stage == stage && stage < VIRGL_NR_SHADER_STAGES) {
+		sub->stores[stage] = scan_text_stores(&object->text);
+		sub->missing &= ~BIT(stage);
+	}
 
 	return true;
 }
@@ -387,6 +435,11 @@ static bool scan_set_shader_buffers(struct virtio_gpu_scan_sub *sub,
 	return true;
 }
 
+/*
+ * Hosts have one texture for all images of a buffer, whose range is that of the last,
+ * or no ranges at all. A store to one that is bound for reading is undefined in
+ * OpenGL, which does not say that it is not done.
+ */
 static bool scan_set_shader_images(struct virtio_gpu_scan_sub *sub,
 				   const u32 *cmd, u32 len)
 {
@@ -400,13 +453,10 @@ static bool scan_set_shader_images(struct virtio_gpu_scan_sub *sub,
 		const u32 *element = cmd + 3 + i * size;
 		u32 res_id = element[4];
 
-		if (res_id && element[1] == VIRGL_IMAGE_ACCESS_READ)
-			res_id = 0;
-		else if (res_id && element[1] != VIRGL_IMAGE_ACCESS_WRITE &&
-			 element[1] != VIRGL_IMAGE_ACCESS_READ_WRITE)
+		if (res_id && (element[1] < VIRGL_IMAGE_ACCESS_READ ||
+			       element[1] > VIRGL_IMAGE_ACCESS_READ_WRITE))
 			return false;
-		scan_bind(&sub->images[cmd[1]], cmd[2] + i, res_id, element[2],
-			  element[3]);
+		scan_bind(&sub->images[cmd[1]], cmd[2] + i, res_id, 0, ~0);
 	}
 
 	return true;
@@ -496,15 +546,24 @@ static void scan_report(struct virtio_gpu_scan *scan, struct scan_slots *slots,
 	}
 }
 
+/*
+ * Before virglrenderer 1.0 a slot is one for all stages. They are bound in this order,
+ * so it is a later one's buffer to which an earlier one stores.
+ */
 static void scan_run(struct virtio_gpu_scan *scan,
 		     struct virtio_gpu_scan_sub *sub, u32 stage, u32 last)
 {
-	for (; stage <= last; stage++) {
-		const struct scan_stores *stores = &sub->stores[stage];
+	struct scan_stores stores = { };
 
-		scan_report(scan, &sub->buffers[stage], stores->buffers);
-		scan_report(scan, &sub->images[stage], stores->images);
-		scan_report(scan, &sub->counters, stores->counters);
+	/* What an older program stores to is not known any more. */
+	if (sub->missing & (BIT(last + 1) - BIT(stage)))
+		stores = scan_stores_all;
+
+	for (; stage <= last; stage++) {
+		scan_add_stores(&stores, &sub->stores[stage]);
+		scan_report(scan, &sub->buffers[stage], stores.buffers);
+		scan_report(scan, &sub->images[stage], stores.images);
+		scan_report(scan, &sub->counters, stores.counters);
 	}
 }
 

@@ -360,8 +360,17 @@ static void virtgpu_scan_test_shader(struct kunit *test)
 	/* The host does not bind these, and goes on with what there is. */
 	add(test, VIRGL_CCMD_BIND_SHADER, 3, stage);
 	add(test, VIRGL_CCMD_BIND_SHADER, 4, stage);
-	add(test, VIRGL_CCMD_BIND_SHADER, 0, stage);
 	add(test, VIRGL_CCMD_BIND_SHADER, 1, VIRGL_NR_SHADER_STAGES);
+	add(test, VIRGL_CCMD_DRAW_VBO);
+	EXPECT_WRITES(test, 1, 8, 0x100, 0x40);
+
+	/* Without one it goes on with an older program. */
+	add(test, VIRGL_CCMD_BIND_SHADER, 0, stage);
+	add(test, VIRGL_CCMD_DRAW_VBO);
+	EXPECT_WRITES(test, 2, 8, 0x100, 0x40);
+	add(test, VIRGL_CCMD_BIND_SHADER, 2, stage);
+	add(test, VIRGL_CCMD_BIND_SHADER, 0, VIRGL_SHADER_GEOMETRY);
+	add(test, VIRGL_CCMD_BIND_SHADER, 0, VIRGL_SHADER_COMPUTE);
 	add(test, VIRGL_CCMD_DRAW_VBO);
 	EXPECT_WRITES(test, 1, 8, 0x100, 0x40);
 
@@ -386,6 +395,23 @@ static void virtgpu_scan_test_shader(struct kunit *test)
 	EXPECT_LOST(test);
 }
 
+/* A slot can be one for all stages: then it has what is bound last. */
+static void virtgpu_scan_test_stages(struct kunit *test)
+{
+	add_bound_shader(test, 1, VIRGL_SHADER_VERTEX, store_text);
+	add(test, VIRGL_CCMD_SET_SHADER_BUFFERS, VIRGL_SHADER_VERTEX, 1,
+	    0, 8, 7);
+	add(test, VIRGL_CCMD_SET_SHADER_BUFFERS, VIRGL_SHADER_FRAGMENT, 1,
+	    4, 8, 9);
+	add(test, VIRGL_CCMD_DRAW_VBO);
+	EXPECT_WRITES(test, 2, 9, 4, 8);
+
+	add_bound_shader(test, 2, VIRGL_SHADER_VERTEX, load_text);
+	add_bound_shader(test, 3, VIRGL_SHADER_FRAGMENT, store_text);
+	add(test, VIRGL_CCMD_DRAW_VBO);
+	EXPECT_WRITES(test, 1, 9, 4, 8);
+}
+
 static void virtgpu_scan_test_images(struct kunit *test)
 {
 	const u32 stage = VIRGL_SHADER_FRAGMENT;
@@ -396,10 +422,7 @@ static void virtgpu_scan_test_images(struct kunit *test)
 		add(test, VIRGL_CCMD_SET_SHADER_IMAGES, stage, 0,
 		    0, access, 64, 128, 6);
 		add(test, VIRGL_CCMD_DRAW_VBO);
-		if (access == VIRGL_IMAGE_ACCESS_READ)
-			EXPECT_NOTHING(test);
-		else
-			EXPECT_WRITES(test, 1, 6, 64, 128);
+		EXPECT_WRITES(test, 1, 6, 0, ~0u);
 	}
 
 	add(test, VIRGL_CCMD_SET_SHADER_IMAGES, stage, 0, 0, 0, 0, 0, 0);
@@ -509,16 +532,19 @@ static const struct text_case {
 	{ store_text, BIT(1) },
 	{ image_text, 0, BIT(0) },
 	{ counter_text, 0, 0, ALL },
-	{ "COMP\n STORE BUFFER[31], TEMP[0]", BIT(31) },
+	{ "COMP\n DCL BUFFER[0..31]\n STORE BUFFER[31], TEMP[0]", BIT(31) },
+	/* From which one on the host counts, if not from the first, is not looked at. */
+	{ "COMP\n STORE BUFFER[31], TEMP[0]", ALL },
+	{ "COMP\n DCL BUFFER[1]\n STORE BUFFER[2].x", 7 },
 	{ "COMP\n STORE BUFFER[0].xy, IMM[0]\n STORE IMAGE[12].xy", BIT(0), BIT(12) },
 	{ "COMP\n STORE MEMORY[0].x, TEMP[0].xxxx, TEMP[1]" },
 	{ "COMP\n ATOMUADD TEMP[0].x, MEMORY[0], TEMP[1]" },
-	{ "COMP\n ATOMXCHG TEMP[0].x, BUFFER[3], TEMP[1]", BIT(3) },
+	{ "COMP\n ATOMXCHG TEMP[0].x, BUFFER[3], TEMP[1]", 0xf },
 	{ "COMP\n ATOMCAS TEMP[0], IMAGE[3], TEMP[1], 2D", 0, BIT(3) },
-	{ "COMP\n12:store\tbuffer[2],temp[0]", BIT(2) },
-	{ "COMP\n 12: StOrE\n\tBUFFER[2].x", BIT(2) },
-	{ "COMP\n STORE_PRECISE BUFFER[2].x", BIT(2) },
-	{ "COMP\n STORE BUFFER[2].x STORE BUFFER[4].x", BIT(2) | BIT(4) },
+	{ "COMP\n12:store\tbuffer[2],temp[0]", 7 },
+	{ "COMP\n 12: StOrE\n\tBUFFER[2].x", 7 },
+	{ "COMP\n STORE_PRECISE BUFFER[2].x", 7 },
+	{ "COMP\n STORE BUFFER[2].x STORE BUFFER[4].x", 0x1f },
 	/* Which of them, only the host can tell. */
 	{ "COMP\n STORE BUFFER[32].x", ALL },
 	{ "COMP\n STORE BUFFER[4294967296].x", ALL, ALL, ALL },
@@ -554,14 +580,18 @@ static void expect_stores(struct kunit *test, const struct text_case *c)
 		add(test, VIRGL_CCMD_SET_SHADER_BUFFERS, VIRGL_SHADER_COMPUTE, i,
 		    i, 1, 1);
 		add(test, VIRGL_CCMD_SET_SHADER_IMAGES, VIRGL_SHADER_COMPUTE, i,
-		    0, 3, i, 1, 2);
+		    0, 3, 0, 0, 32 + i);
 		add(test, VIRGL_CCMD_SET_ATOMIC_BUFFERS, i, i, 1, 3);
 	}
 	add(test, VIRGL_CCMD_LAUNCH_GRID);
 	KUNIT_EXPECT_TRUE(test, submit(test));
 
-	for (i = 0; i < min(ctx->nr_writes, MAX_WRITES); i++)
-		stores[ctx->writes[i].id - 1] |= BIT(ctx->writes[i].offset);
+	for (i = 0; i < min(ctx->nr_writes, MAX_WRITES); i++) {
+		if (ctx->writes[i].id >= 32)
+			stores[1] |= BIT(ctx->writes[i].id - 32);
+		else
+			stores[ctx->writes[i].id - 1] |= BIT(ctx->writes[i].offset);
+	}
 	/* There is room for two kinds that are all. */
 	KUNIT_EXPECT_EQ(test, ctx->nr_writes, hweight32(c->buffers) +
 			hweight32(c->images) + hweight32(c->counters));
@@ -864,6 +894,7 @@ static struct kunit_case virtgpu_scan_test_cases[] = {
 	KUNIT_CASE_PARAM(virtgpu_scan_test_once, once_cases_gen_params),
 	KUNIT_CASE(virtgpu_scan_test_bound),
 	KUNIT_CASE(virtgpu_scan_test_shader),
+	KUNIT_CASE(virtgpu_scan_test_stages),
 	KUNIT_CASE(virtgpu_scan_test_images),
 	KUNIT_CASE(virtgpu_scan_test_counters),
 	KUNIT_CASE(virtgpu_scan_test_targets),
