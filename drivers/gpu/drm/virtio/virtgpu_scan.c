@@ -616,8 +616,10 @@ static void scan_free_sub(struct virtio_gpu_bindings *bindings,
 	struct scan_object *object;
 	unsigned long handle;
 
-	xa_for_each(&sub->objects, handle, object)
+	xa_for_each(&sub->objects, handle, object) {
 		scan_put_object(bindings, object);
+		cond_resched();
+	}
 	xa_destroy(&sub->objects);
 	kfree(sub);
 	bindings->nr_subs--;
