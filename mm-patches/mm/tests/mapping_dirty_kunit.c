@@ -549,7 +549,7 @@ static void test_parts(struct kunit *test)
 	pfn_notifier_check(test, notifier);
 	KUNIT_EXPECT_EQ(test, 1, notifier->ranges);
 	KUNIT_EXPECT_EQ(test, map + 3 * PAGE_SIZE, notifier->start);
-	KUNIT_EXPECT_EQ(test, map + ((5 * PTRS_PER_PTE + 1) << PAGE_SHIFT),
+	KUNIT_EXPECT_EQ(test, map + (5 * PTRS_PER_PTE + 1) * PAGE_SIZE,
 			notifier->end);
 	pass_parts(test, dev, vmas, true, 4);
 
