@@ -453,12 +453,32 @@ static void ranges(struct egm_dev *dev)
 
 /* ---- memory that others have -------------------------------------------- */
 
-/* All sizes of small pages have huge ones of 2 MiB. */
-#define HUGE_PAGES "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
-
-/* As many huge pages as there were, while most of the memory is put away */
-static unsigned int huge_pages;
+/*
+ * What most of the memory is put away with, and what would keep more than is left where
+ * a page has 64 KiB: the kernel keeps a huge page's memory free, 512 MiB, and 130 MiB on
+ * the lists of each CPU. All sizes of small pages have huge ones of 2 MiB.
+ */
+static struct {
+	const char *file;
+	unsigned int was, is;
+} sizes[] = {
+	{ .file = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages" },
+	{ .file = "/proc/sys/vm/watermark_boost_factor", .is = 0 },
+	{ .file = "/proc/sys/vm/percpu_pagelist_high_fraction", .is = 4096 },
+};
 static bool put_away;
+
+static void sizes_write(bool back)
+{
+	char text[16];
+	int i;
+
+	for (i = ARRAY_SIZE(sizes) - 1; i >= 0; i--) {
+		snprintf(text, sizeof(text), "%u", back ? sizes[i].was : sizes[i].is);
+		igt_require_f(!coh_write(sizes[i].file, text) || back,
+			      "only root may do this\n");
+	}
+}
 
 /*
  * Puts all but so much memory away, as huge pages that nobody uses: that takes
@@ -471,28 +491,27 @@ static bool put_away;
 static void memory_leave(uint64_t left)
 {
 	uint64_t all = coh_meminfo("MemAvailable:");
-	char text[16];
-	FILE *f = fopen(HUGE_PAGES, "r");
+	unsigned int i;
 
-	igt_require_f(f && fscanf(f, "%u", &huge_pages) == 1,
-		      "no huge pages in this kernel\n");
-	fclose(f);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		FILE *f = fopen(sizes[i].file, "r");
+
+		igt_require_f(f && fscanf(f, "%u", &sizes[i].was) == 1,
+			      "no %s in this kernel\n", sizes[i].file);
+		fclose(f);
+	}
 	igt_require_f(all > 2 * left, "too little memory\n");
-	snprintf(text, sizeof(text), "%u",
-		 huge_pages + (unsigned int)((all - left) / MiB(2)));
+	sizes[0].is = sizes[0].was + (all - left) / MiB(2);
 	put_away = true;
 	igt_assert(!mlockall(MCL_CURRENT | MCL_ONFAULT));
-	igt_require_f(!coh_write(HUGE_PAGES, text), "only root may do this\n");
+	sizes_write(false);
 }
 
 static void memory_back(void)
 {
-	char text[16];
-
 	if (!put_away)
 		return;
-	snprintf(text, sizeof(text), "%u", huge_pages);
-	coh_write(HUGE_PAGES, text);
+	sizes_write(true);
 	put_away = false;
 	munlockall();
 }
@@ -648,8 +667,8 @@ static uint64_t swapped_out(void)
 }
 
 #define LOW_BUFS 30
-#define LOW_LEFT MiB(40)
-#define LOW_TAKEN MiB(120)
+#define LOW_LEFT (18 * SIZE)
+#define LOW_TAKEN (53 * SIZE)
 
 /*
  * Another program has locked all but a little of the memory. Buffers are made
