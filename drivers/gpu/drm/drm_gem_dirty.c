@@ -120,6 +120,9 @@
  */
 #define QUIET_PASSES	20
 
+/* The same after a single page: it takes no more to have that fault again. */
+#define QUIET_SINGLE	3
+
 /* Passes in a row for which a chunk is opened only to be closed by them. */
 #define BRIEF_PASSES	3
 
@@ -597,7 +600,10 @@ static __always_inline void gem_dirty_found_in(struct drm_gem_dirty_chunk *chunk
 					       unsigned long page,
 					       unsigned long nr)
 {
-	chunk->quiet = 0;
+	if (nr > 1)
+		chunk->quiet = 0;
+	else if (chunk->quiet > QUIET_PASSES - QUIET_SINGLE)
+		chunk->quiet = QUIET_PASSES - QUIET_SINGLE;
 	chunk->found = min(chunk->found + nr, U8_MAX);
 	chunk->page = page;
 }
