@@ -46,6 +46,7 @@ static vm_fault_t pfn_device_fault(struct vm_fault *vmf)
 	return ret;
 }
 
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
 static vm_fault_t pfn_device_huge_fault(struct vm_fault *vmf,
 					unsigned int order)
 {
@@ -74,6 +75,7 @@ static vm_fault_t pfn_device_huge_fault(struct vm_fault *vmf,
 
 	return ret;
 }
+#endif
 
 static vm_fault_t pfn_device_mkwrite(struct vm_fault *vmf)
 {
@@ -125,7 +127,9 @@ static const struct vm_operations_struct pfn_device_vm_ops = {
 	.open = pfn_device_open,
 	.close = pfn_device_close,
 	.fault = pfn_device_fault,
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
 	.huge_fault = pfn_device_huge_fault,
+#endif
 	.pfn_mkwrite = pfn_device_mkwrite,
 };
 
