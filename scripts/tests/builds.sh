@@ -33,7 +33,8 @@ make_tools()
 			grep -v "^CONFIG_${LACKS:-none}=" "$out/wanted" > "$out/.config"
 			;;
 		*" W=1 "*)
-			echo "${*#*LOCALVERSION= }" >> ../targets
+			all="$*"
+			echo "${all#*LOCALVERSION= }" >> ../targets
 			for c in mm/*.c; do
 				o=${c%.c}.o
 				echo "  CC      $o"

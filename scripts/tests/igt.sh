@@ -35,7 +35,7 @@ same()
 
 results()
 {
-	"$igt/igt-ktap" "$@" ./sample | grep -E '^ *(not )?ok |1\.\.'
+	"$igt/igt-ktap" "$@" ./sample | grep -E '^ *(not )?ok |1\.\.' | sed 's/ # time=.*//'
 	return "${PIPESTATUS[0]}"
 }
 
