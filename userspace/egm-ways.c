@@ -13,15 +13,11 @@
  * Each update is followed by a draw call that takes words from all over it as the
  * colours of points. Before a way is timed, and after it, all points are compared.
  */
-#define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include <epoxy/gl.h>
 #include <jansson.h>
@@ -29,15 +25,10 @@
 #include "cli.h"
 #include "draw.h"
 #include "gl-context.h"
+#include "gl-frames.h"
 #include "gl-words.h"
 #include "gpu-device.h"
 
-#define SECTIONS 3		/* frames in flight */
-#define CHECKED_FRAMES 6
-#define MAX_ROUNDS 15
-#define SIDE 64			/* of the picture, in points */
-/* From one word that is drawn to the next: at most what GL promises for a stride */
-#define STEP 2048
 #define MAX_BUFFERS 64
 
 /* ---- what is measured --------------------------------------------------- */
@@ -76,20 +67,15 @@ static const struct {
 	[COHERENT_ON] = { "coherent", true, COHERENT },
 };
 
-/* Of a frame, in seconds: time that passes, and the CPU's in this process. */
-struct sample {
-	double wall, cpu;
-};
-
 /* What a child tells. */
 struct message {
 	unsigned int cell;
 	enum column column;
-	struct sample sample;
+	struct frames_time sample;
 	uint64_t wrong;
 };
 
-static struct sample samples[CELLS][COLUMNS][MAX_ROUNDS];
+static struct frames_time samples[CELLS][COLUMNS][FRAMES_MAX_ROUNDS];
 static unsigned int rounds = 5, frames = 60;
 static const char *out_dir, *device_path;
 static bool lose;
@@ -99,45 +85,31 @@ static int parameter;		/* as found, or -1 if there is none */
 
 /* ---- GL ----------------------------------------------------------------- */
 
-static const char vertex_shader[] =
+static const char *const vertex_shader[] = {
 	"#version 330\n"
-	"layout(location = 0) in uint a_word;\n"
-	"uniform int u_first;\n"
-	"flat out uvec4 v_colour;\n"
-	"void main()\n"
-	"{\n"
-	"	int n = gl_VertexID + u_first;\n"
-	"	gl_Position = vec4((vec2(n % 64, n / 64) + 0.5) / 32.0 - 1.0, 0.0, 1.0);\n"
-	"	v_colour = uvec4(a_word, a_word >> 8, a_word >> 16, a_word >> 24) & 255u;\n"
-	"}\n";
+	"layout(location = 0) in uint a_word;\n",
+	frames_point,
+	"void main() { point(a_word); }\n",
+};
 
 static struct {
 	GLint u_first;
-	GLuint fbo[SECTIONS];
-	GLsync fence[SECTIONS];
 	GLuint buffer[MAX_BUFFERS], vao[MAX_BUFFERS];
 	uint8_t *map[MAX_BUFFERS];	/* of the coherent way */
 	size_t section;
 	uint32_t *data;			/* an update, as the program has it */
-	uint32_t want[SECTIONS][SIDE * SIDE];
 } gl;
 
 static void gl_start(void)
 {
-	const char *const vertex[] = { vertex_shader };
 	char err[256];
 	GLuint id;
 
-	id = gl_words_program(1, vertex, err, sizeof(err));
+	id = gl_words_program(LENGTH(vertex_shader), vertex_shader, err, sizeof(err));
 	if (!id)
 		failed("%s", err);
 	gl.u_first = glGetUniformLocation(id, "u_first");
-	for (int i = 0; i < SECTIONS; i++) {
-		gl.fbo[i] = gl_words_target(SIDE, SIDE, err, sizeof(err));
-		if (!gl.fbo[i])
-			failed("%s", err);
-	}
-	glViewport(0, 0, SIDE, SIDE);
+	frames_start();
 	gl.data = malloc(1 << 20);
 	if (!gl.data)
 		cannot("%s", strerror(ENOMEM));
@@ -145,7 +117,7 @@ static void gl_start(void)
 
 static size_t step(const struct cell *c)
 {
-	return c->size < STEP ? c->size : STEP;
+	return c->size < FRAMES_STEP ? c->size : FRAMES_STEP;
 }
 
 /* In a section of one buffer */
@@ -161,7 +133,7 @@ static void buffers_create(const struct cell *c, enum way way)
 	size_t size;
 
 	gl.section = c->updates / c->buffers * c->size;
-	size = SECTIONS * gl.section;
+	size = FRAMES_SECTIONS * gl.section;
 	glGenBuffers(c->buffers, gl.buffer);
 	glGenVertexArrays(c->buffers, gl.vao);
 	for (unsigned int i = 0; i < c->buffers; i++) {
@@ -210,19 +182,20 @@ static void update(enum way way, unsigned int buffer, size_t offset, size_t size
 	}
 }
 
-static void frame_wait(unsigned int section)
-{
-	if (gl_words_wait(&gl.fence[section]))
-		failed("a frame did not end within a minute");
-}
+struct draw_what {
+	const struct cell *cell;
+	enum way way;
+};
 
-/* All that a frame is; its section is free. @wrong_update: one to leave out, or -1 */
-static void frame_draw(const struct cell *c, enum way way, uint32_t n, int wrong_update)
+/* @wrong: without one of the updates */
+static void frame_draw(const void *what, uint32_t n, bool wrong)
 {
-	const unsigned int section = n % SECTIONS;
+	const struct cell *c = ((const struct draw_what *)what)->cell;
+	const enum way way = ((const struct draw_what *)what)->way;
+	const unsigned int section = n % FRAMES_SECTIONS;
 	const unsigned int words = step(c) / 4, count = c->size / step(c);
+	uint32_t *want = frames_begin(n);
 
-	glBindFramebuffer(GL_FRAMEBUFFER, gl.fbo[section]);
 	for (unsigned int i = 0; i < c->updates; i++) {
 		unsigned int buffer = i % c->buffers, slot = i / c->buffers;
 		size_t offset = section * gl.section + slot * c->size;
@@ -232,64 +205,27 @@ static void frame_draw(const struct cell *c, enum way way, uint32_t n, int wrong
 			uint32_t word = (n * 4096 + i * count + k) * 2654435761u;
 
 			gl.data[k * words] = word;
-			gl.want[section][first + slot * count + k] = word;
+			want[first + slot * count + k] = word;
 		}
 		glBindVertexArray(gl.vao[buffer]);
 		glBindBuffer(GL_ARRAY_BUFFER, gl.buffer[buffer]);
-		if ((int)i != wrong_update)
+		if (!wrong || i != c->updates / 2)
 			update(way, buffer, offset, c->size);
 		glUniform1i(gl.u_first, (int)first - (int)(section * points(c)));
 		glDrawArrays(GL_POINTS, vertex, count);
 	}
-	gl.fence[section] = glFenceSync(GL_SYNC_GPU_COMMANDS_COMPLETE, 0);
-	glFlush();
-}
-
-static uint64_t frame_check(const struct cell *c, unsigned int section)
-{
-	static uint32_t got[SIDE * SIDE];
-	uint64_t wrong = 0;
-
-	frame_wait(section);
-	glBindFramebuffer(GL_FRAMEBUFFER, gl.fbo[section]);
-	glReadPixels(0, 0, SIDE, SIDE, GL_RGBA_INTEGER, GL_UNSIGNED_BYTE, got);
-	for (unsigned int i = 0; i < points(c) * c->buffers; i++)
-		wrong += got[i] != gl.want[section][i];
-	return wrong;
-}
-
-static double cpu_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
+	frames_end(n);
 }
 
 static void measure(const struct cell *c, enum way way, struct message *m)
 {
-	uint32_t n = 0;
-	double wall, cpu;
+	const struct draw_what what = { c, way };
+	const struct frames f = { frame_draw, &what, points(c) * c->buffers, lose };
 
 	buffers_create(c, way);
-	for (; n < CHECKED_FRAMES; n++) {
-		frame_draw(c, way, n, lose && n == 4 ? (int)c->updates / 2 : -1);
-		m->wrong += frame_check(c, n % SECTIONS);
-	}
-
-	wall = now();
-	cpu = cpu_now();
-	for (; n < CHECKED_FRAMES + frames; n++) {
-		frame_wait(n % SECTIONS);
-		frame_draw(c, way, n, -1);
-	}
-	for (unsigned int i = 0; i < SECTIONS; i++)
-		frame_wait((n + i) % SECTIONS);
-	m->sample.wall = (now() - wall) / frames;
-	m->sample.cpu = (cpu_now() - cpu) / frames;
-
-	for (unsigned int i = 0; i < SECTIONS; i++)
-		m->wrong += frame_check(c, i);
+	m->wrong = frames_first(&f);
+	m->sample = frames_timed(&f, frames);
+	m->wrong += frames_last(&f);
 	buffers_destroy(c);
 }
 
@@ -314,8 +250,7 @@ static void child(int to, int fd, bool on, unsigned int round)
 			if (columns[column].on != on || column >= n_columns)
 				continue;
 			measure(&cells[cell], columns[column].way, &m);
-			if (write(to, &m, sizeof(m)) != sizeof(m))
-				failed("%s", strerror(errno));
+			frames_tell(to, &m, sizeof(m));
 		}
 	if (glGetError() != GL_NO_ERROR)
 		failed("GL has an error");
@@ -327,7 +262,7 @@ static uint64_t run(bool on, unsigned int round)
 {
 	struct message m;
 	uint64_t wrong = 0;
-	int pipes[2], fd, status;
+	int messages, fd;
 	pid_t pid;
 
 	if (parameter >= 0 && gpu_coherent_set(&device, on))
@@ -337,16 +272,11 @@ static uint64_t run(bool on, unsigned int round)
 		gpu_coherent_set(&device, parameter);
 	if (fd < 0)
 		cannot("cannot open %s: %s", device.node.path, strerror(errno));
-	if (pipe2(pipes, O_CLOEXEC))
-		cannot("%s", strerror(errno));
-	pid = fork();
-	if (pid < 0)
-		cannot("%s", strerror(errno));
+	pid = frames_child(&messages);
 	if (!pid)
-		child(pipes[1], fd, on, round);
-	close(pipes[1]);
+		child(messages, fd, on, round);
 	close(fd);
-	while (read(pipes[0], &m, sizeof(m)) == sizeof(m)) {
+	while (read(messages, &m, sizeof(m)) == sizeof(m)) {
 		samples[m.cell][m.column][round] = m.sample;
 		wrong += m.wrong;
 		if (m.wrong)
@@ -354,10 +284,7 @@ static uint64_t run(bool on, unsigned int round)
 				cells[m.cell].name, columns[m.column].name,
 				(unsigned long long)m.wrong);
 	}
-	close(pipes[0]);
-	waitpid(pid, &status, 0);
-	if (status)
-		exit(WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED);
+	frames_child_end(pid, messages);
 	return wrong;
 }
 
@@ -365,7 +292,7 @@ static uint64_t run(bool on, unsigned int round)
 
 static double value(unsigned int cell, enum column column, unsigned int round, bool cpu)
 {
-	const struct sample *s = &samples[cell][column][round];
+	const struct frames_time *s = &samples[cell][column][round];
 
 	return cpu ? s->cpu : s->wall;
 }
@@ -381,7 +308,7 @@ static double best(unsigned int cell, bool on, unsigned int round, bool cpu)
 
 static struct spread taken(unsigned int cell, enum column column, bool cpu)
 {
-	double v[MAX_ROUNDS];
+	double v[FRAMES_MAX_ROUNDS];
 
 	for (unsigned int i = 0; i < rounds; i++)
 		v[i] = value(cell, column, i, cpu);
@@ -394,7 +321,7 @@ static struct spread taken(unsigned int cell, enum column column, bool cpu)
  */
 static struct spread gain(unsigned int cell, bool coherent, bool cpu)
 {
-	double v[MAX_ROUNDS];
+	double v[FRAMES_MAX_ROUNDS];
 
 	for (unsigned int i = 0; i < rounds; i++)
 		v[i] = best(cell, false, i, cpu) /
@@ -502,7 +429,7 @@ static void draw_plot(cairo_t *c, const void *unused)
 		double left = PLOT_LEFT + cell * PLOT_STEP + 14;
 
 		for (unsigned int i = 0; i < COLUMNS; i++, left += BAR_WIDTH + 3) {
-			double v[MAX_ROUNDS], middle = left + BAR_WIDTH / 2.0;
+			double v[FRAMES_MAX_ROUNDS], middle = left + BAR_WIDTH / 2.0;
 			struct spread s;
 
 			for (unsigned int k = 0; k < rounds; k++)
@@ -579,10 +506,10 @@ static void parse(int argc, char **argv)
 			device_path = optarg;
 			break;
 		case 'r':
-			rounds = number("--rounds", optarg, 1, MAX_ROUNDS);
+			rounds = number("--rounds", optarg, 1, FRAMES_MAX_ROUNDS);
 			break;
 		case 'f':
-			frames = number("--frames", optarg, SECTIONS, 100000);
+			frames = number("--frames", optarg, FRAMES_SECTIONS, 100000);
 			break;
 		case 'o':
 			out_dir = optarg;

@@ -5,31 +5,25 @@
  * more than. Each frame streams to rings that stay mapped, with a section for each frame
  * in flight, so nothing ever waits for the GPU because of what it writes.
  *
- * Frames are drawn from what was streamed, a point for a word of each STEP bytes. Some
+ * Frames are drawn from what was streamed, a point for a word of each
+ * FRAMES_STEP bytes. Some
  * are compared before a case is timed, and some after it; and so is what the GPU wrote.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include <epoxy/gl.h>
 
 #include "cli.h"
 #include "gl-context.h"
+#include "gl-frames.h"
 #include "gl-words.h"
 #include "gpu-device.h"
 
-#define SECTIONS 3		/* frames in flight */
-#define CHECKED_FRAMES 6
-#define MAX_ROUNDS 15
 #define MAX_BUFFERS 100
-#define SIDE 64			/* of the picture, in points */
-#define STEP 2048
 #define BLOCK (16 << 10)	/* what a shader is given at a time: a uniform block's least */
 #define COUNTERS 1024u		/* words that a shader writes for each frame */
 
@@ -80,9 +74,10 @@ static const struct ring_case cases[] = {
 
 #define CASES LENGTH(cases)
 
-/* Of a frame, in seconds: time that passes, and the CPU's in this process. */
+/* Of a frame. */
 struct sample {
-	double wall, cpu, read_back;
+	struct frames_time time;
+	double read_back;
 };
 
 /* What a child tells. */
@@ -92,7 +87,7 @@ struct message {
 	uint64_t wrong;
 };
 
-static struct sample samples[CASES][2][MAX_ROUNDS];
+static struct sample samples[CASES][2][FRAMES_MAX_ROUNDS];
 static unsigned int rounds = 5, frames = 60;
 static const char *out_dir, *device_path;
 static bool lose;
@@ -100,32 +95,25 @@ static struct gpu_device device;
 
 /* ---- GL ----------------------------------------------------------------- */
 
-#define POINT \
-	"uniform int u_first;\n" \
-	"flat out uvec4 v_colour;\n" \
-	"void point(uint word)\n" \
-	"{\n" \
-	"	int n = gl_VertexID + u_first;\n" \
-	"	gl_Position = vec4((vec2(n % 64, n / 64) + 0.5) / 32.0 - 1.0, 0.0, 1.0);\n" \
-	"	v_colour = uvec4(word, word >> 8, word >> 16, word >> 24) & 255u;\n" \
-	"}\n"
-
-static const char *const vertex_shaders[] = {
-	[VERTICES] =
-	"#version 430\n"
-	"layout(location = 0) in uint a_word;\n"
-	POINT
-	"void main() { point(a_word); }\n",
-	[UNIFORMS] =
-	"#version 430\n"
-	"layout(std140, binding = 0) uniform U { uvec4 u[1024]; };\n"
-	POINT
-	"void main() { point(u[gl_VertexID * 128].x); }\n",
-	[STORAGE] =
-	"#version 430\n"
-	"layout(std430, binding = 0) readonly buffer S { uint s[]; };\n"
-	POINT
-	"void main() { point(s[gl_VertexID * 512]); }\n",
+static const char *const vertex_shaders[][3] = {
+	[VERTICES] = {
+		"#version 430\n"
+		"layout(location = 0) in uint a_word;\n",
+		frames_point,
+		"void main() { point(a_word); }\n",
+	},
+	[UNIFORMS] = {
+		"#version 430\n"
+		"layout(std140, binding = 0) uniform U { uvec4 u[1024]; };\n",
+		frames_point,
+		"void main() { point(u[gl_VertexID * 128].x); }\n",
+	},
+	[STORAGE] = {
+		"#version 430\n"
+		"layout(std430, binding = 0) readonly buffer S { uint s[]; };\n",
+		frames_point,
+		"void main() { point(s[gl_VertexID * 512]); }\n",
+	},
 };
 
 static const char counter_shader[] =
@@ -142,11 +130,8 @@ static const char feedback_shader[] =
 
 static struct {
 	GLuint read[LENGTH(vertex_shaders)], counter, feedback;
-	GLuint fbo[SECTIONS];
-	GLsync fence[SECTIONS];
 	GLuint buffer[MAX_BUFFERS], vao[MAX_BUFFERS], counters;
 	uint8_t *map[MAX_BUFFERS], *counter_map;
-	uint32_t want[SECTIONS][SIDE * SIDE];
 	uint32_t want_counters;		/* the first, the next are more by the frames each */
 } gl;
 
@@ -172,18 +157,13 @@ static void gl_start(void)
 	char err[256];
 
 	for (int i = 0; i < LENGTH(vertex_shaders); i++) {
-		gl.read[i] = gl_words_program(1, &vertex_shaders[i], err, sizeof(err));
+		gl.read[i] = gl_words_program(3, vertex_shaders[i], err, sizeof(err));
 		if (!gl.read[i])
 			failed("%s", err);
 	}
 	gl.counter = other_program(GL_COMPUTE_SHADER, counter_shader, NULL);
 	gl.feedback = other_program(GL_VERTEX_SHADER, feedback_shader, "v");
-	for (int i = 0; i < SECTIONS; i++) {
-		gl.fbo[i] = gl_words_target(SIDE, SIDE, err, sizeof(err));
-		if (!gl.fbo[i])
-			failed("%s", err);
-	}
-	glViewport(0, 0, SIDE, SIDE);
+	frames_start();
 }
 
 static uint8_t *create(GLuint buffer, size_t size)
@@ -242,7 +222,7 @@ static void rings_create(const struct ring_case *c, const struct variant *v)
 	for (unsigned int i = 0; i < c->buffers; i++) {
 		glBindVertexArray(gl.vao[i]);
 		gl.map[i] = create(gl.buffer[i], c->size);
-		glVertexAttribIPointer(0, 1, GL_UNSIGNED_INT, STEP, NULL);
+		glVertexAttribIPointer(0, 1, GL_UNSIGNED_INT, FRAMES_STEP, NULL);
 		glEnableVertexAttribArray(0);
 		write_once(c, v, gl.buffer[i]);
 	}
@@ -259,12 +239,6 @@ static void rings_destroy(const struct ring_case *c)
 	glDeleteBuffers(c->buffers, gl.buffer);
 	glDeleteBuffers(1, &gl.counters);
 	glFinish();
-}
-
-static void frame_wait(unsigned int section)
-{
-	if (gl_words_wait(&gl.fence[section]))
-		failed("a frame did not end within a minute");
 }
 
 static void count(const struct ring_case *c, const struct variant *v, uint32_t n)
@@ -285,12 +259,12 @@ static void draw(const struct variant *v, unsigned int buffer, size_t offset, si
 		 GLint u_first, unsigned int first)
 {
 	const GLenum target = v->read == UNIFORMS ? GL_UNIFORM_BUFFER : GL_SHADER_STORAGE_BUFFER;
-	const unsigned int per = BLOCK / STEP;
+	const unsigned int per = BLOCK / FRAMES_STEP;
 
 	glBindVertexArray(gl.vao[buffer]);
 	if (v->read == VERTICES) {
-		glUniform1i(u_first, (int)first - (int)(offset / STEP));
-		glDrawArrays(GL_POINTS, offset / STEP, bytes / STEP);
+		glUniform1i(u_first, (int)first - (int)(offset / FRAMES_STEP));
+		glDrawArrays(GL_POINTS, offset / FRAMES_STEP, bytes / FRAMES_STEP);
 		return;
 	}
 	for (size_t at = 0; at < bytes; at += BLOCK, first += per) {
@@ -300,45 +274,37 @@ static void draw(const struct variant *v, unsigned int buffer, size_t offset, si
 	}
 }
 
-/* All that a frame is; its section is free. */
-static void frame_draw(const struct ring_case *c, const struct variant *v, uint32_t n,
-		       bool wrong)
+struct draw_what {
+	const struct ring_case *c;
+	const struct variant *v;
+};
+
+static void frame_draw(const void *what, uint32_t n, bool wrong)
 {
+	const struct ring_case *c = ((const struct draw_what *)what)->c;
+	const struct variant *v = ((const struct draw_what *)what)->v;
 	/* the last section is the counters', if they are there */
 	const size_t places = c->size / c->bytes - 1, offset = n % places * c->bytes;
-	const unsigned int section = n % SECTIONS, points = c->bytes / STEP;
+	const unsigned int points = c->bytes / FRAMES_STEP;
 	const GLuint id = gl.read[v->read];
+	uint32_t *want;
 
 	if (v->counters)
 		count(c, v, n);
 	glUseProgram(id);
-	glBindFramebuffer(GL_FRAMEBUFFER, gl.fbo[section]);
+	want = frames_begin(n);
 	for (unsigned int i = 0; i < c->buffers; i++) {
 		uint32_t *to = (uint32_t *)(gl.map[i] + offset);
 
 		for (size_t k = 0; k < c->bytes / 4; k++)
-			to[k] = (n * 4096 + i * points + k / (STEP / 4)) * 2654435761u;
+			to[k] = (n * 4096 + i * points + k / (FRAMES_STEP / 4)) * 2654435761u;
 		for (unsigned int k = 0; k < points; k++)
-			gl.want[section][i * points + k] = to[k * (STEP / 4)];
+			want[i * points + k] = to[k * (FRAMES_STEP / 4)];
 		if (wrong && !i)
 			to[0]++;
 		draw(v, i, offset, c->bytes, glGetUniformLocation(id, "u_first"), i * points);
 	}
-	gl.fence[section] = glFenceSync(GL_SYNC_GPU_COMMANDS_COMPLETE, 0);
-	glFlush();
-}
-
-static uint64_t frame_check(const struct ring_case *c, unsigned int section)
-{
-	static uint32_t got[SIDE * SIDE];
-	uint64_t wrong = 0;
-
-	frame_wait(section);
-	glBindFramebuffer(GL_FRAMEBUFFER, gl.fbo[section]);
-	glReadPixels(0, 0, SIDE, SIDE, GL_RGBA_INTEGER, GL_UNSIGNED_BYTE, got);
-	for (unsigned int i = 0; i < c->bytes / STEP * c->buffers; i++)
-		wrong += got[i] != gl.want[section][i];
-	return wrong;
+	frames_end(n);
 }
 
 static uint64_t counters_check(uint32_t frames_so_far)
@@ -349,14 +315,6 @@ static uint64_t counters_check(uint32_t frames_so_far)
 		wrong += ((volatile uint32_t *)gl.counter_map)[i] !=
 			 gl.want_counters + frames_so_far * i;
 	return wrong;
-}
-
-static double cpu_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
 static double read_back_bytes(void)
@@ -373,31 +331,16 @@ static double read_back_bytes(void)
 
 static void measure(const struct ring_case *c, const struct variant *v, struct message *m)
 {
-	uint32_t n = 0;
-	double wall, cpu, read_back;
+	const struct draw_what what = { c, v };
+	const struct frames f = { frame_draw, &what, c->bytes / FRAMES_STEP * c->buffers, lose };
+	double read_back;
 
 	rings_create(c, v);
-	for (; n < CHECKED_FRAMES; n++) {
-		frame_draw(c, v, n, lose && n == 4);
-		m->wrong += frame_check(c, n % SECTIONS);
-	}
-
+	m->wrong = frames_first(&f);
 	read_back = read_back_bytes();
-	wall = now();
-	cpu = cpu_now();
-	for (; n < CHECKED_FRAMES + frames; n++) {
-		frame_wait(n % SECTIONS);
-		frame_draw(c, v, n, false);
-	}
-	for (unsigned int i = 0; i < SECTIONS; i++)
-		frame_wait((n + i) % SECTIONS);
-	m->sample.wall = (now() - wall) / frames;
-	m->sample.cpu = (cpu_now() - cpu) / frames;
+	m->sample.time = frames_timed(&f, frames);
 	m->sample.read_back = (read_back_bytes() - read_back) / frames;
-
-	for (unsigned int i = 0; i < SECTIONS; i++)
-		m->wrong += frame_check(c, i);
-	m->wrong += counters_check(n);
+	m->wrong += frames_last(&f) + counters_check(frames_drawn(frames));
 	rings_destroy(c);
 }
 
@@ -418,8 +361,7 @@ static void child(int to, int fd, unsigned int round)
 		struct message m = { .c = i / 2, .variant = (round + i + i / 2) % 2 };
 
 		measure(&cases[m.c], &cases[m.c].variants[m.variant], &m);
-		if (write(to, &m, sizeof(m)) != sizeof(m))
-			failed("%s", strerror(errno));
+		frames_tell(to, &m, sizeof(m));
 	}
 	if (glGetError() != GL_NO_ERROR)
 		failed("GL has an error");
@@ -431,21 +373,16 @@ static uint64_t run(unsigned int round)
 {
 	struct message m;
 	uint64_t wrong = 0;
-	int pipes[2], fd = gpu_device_open(&device), status;
+	int messages, fd = gpu_device_open(&device);
 	pid_t pid;
 
 	if (fd < 0)
 		cannot("cannot open %s: %s", device.node.path, strerror(errno));
-	if (pipe(pipes))
-		cannot("%s", strerror(errno));
-	pid = fork();
-	if (pid < 0)
-		cannot("%s", strerror(errno));
+	pid = frames_child(&messages);
 	if (!pid)
-		child(pipes[1], fd, round);
-	close(pipes[1]);
+		child(messages, fd, round);
 	close(fd);
-	while (read(pipes[0], &m, sizeof(m)) == sizeof(m)) {
+	while (read(messages, &m, sizeof(m)) == sizeof(m)) {
 		samples[m.c][m.variant][round] = m.sample;
 		wrong += m.wrong;
 		if (m.wrong)
@@ -453,10 +390,7 @@ static uint64_t run(unsigned int round)
 				cases[m.c].name, cases[m.c].variants[m.variant].name,
 				(unsigned long long)m.wrong);
 	}
-	close(pipes[0]);
-	waitpid(pid, &status, 0);
-	if (status)
-		exit(WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED);
+	frames_child_end(pid, messages);
 	return wrong;
 }
 
@@ -468,12 +402,12 @@ static double value(unsigned int c, unsigned int variant, unsigned int round, en
 {
 	const struct sample *s = &samples[c][variant][round];
 
-	return what == WALL ? s->wall : what == CPU ? s->cpu : s->read_back;
+	return what == WALL ? s->time.wall : what == CPU ? s->time.cpu : s->read_back;
 }
 
 static struct spread taken(unsigned int c, unsigned int variant, enum what what)
 {
-	double v[MAX_ROUNDS];
+	double v[FRAMES_MAX_ROUNDS];
 
 	for (unsigned int i = 0; i < rounds; i++)
 		v[i] = value(c, variant, i, what);
@@ -483,7 +417,7 @@ static struct spread taken(unsigned int c, unsigned int variant, enum what what)
 /* In each round the first variant over the second */
 static struct spread ratio(unsigned int c, enum what what)
 {
-	double v[MAX_ROUNDS];
+	double v[FRAMES_MAX_ROUNDS];
 
 	for (unsigned int i = 0; i < rounds; i++)
 		v[i] = value(c, 0, i, what) / value(c, 1, i, what);
@@ -565,10 +499,10 @@ static void parse(int argc, char **argv)
 			device_path = optarg;
 			break;
 		case 'r':
-			rounds = number("--rounds", optarg, 1, MAX_ROUNDS);
+			rounds = number("--rounds", optarg, 1, FRAMES_MAX_ROUNDS);
 			break;
 		case 'f':
-			frames = number("--frames", optarg, SECTIONS, 100000);
+			frames = number("--frames", optarg, FRAMES_SECTIONS, 100000);
 			break;
 		case 'o':
 			out_dir = optarg;
