@@ -416,21 +416,16 @@ static bool scan_count(u32 start, u32 words, u32 size, u32 *nr)
 	return !*nr || (start <= SCAN_SLOTS && *nr <= SCAN_SLOTS - start);
 }
 
-static bool scan_set_shader_buffers(struct virtio_gpu_scan_sub *sub,
-				    const u32 *cmd, u32 len)
+/* Elements of an offset, a length and a resource, for slots from @start on. */
+static bool scan_set_buffers(struct scan_slots *slots, u32 start,
+			     const u32 *element, u32 words)
 {
-	const u32 size = VIRGL_SET_SHADER_BUFFER_ELEMENT_SIZE;
 	u32 nr, i;
 
-	if (len < 2 || cmd[1] >= VIRGL_NR_SHADER_STAGES ||
-	    !scan_count(cmd[2], len - 2, size, &nr))
+	if (!scan_count(start, words, VIRGL_SET_BUFFER_ELEMENT_SIZE, &nr))
 		return false;
-	for (i = 0; i < nr; i++) {
-		const u32 *element = cmd + 3 + i * size;
-
-		scan_bind(&sub->buffers[cmd[1]], cmd[2] + i, element[2],
-			  element[0], element[1]);
-	}
+	for (i = 0; i < nr; i++, element += VIRGL_SET_BUFFER_ELEMENT_SIZE)
+		scan_bind(slots, start + i, element[2], element[0], element[1]);
 
 	return true;
 }
@@ -457,24 +452,6 @@ static bool scan_set_shader_images(struct virtio_gpu_scan_sub *sub,
 			       element[1] > VIRGL_IMAGE_ACCESS_READ_WRITE))
 			return false;
 		scan_bind(&sub->images[cmd[1]], cmd[2] + i, res_id, 0, ~0);
-	}
-
-	return true;
-}
-
-static bool scan_set_atomic_buffers(struct virtio_gpu_scan_sub *sub,
-				    const u32 *cmd, u32 len)
-{
-	const u32 size = VIRGL_SET_ATOMIC_BUFFER_ELEMENT_SIZE;
-	u32 nr, i;
-
-	if (len < 1 || !scan_count(cmd[1], len - 1, size, &nr))
-		return false;
-	for (i = 0; i < nr; i++) {
-		const u32 *element = cmd + 2 + i * size;
-
-		scan_bind(&sub->counters, cmd[1] + i, element[2], element[0],
-			  element[1]);
 	}
 
 	return true;
@@ -520,11 +497,15 @@ static bool scan_binding(struct virtio_gpu_scan *scan,
 	case VIRGL_CCMD_BIND_SHADER:
 		return scan_bind_shader(sub, cmd, len);
 	case VIRGL_CCMD_SET_SHADER_BUFFERS:
-		return scan_set_shader_buffers(sub, cmd, len);
+		return len >= 2 && cmd[1] < VIRGL_NR_SHADER_STAGES &&
+			scan_set_buffers(&sub->buffers[cmd[1]], cmd[2], cmd + 3,
+					 len - 2);
 	case VIRGL_CCMD_SET_SHADER_IMAGES:
 		return scan_set_shader_images(sub, cmd, len);
 	case VIRGL_CCMD_SET_ATOMIC_BUFFERS:
-		return scan_set_atomic_buffers(sub, cmd, len);
+		return len >= 1 &&
+			scan_set_buffers(&sub->counters, cmd[1], cmd + 2,
+					 len - 1);
 	case VIRGL_CCMD_SET_STREAMOUT_TARGETS:
 		return scan_set_targets(sub, cmd, len);
 	}

@@ -130,10 +130,11 @@ enum virgl_shader_stage {
 #define VIRGL_BIND_SHADER_HANDLE			1
 #define VIRGL_BIND_SHADER_TYPE				2
 
-/* Elements behind the stage and the first slot: offset, length, resource */
-#define VIRGL_SET_SHADER_BUFFER_ELEMENT_SIZE		3
-/* The same, but behind the first slot alone */
-#define VIRGL_SET_ATOMIC_BUFFER_ELEMENT_SIZE		3
+/*
+ * Elements behind the first slot, and of shader buffers the stage before that: offset,
+ * length, resource
+ */
+#define VIRGL_SET_BUFFER_ELEMENT_SIZE			3
 /* Format, access, offset, size and resource */
 #define VIRGL_SET_SHADER_IMAGE_ELEMENT_SIZE		5
 #define VIRGL_IMAGE_ACCESS_READ				1
