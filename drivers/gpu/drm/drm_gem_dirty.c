@@ -58,59 +58,9 @@
  * An object may have several consumers, each of which gets all dirty pages of
  * its part of the buffer.
  *
- * Usage with the GEM shmem helpers, from the KUnit test, where it is compiled
- * and run. The device embeds a &drm_gem_dirty_device, for which it calls
- * drmm_gem_dirty_device_init() once::
- *
- *	static int coherent_bo_init(struct coherent_bo *bo,
- *				    struct drm_gem_dirty_device *ddev)
- *	{
- *		struct drm_gem_object *obj = &bo->base.base;
- *		int ret;
- *
- *		ret = drm_gem_shmem_dirty_init(&bo->base, ddev);
- *		if (ret)
- *			return ret;
- *
- *		dma_resv_lock(obj->resv, NULL);
- *		ret = drm_gem_dirty_consumer_init(&bo->device_copy,
- *						  bo->base.dirty, 0,
- *						  obj->size >> PAGE_SHIFT, NULL);
- *		dma_resv_unlock(obj->resv);
- *		if (ret)
- *			drm_gem_shmem_dirty_fini(&bo->base);
- *
- *		return ret;
- *	}
- *
- *	static void coherent_bo_before_use(struct coherent_bo *bo)
- *	{
- *		pgoff_t first, nr;
- *
- *		dma_resv_assert_held(bo->base.base.resv);
- *
- *		drm_gem_dirty_prepare(&bo->device_copy, 0, 0);
- *		while (drm_gem_dirty_next(&bo->device_copy, &first, &nr))
- *			coherent_bo_upload(bo, first, nr);
- *	}
- *
- *	static void coherent_bo_free(struct coherent_bo *bo)
- *	{
- *		struct drm_gem_object *obj = &bo->base.base;
- *
- *		dma_resv_lock(obj->resv, NULL);
- *		drm_gem_dirty_consumer_fini(&bo->device_copy);
- *		dma_resv_unlock(obj->resv);
- *		drm_gem_shmem_dirty_fini(&bo->base);
- *		drm_gem_shmem_free(&bo->base);
- *	}
- *
- * Its &drm_gem_object_funcs have drm_gem_shmem_dirty_mmap(),
- * drm_gem_shmem_dirty_vmap() and drm_gem_shmem_dirty_vunmap().
- *
- * For a device that writes to its copy see drm_gem_dirty_read_back.c. For a memory
- * manager of its own below its objects a driver uses drm_gem_dirty_vm.h, as
- * drm_gem_shmem_dirty.c does.
+ * drm_gem_shmem_dirty.c has an example. For a device that writes to its copy see
+ * drm_gem_dirty_read_back.c. For a memory manager of its own below its objects a
+ * driver uses drm_gem_dirty_vm.h, as drm_gem_shmem_dirty.c does.
  */
 
 /*
@@ -135,12 +85,6 @@
  */
 #define SPARSE_MAX	3
 #define SPARSE_LIKELY	2
-
-static void gem_dirty_found_none(struct drm_gem_dirty *dirty)
-{
-	dirty->found_first = dirty->nr_pages;
-	dirty->found_end = 0;
-}
 
 /**
  * drm_gem_dirty_create - Track the CPU writes to an object
@@ -232,258 +176,6 @@ bool drm_gem_dirty_is_used(struct drm_gem_dirty *dirty)
 	return !list_empty(&dirty->consumers);
 }
 EXPORT_SYMBOL_GPL(drm_gem_dirty_is_used);
-
-/* Give what was found to a consumer, words of the bitmap at a time. */
-static void gem_dirty_give(struct drm_gem_dirty_consumer *consumer,
-			   unsigned long word, unsigned long end_word)
-{
-	struct drm_gem_dirty *dirty = consumer->dirty;
-	unsigned long base = consumer->base / BITS_PER_LONG;
-	pgoff_t end = consumer->page + consumer->nr_pages;
-	unsigned long last = (end - 1) / BITS_PER_LONG;
-
-	word = max(word, base);
-	end_word = min(end_word, last + 1);
-	if (word >= end_word)
-		return;
-
-	for (; word < end_word; word++)
-		consumer->pages[word - base] |= dirty->found[word];
-	consumer->pages[0] &= BITMAP_FIRST_WORD_MASK(consumer->page);
-	consumer->pages[last - base] &= BITMAP_LAST_WORD_MASK(end);
-
-	consumer->first = max(min(consumer->first, dirty->found_first),
-			      consumer->page);
-	consumer->end = min(max(consumer->end, dirty->found_end), end);
-}
-
-/* Out of line: most buffers of a submission have nothing to give. */
-static noinline void gem_dirty_give_all(struct drm_gem_dirty *dirty,
-					const struct drm_gem_dirty_consumer *but)
-{
-	unsigned long word = dirty->found_first / BITS_PER_LONG;
-	unsigned long end = BITS_TO_LONGS(dirty->found_end);
-	struct drm_gem_dirty_consumer *consumer;
-
-	list_for_each_entry(consumer, &dirty->consumers, link) {
-		if (consumer != but)
-			gem_dirty_give(consumer, word, end);
-		cond_resched();
-	}
-	memset(dirty->found + word, 0, (end - word) * sizeof(*dirty->found));
-	gem_dirty_found_none(dirty);
-}
-
-static void gem_dirty_distribute(struct drm_gem_dirty *dirty)
-{
-	if (dirty->found_first < dirty->found_end)
-		gem_dirty_give_all(dirty, NULL);
-}
-
-/**
- * drm_gem_dirty_consumer_init - Add a consumer of dirty pages
- * @consumer: The consumer
- * @dirty: The tracker
- * @first: First page of the buffer that it has a copy of
- * @nr: Number of pages, within the buffer
- * @read_back: Brings @nr pages of the buffer from @first on up to date with the
- * copy, or NULL if the device does not write it. Called with the dma_resv held,
- * one slot of it reserved, and all fences in it signalled that are of
- * &DMA_RESV_USAGE_WRITE or before. Pages of the range that are dirty for @consumer
- * have to be uploaded first. It returns when the data is there, or an error.
- *
- * The consumer gets the pages that become dirty from now on.
- *
- * Context: Process context, may sleep. Called with the object's dma_resv held.
- * Memory is charged to the caller, and is as large as the copy's part.
- * Return: 0, or -ENOMEM.
- */
-int drm_gem_dirty_consumer_init(struct drm_gem_dirty_consumer *consumer,
-				struct drm_gem_dirty *dirty, pgoff_t first,
-				pgoff_t nr,
-				int (*read_back)(struct drm_gem_dirty_consumer *consumer,
-						 pgoff_t first, pgoff_t nr))
-{
-	dma_resv_assert_held(dirty->obj->resv);
-
-	consumer->dirty = dirty;
-	consumer->page = first;
-	consumer->nr_pages = nr;
-	consumer->base = round_down(first, BITS_PER_LONG);
-	consumer->first = first + nr;
-	consumer->end = 0;
-	consumer->read_back = read_back;
-	consumer->queues_read_back = false;
-	consumer->written = NULL;
-	consumer->whole = 0;
-	consumer->pages = kvcalloc(BITS_TO_LONGS(first + nr - consumer->base),
-				   sizeof(*consumer->pages),
-				   GFP_KERNEL_ACCOUNT);
-	if (!consumer->pages)
-		return -ENOMEM;
-
-	if (read_back && gem_dirty_read_back_init(consumer)) {
-		kvfree(consumer->pages);
-		return -ENOMEM;
-	}
-
-	gem_dirty_distribute(dirty);
-	list_add_tail(&consumer->link, &dirty->consumers);
-
-	return 0;
-}
-EXPORT_SYMBOL_GPL(drm_gem_dirty_consumer_init);
-
-/**
- * drm_gem_dirty_consumer_fini - Remove a consumer
- * @consumer: The consumer
- *
- * What the device has written to this copy, and has not been read back, is lost: if
- * the object can still be accessed drm_gem_dirty_read_back() comes first.
- *
- * Context: Process context, may sleep. Called with the object's dma_resv held.
- */
-void drm_gem_dirty_consumer_fini(struct drm_gem_dirty_consumer *consumer)
-{
-	dma_resv_assert_held(consumer->dirty->obj->resv);
-
-	if (consumer->dirty->writer == consumer)
-		consumer->dirty->writer = NULL;
-	list_del(&consumer->link);
-	kvfree(consumer->written);
-	kvfree(consumer->pages);
-}
-EXPORT_SYMBOL_GPL(drm_gem_dirty_consumer_fini);
-
-/**
- * drm_gem_dirty_refill - Make all pages dirty for one consumer
- * @consumer: The consumer, whose copy has nothing of the buffer
- *
- * Context: Called with the object's dma_resv held. Does not sleep.
- */
-void drm_gem_dirty_refill(struct drm_gem_dirty_consumer *consumer)
-{
-	dma_resv_assert_held(consumer->dirty->obj->resv);
-
-	bitmap_set(consumer->pages, consumer->page - consumer->base,
-		   consumer->nr_pages);
-	consumer->first = consumer->page;
-	consumer->end = consumer->page + consumer->nr_pages;
-}
-EXPORT_SYMBOL_GPL(drm_gem_dirty_refill);
-
-static noinline bool gem_dirty_next(struct drm_gem_dirty_consumer *consumer,
-				    pgoff_t *first, pgoff_t *nr)
-{
-	unsigned long size, start, end;
-
-	gem_dirty_distribute(consumer->dirty);
-
-	if (consumer->first >= consumer->end)
-		return false;
-
-	size = consumer->end - consumer->base;
-	start = find_next_bit(consumer->pages, size,
-			      consumer->first - consumer->base);
-	if (start >= size) {
-		consumer->first = consumer->page + consumer->nr_pages;
-		consumer->end = 0;
-		return false;
-	}
-
-	end = start + 1;
-	if (end < size && test_bit(end, consumer->pages)) {
-		end = find_next_zero_bit(consumer->pages, size, end);
-		bitmap_clear(consumer->pages, start, end - start);
-	} else {
-		__clear_bit(start, consumer->pages);
-	}
-	consumer->first = consumer->base + end;
-
-	*first = consumer->base + start;
-	*nr = end - start;
-	trace_drm_gem_dirty_next(consumer->dirty, *first, *nr);
-
-	return true;
-}
-
-/**
- * drm_gem_dirty_next - Take a consumer's next range of dirty pages
- * @consumer: The consumer
- * @first: Returns the first page, in pages from the start of the buffer
- * @nr: Returns the number of pages
- *
- * The range is not dirty for this consumer any more: the caller brings the
- * consumer's copy up to date, or gives the pages back by
- * drm_gem_dirty_mark() if it can't.
- *
- * Context: Called with the object's dma_resv held. May sleep.
- * Return: false if nothing is dirty.
- */
-bool drm_gem_dirty_next(struct drm_gem_dirty_consumer *consumer,
-			pgoff_t *first, pgoff_t *nr)
-{
-	struct drm_gem_dirty *dirty = consumer->dirty;
-
-	dma_resv_assert_held(dirty->obj->resv);
-
-	return (dirty->found_first < dirty->found_end ||
-		consumer->first < consumer->end) &&
-		gem_dirty_next(consumer, first, nr);
-}
-EXPORT_SYMBOL_GPL(drm_gem_dirty_next);
-
-/* Inlined for reports, of which a pass has one for each page that is alone. */
-static __always_inline void __gem_dirty_found(struct drm_gem_dirty *dirty,
-					      pgoff_t first, pgoff_t nr)
-{
-	/* Of writes here and there most are alone. */
-	if (nr == 1)
-		__set_bit(first, dirty->found);
-	else
-		bitmap_set(dirty->found, first, nr);
-	dirty->found_first = min(dirty->found_first, first);
-	dirty->found_end = max(dirty->found_end, first + nr);
-}
-
-/* Dirty for all consumers, when they ask. Called under page table locks too. */
-static void gem_dirty_found(struct drm_gem_dirty *dirty, pgoff_t first,
-			    pgoff_t nr)
-{
-	__gem_dirty_found(dirty, first, nr);
-}
-
-/* What was read back from one consumer's copy is new to the others. */
-void gem_dirty_found_for_others(struct drm_gem_dirty_consumer *consumer,
-				pgoff_t first, pgoff_t nr)
-{
-	gem_dirty_distribute(consumer->dirty);
-	gem_dirty_found(consumer->dirty, first, nr);
-	gem_dirty_give_all(consumer->dirty, consumer);
-}
-
-/**
- * drm_gem_dirty_mark - Make pages dirty for all consumers
- * @dirty: The tracker
- * @first: First page, in pages from the start of the buffer
- * @nr: Number of pages, within the buffer
- *
- * For stores that the tracker can't see, such as those by the kernel itself. What
- * is in memory counts as newer than what the device has written: who stores to only
- * a part of a page calls drm_gem_dirty_read_back() before.
- *
- * Context: Called with the object's dma_resv held. Does not sleep.
- */
-void drm_gem_dirty_mark(struct drm_gem_dirty *dirty, pgoff_t first, pgoff_t nr)
-{
-	dma_resv_assert_held(dirty->obj->resv);
-
-	if (dirty->nr_pending)
-		gem_dirty_unwrite(dirty, first, nr);
-	gem_dirty_found(dirty, first, nr);
-	dirty->stats.pages_marked += nr;
-}
-EXPORT_SYMBOL_GPL(drm_gem_dirty_mark);
 
 /*
  * What is written without page faults can be anywhere. If the device has written
@@ -631,7 +323,7 @@ static void gem_dirty_report(struct mapping_dirty_pass *base, pgoff_t pgoff,
 	struct drm_gem_dirty_chunk *chunk =
 		&dirty->chunks[first / DRM_GEM_DIRTY_CHUNK_PAGES];
 
-	__gem_dirty_found(dirty, first, nr);
+	gem_dirty_found(dirty, first, nr);
 	if (page + nr > DRM_GEM_DIRTY_CHUNK_PAGES)
 		gem_dirty_found_more(chunk, page, nr);
 	else
@@ -865,7 +557,7 @@ static void gem_dirty_scan(struct drm_gem_dirty *dirty, unsigned long first,
 	} while (again && sure);
 }
 
-/* Out of line, as gem_dirty_give_all() is. */
+/* Out of line: most buffers of a submission have nothing open. */
 static noinline bool gem_dirty_prepare(struct drm_gem_dirty_consumer *consumer,
 				       pgoff_t first, pgoff_t nr)
 {

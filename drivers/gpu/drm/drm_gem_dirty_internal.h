@@ -161,7 +161,26 @@ static inline pgoff_t gem_dirty_chunk_page(const struct drm_gem_dirty *dirty,
 	return min(chunk * DRM_GEM_DIRTY_CHUNK_PAGES, dirty->nr_pages);
 }
 
-/* drm_gem_dirty.c */
+static inline void gem_dirty_found_none(struct drm_gem_dirty *dirty)
+{
+	dirty->found_first = dirty->nr_pages;
+	dirty->found_end = 0;
+}
+
+/* Dirty for all consumers, when they ask. Called under page table locks too. */
+static __always_inline void gem_dirty_found(struct drm_gem_dirty *dirty,
+					    pgoff_t first, pgoff_t nr)
+{
+	/* Of writes here and there most are alone. */
+	if (nr == 1)
+		__set_bit(first, dirty->found);
+	else
+		bitmap_set(dirty->found, first, nr);
+	dirty->found_first = min(dirty->found_first, first);
+	dirty->found_end = max(dirty->found_end, first + nr);
+}
+
+/* drm_gem_dirty_consumer.c */
 void gem_dirty_found_for_others(struct drm_gem_dirty_consumer *consumer,
 				pgoff_t first, pgoff_t nr);
 

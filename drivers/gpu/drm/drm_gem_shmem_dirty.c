@@ -28,6 +28,52 @@
  * drm_gem_shmem_dirty_vunmap() in its &drm_gem_object_funcs, which are as good as
  * the helpers' own for objects that are not tracked. See drm_gem_dirty.c for the
  * rest.
+ *
+ * An example, from the KUnit test, where it is compiled and run. The device embeds
+ * a &drm_gem_dirty_device, for which it calls drmm_gem_dirty_device_init() once::
+ *
+ *	static int coherent_bo_init(struct coherent_bo *bo,
+ *				    struct drm_gem_dirty_device *ddev)
+ *	{
+ *		struct drm_gem_object *obj = &bo->base.base;
+ *		int ret;
+ *
+ *		ret = drm_gem_shmem_dirty_init(&bo->base, ddev);
+ *		if (ret)
+ *			return ret;
+ *
+ *		dma_resv_lock(obj->resv, NULL);
+ *		ret = drm_gem_dirty_consumer_init(&bo->device_copy,
+ *						  bo->base.dirty, 0,
+ *						  obj->size >> PAGE_SHIFT, NULL);
+ *		dma_resv_unlock(obj->resv);
+ *		if (ret)
+ *			drm_gem_shmem_dirty_fini(&bo->base);
+ *
+ *		return ret;
+ *	}
+ *
+ *	static void coherent_bo_before_use(struct coherent_bo *bo)
+ *	{
+ *		pgoff_t first, nr;
+ *
+ *		dma_resv_assert_held(bo->base.base.resv);
+ *
+ *		drm_gem_dirty_prepare(&bo->device_copy, 0, 0);
+ *		while (drm_gem_dirty_next(&bo->device_copy, &first, &nr))
+ *			coherent_bo_upload(bo, first, nr);
+ *	}
+ *
+ *	static void coherent_bo_free(struct coherent_bo *bo)
+ *	{
+ *		struct drm_gem_object *obj = &bo->base.base;
+ *
+ *		dma_resv_lock(obj->resv, NULL);
+ *		drm_gem_dirty_consumer_fini(&bo->device_copy);
+ *		dma_resv_unlock(obj->resv);
+ *		drm_gem_shmem_dirty_fini(&bo->base);
+ *		drm_gem_shmem_free(&bo->base);
+ *	}
  */
 
 /*
