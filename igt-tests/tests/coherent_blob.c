@@ -72,13 +72,16 @@ static void blob_close(struct egm_bo *bo)
 
 static uint32_t blob_memory(const struct egm_bo *bo)
 {
-	struct drm_virtgpu_resource_info info = { .bo_handle = bo->handle };
+	/* The last member is "stride" or "blob_mem", by the age of libdrm's header */
+	union {
+		struct drm_virtgpu_resource_info info;
+		uint32_t words[4];
+	} arg = { .info.bo_handle = bo->handle };
 
-	igt_assert_eq(drmIoctl(bo->dev->fd, DRM_IOCTL_VIRTGPU_RESOURCE_INFO, &info), 0);
-	igt_assert_eq(info.res_handle, bo->res);
-	igt_assert_eq_u64(info.size, SIZE);
-	/* a number of bytes in a row in the header of long ago, a name today */
-	return info.stride;
+	igt_assert_eq(drmIoctl(bo->dev->fd, DRM_IOCTL_VIRTGPU_RESOURCE_INFO, &arg.info), 0);
+	igt_assert_eq(arg.info.res_handle, bo->res);
+	igt_assert_eq_u64(arg.info.size, SIZE);
+	return arg.words[3];
 }
 
 /* Guest memory that the kernel does not track */
