@@ -25,7 +25,7 @@ run: release user ## boot the guest, run the main job, show its result
 	@scripts/run
 
 .PHONY: check
-check: debug user $(if $(filter mm hosts piglit piglit-all soak,$(or $(SUITES),mm)),release stock) ## run the tests, SUITES="kunit igt" for some of them
+check: debug user $(if $(filter mm hosts trixie piglit piglit-all matrix soak,$(or $(SUITES),mm)),release stock) ## run the tests, SUITES="kunit igt" for some of them
 	@scripts/check $(SUITES)
 
 .PHONY: check-all
@@ -88,6 +88,10 @@ setup: ## install the Debian packages that are missing
 .PHONY: piglit
 piglit: release stock ## all of piglit's buffer tests, compared with Debian's own kernel
 	@scripts/piglit --all
+
+.PHONY: matrix
+matrix: release user stock ## our kernel with Debian 12's, 13's and sid's Mesa, QEMU and virglrenderer
+	@scripts/matrix
 
 .PHONY: vmwgfx
 vmwgfx: user $(or $(KERNELS),stock release) ## what vmwgfx loses, on the model of its device
