@@ -128,18 +128,17 @@ static __always_inline unsigned long
 dirty_next(pte_t *pte, unsigned long i, unsigned long nr, bool wrprotect)
 {
 	while (i < nr) {
-		if (i + 4 <= nr && !dirty_may_want_four(pte + i, wrprotect)) {
-			i += 4;
-			while (i + 8 <= nr &&
-			       !(dirty_may_want_four(pte + i, wrprotect) |
-				 dirty_may_want_four(pte + i + 4, wrprotect)))
-				i += 8;
-			continue;
-		}
-		if (dirty_may_want(pte + i, wrprotect) &&
-		    pte_present(ptep_get(pte + i)))
-			break;
-		i++;
+		unsigned long near = min(nr, i + 4);
+
+		/* There is often another one near by. */
+		for (; i < near; i++)
+			if (dirty_may_want(pte + i, wrprotect) &&
+			    pte_present(ptep_get(pte + i)))
+				return i;
+		while (i + 8 <= nr &&
+		       !(dirty_may_want_four(pte + i, wrprotect) |
+			 dirty_may_want_four(pte + i + 4, wrprotect)))
+			i += 8;
 	}
 
 	return i;
