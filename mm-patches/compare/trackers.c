@@ -309,7 +309,7 @@ static vm_fault_t compare_insert_huge(struct ttm_buffer_object *bo,
 				      struct vm_fault *vmf)
 {
 	unsigned long addr = vmf->address & PMD_MASK;
-	struct drm_gem_dirty *dirty = bo->dirty->tracker;
+	struct drm_gem_dirty *dirty = to_vmob_bo(bo)->dirty.tracker;
 	struct vm_area_struct *vma = vmf->vma;
 	unsigned long first, chunk, end, pfn;
 

@@ -24,7 +24,8 @@ struct ttm_bo_dirty {
 	unsigned int unseen;
 };
 
-void ttm_bo_dirty_init(struct ttm_buffer_object *bo, struct ttm_bo_dirty *dirty);
+void ttm_bo_dirty_init(struct ttm_bo_dirty *dirty);
+void ttm_bo_dirty_fini(struct ttm_bo_dirty *dirty);
 int ttm_bo_dirty_add(struct ttm_buffer_object *bo,
 		     struct drm_gem_dirty_device *ddev,
 		     struct drm_gem_dirty_consumer *consumer,
@@ -34,6 +35,7 @@ int ttm_bo_dirty_add(struct ttm_buffer_object *bo,
 void ttm_bo_dirty_remove(struct ttm_buffer_object *bo,
 			 struct drm_gem_dirty_consumer *consumer);
 int ttm_bo_dirty_read_back(struct ttm_buffer_object *bo);
+void ttm_bo_dirty_unmap(struct ttm_buffer_object *bo);
 
 void ttm_bo_dirty_unseen_begin(struct ttm_buffer_object *bo);
 void ttm_bo_dirty_unseen_end(struct ttm_buffer_object *bo);

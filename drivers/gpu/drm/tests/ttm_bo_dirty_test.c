@@ -143,6 +143,23 @@ static unsigned long test_io_mem_pfn(struct ttm_buffer_object *tbo,
 	return vmalloc_to_pfn(test_vram(tbo, page_offset));
 }
 
+static void test_bo_destroy(struct ttm_buffer_object *tbo)
+{
+	struct test_bo *bo = container_of(tbo, struct test_bo, tbo);
+
+	ttm_bo_dirty_fini(&bo->dirty);
+	drm_gem_object_release(&tbo->base);
+	kfree(bo);
+}
+
+static struct ttm_bo_dirty *test_dirty(struct ttm_buffer_object *tbo)
+{
+	if (tbo->destroy != test_bo_destroy)
+		return NULL;
+
+	return &container_of(tbo, struct test_bo, tbo)->dirty;
+}
+
 static const struct ttm_device_funcs test_ttm_funcs = {
 	.ttm_tt_create = test_tt_create,
 	.ttm_tt_destroy = test_tt_destroy,
@@ -151,6 +168,8 @@ static const struct ttm_device_funcs test_ttm_funcs = {
 	.move = test_move,
 	.io_mem_reserve = test_io_mem_reserve,
 	.io_mem_pfn = test_io_mem_pfn,
+	.unmap_notify = ttm_bo_dirty_unmap,
+	.dirty = test_dirty,
 };
 
 static void test_untrack(struct test_bo *bo)
@@ -169,12 +188,6 @@ static void test_bo_free(struct drm_gem_object *obj)
 		test_untrack(bo);
 	vfree(bo->copy);
 	ttm_bo_put(&bo->tbo);
-}
-
-static void test_bo_destroy(struct ttm_buffer_object *tbo)
-{
-	drm_gem_object_release(&tbo->base);
-	kfree(container_of(tbo, struct test_bo, tbo));
 }
 
 static const struct drm_gem_object_funcs test_bo_funcs = {
@@ -308,6 +321,7 @@ static int ttm_bo_dirty_test_init(struct kunit *test)
 
 	bo = kzalloc(sizeof(*bo), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, bo);
+	ttm_bo_dirty_init(&bo->dirty);
 	bo->tbo.base.funcs = &test_bo_funcs;
 	drm_gem_private_object_init(drm, &bo->tbo.base, NR_PAGES * PAGE_SIZE);
 	KUNIT_ASSERT_EQ(test, 0,
@@ -315,7 +329,6 @@ static int ttm_bo_dirty_test_init(struct kunit *test)
 					     ttm_bo_type_device, &placement, 0,
 					     false, NULL, NULL,
 					     test_bo_destroy));
-	ttm_bo_dirty_init(&bo->tbo, &bo->dirty);
 	bo->copy = vzalloc(bo->tbo.base.size);
 	KUNIT_ASSERT_NOT_NULL(test, bo->copy);
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, put_object,

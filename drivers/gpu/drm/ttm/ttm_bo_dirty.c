@@ -4,6 +4,7 @@
 #include <linux/export.h>
 #include <linux/mapping_dirty.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 
 #include <drm/drm_device.h>
 #include <drm/drm_drv.h>
@@ -11,6 +12,7 @@
 #include <drm/drm_vma_manager.h>
 #include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_bo_dirty.h>
+#include <drm/ttm/ttm_device.h>
 #include <drm/ttm/ttm_tt.h>
 
 #include "ttm_module.h"
@@ -24,8 +26,10 @@
  * drm_gem_dirty, see there.
  *
  * The driver has a &struct ttm_bo_dirty in its buffer objects, and calls
- * ttm_bo_dirty_init() for each that it creates. It has ttm_bo_dirty_mmap() and
- * ttm_bo_dirty_vm_ops in its &drm_gem_object_funcs, which are as good as TTM's own
+ * ttm_bo_dirty_init() for each that it creates and ttm_bo_dirty_fini() for each that
+ * it destroys. Its &ttm_device_funcs.dirty finds it, and its
+ * &ttm_device_funcs.unmap_notify is ttm_bo_dirty_unmap(). It has ttm_bo_dirty_mmap()
+ * and ttm_bo_dirty_vm_ops in its &drm_gem_object_funcs, which are as good as TTM's own
  * for those that are not tracked. It calls ttm_bo_dirty_add() for each copy, at any
  * time: a buffer object is tracked from the first one on. Ahead of each use of the
  * copy, under the dma_resv and when the buffer object has been validated, it calls
@@ -44,7 +48,7 @@
  * back by faults, read-only until they are written to. What was dirty stays
  * it, wherever the data is then.
  *
- * The lines a driver needs, from vmob::
+ * The lines a driver needs besides::
  *
  *	int vmob_copy_track(struct vmob_device *vmob, struct vmob_copy *copy,
  *			    vmob_read_back_fn read_back)
@@ -82,21 +86,33 @@
  *	}
  */
 
+static struct ttm_bo_dirty *bo_dirty(struct ttm_buffer_object *bo)
+{
+	return bo->bdev->funcs->dirty(bo);
+}
+
 /**
  * ttm_bo_dirty_init - Prepare a buffer object to be tracked some day
- * @bo: The buffer object, new
- * @dirty: What is known of it, in the driver's buffer object
- *
- * &ttm_buffer_object.dirty points there from now on.
+ * @dirty: What is known of it, in the driver's buffer object, which is new
  */
-void ttm_bo_dirty_init(struct ttm_buffer_object *bo, struct ttm_bo_dirty *dirty)
+void ttm_bo_dirty_init(struct ttm_bo_dirty *dirty)
 {
 	drm_gem_dirty_vmas_init(&dirty->vmas);
 	dirty->tracker = NULL;
 	dirty->unseen = 0;
-	bo->dirty = dirty;
 }
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_init);
+
+/**
+ * ttm_bo_dirty_fini - Undo ttm_bo_dirty_init()
+ * @dirty: What is known of a buffer object that is being destroyed
+ */
+void ttm_bo_dirty_fini(struct ttm_bo_dirty *dirty)
+{
+	/* Of something that can be mapped no more. */
+	WARN_ON_ONCE(dirty->tracker);
+}
+EXPORT_SYMBOL_GPL(ttm_bo_dirty_fini);
 
 /**
  * ttm_bo_dirty_add - Track the CPU writes to a buffer object, for a consumer
@@ -125,7 +141,7 @@ int ttm_bo_dirty_add(struct ttm_buffer_object *bo,
 		     int (*read_back)(struct drm_gem_dirty_consumer *consumer,
 				      pgoff_t first, pgoff_t nr))
 {
-	struct ttm_bo_dirty *dirty = bo->dirty;
+	struct ttm_bo_dirty *dirty = bo_dirty(bo);
 	struct drm_gem_dirty *tracker = dirty->tracker;
 	unsigned int i;
 	int ret;
@@ -137,6 +153,9 @@ int ttm_bo_dirty_add(struct ttm_buffer_object *bo,
 						   read_back);
 
 	if (bo->type != ttm_bo_type_device)
+		return -EINVAL;
+	/* Without it writes are lost when TTM moves the buffer object. */
+	if (WARN_ON_ONCE(!bo->bdev->funcs->unmap_notify))
 		return -EINVAL;
 
 	tracker = drm_gem_dirty_create(&bo->base, &dirty->vmas, ddev);
@@ -171,14 +190,15 @@ EXPORT_SYMBOL_GPL(ttm_bo_dirty_add);
 void ttm_bo_dirty_remove(struct ttm_buffer_object *bo,
 			 struct drm_gem_dirty_consumer *consumer)
 {
-	struct drm_gem_dirty *tracker = bo->dirty->tracker;
+	struct ttm_bo_dirty *dirty = bo_dirty(bo);
+	struct drm_gem_dirty *tracker = dirty->tracker;
 
 	drm_gem_dirty_consumer_fini(consumer);
 	if (drm_gem_dirty_is_used(tracker))
 		return;
 
 	/* Pending chunks have no entries, and will get them without waiting. */
-	bo->dirty->tracker = NULL;
+	dirty->tracker = NULL;
 	drm_gem_dirty_destroy(tracker);
 }
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_remove);
@@ -194,11 +214,13 @@ EXPORT_SYMBOL_GPL(ttm_bo_dirty_remove);
  */
 void ttm_bo_dirty_unseen_begin(struct ttm_buffer_object *bo)
 {
+	struct ttm_bo_dirty *dirty = bo_dirty(bo);
+
 	dma_resv_assert_held(bo->base.resv);
 
-	bo->dirty->unseen++;
-	if (bo->dirty->tracker)
-		drm_gem_dirty_unseen(bo->dirty->tracker, true);
+	dirty->unseen++;
+	if (dirty->tracker)
+		drm_gem_dirty_unseen(dirty->tracker, true);
 }
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_unseen_begin);
 
@@ -212,11 +234,13 @@ EXPORT_SYMBOL_GPL(ttm_bo_dirty_unseen_begin);
  */
 void ttm_bo_dirty_unseen_end(struct ttm_buffer_object *bo)
 {
+	struct ttm_bo_dirty *dirty = bo_dirty(bo);
+
 	dma_resv_assert_held(bo->base.resv);
 
-	bo->dirty->unseen--;
-	if (bo->dirty->tracker)
-		drm_gem_dirty_unseen(bo->dirty->tracker, false);
+	dirty->unseen--;
+	if (dirty->tracker)
+		drm_gem_dirty_unseen(dirty->tracker, false);
 }
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_unseen_end);
 
@@ -231,45 +255,38 @@ EXPORT_SYMBOL_GPL(ttm_bo_dirty_unseen_end);
  */
 int ttm_bo_dirty_read_back(struct ttm_buffer_object *bo)
 {
+	struct drm_gem_dirty *tracker = bo_dirty(bo)->tracker;
+
 	dma_resv_assert_held(bo->base.resv);
 
-	if (!bo->dirty->tracker)
-		return 0;
-
-	return drm_gem_dirty_read_back(bo->dirty->tracker, 0,
-				       PFN_UP(bo->base.size));
+	return tracker ? drm_gem_dirty_read_back(tracker, 0,
+						 PFN_UP(bo->base.size)) : 0;
 }
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_read_back);
 
-/* Called before the entries of a buffer object are removed. */
+/**
+ * ttm_bo_dirty_unmap - Find out what has been written before a buffer object is unmapped
+ * @bo: The buffer object, tracked or not
+ *
+ * &ttm_device_funcs.unmap_notify. Afterwards no entry is writable or dirty, and as
+ * long as the caller holds the dma_resv none can become it.
+ *
+ * Context: Process context, may sleep. Called with the dma_resv held if the buffer
+ * object is tracked.
+ */
 void ttm_bo_dirty_unmap(struct ttm_buffer_object *bo)
 {
-	if (bo->dirty->tracker)
-		drm_gem_dirty_close(bo->dirty->tracker);
+	struct ttm_bo_dirty *dirty = bo_dirty(bo);
+
+	if (dirty && dirty->tracker)
+		drm_gem_dirty_close(dirty->tracker);
 }
+EXPORT_SYMBOL_GPL(ttm_bo_dirty_unmap);
 
-/* Called when ttm_bo_vm_access() is about to access a buffer object. */
-int ttm_bo_dirty_access_begin(struct ttm_buffer_object *bo,
-			      unsigned long offset, unsigned long len)
+/* The page of a buffer object that is at an offset of the device's address_space. */
+static pgoff_t bo_dirty_page(struct ttm_buffer_object *bo, pgoff_t pgoff)
 {
-	pgoff_t first = offset >> PAGE_SHIFT;
-
-	if (!bo->dirty->tracker)
-		return 0;
-
-	return drm_gem_dirty_read_back(bo->dirty->tracker, first,
-				       PFN_UP(offset + len) - first);
-}
-
-/* Called when ttm_bo_vm_access() has written to a buffer object. */
-void ttm_bo_dirty_access(struct ttm_buffer_object *bo, unsigned long offset,
-			 unsigned long len)
-{
-	pgoff_t first = offset >> PAGE_SHIFT;
-
-	if (bo->dirty->tracker)
-		drm_gem_dirty_mark(bo->dirty->tracker, first,
-				   PFN_UP(offset + len) - first);
+	return pgoff - drm_vma_node_start(&bo->base.vma_node);
 }
 
 /*
@@ -281,11 +298,14 @@ void ttm_bo_dirty_access(struct ttm_buffer_object *bo, unsigned long offset,
 static vm_fault_t bo_dirty_vm_read_back(struct ttm_buffer_object *bo,
 					struct vm_fault *vmf)
 {
-	pgoff_t page = vmf->pgoff - drm_vma_node_start(&bo->base.vma_node);
-	struct drm_gem_dirty *tracker = bo->dirty->tracker;
+	struct ttm_bo_dirty *dirty = bo_dirty(bo);
+	pgoff_t page = bo_dirty_page(bo, vmf->pgoff);
 	int ret;
 
-	ret = drm_gem_dirty_vm_pending(tracker, vmf);
+	if (!dirty->tracker)
+		return 0;
+
+	ret = drm_gem_dirty_vm_pending(dirty->tracker, vmf);
 	if (ret != -EAGAIN)
 		return ret ? vmf_error(ret) : 0;
 
@@ -300,9 +320,8 @@ static vm_fault_t bo_dirty_vm_read_back(struct ttm_buffer_object *bo,
 		/* If anything is wrong the fault that comes again finds it. */
 		if (!drm_gem_dirty_wait_idle(&bo->base) &&
 		    !dma_resv_lock_interruptible(bo->base.resv, NULL)) {
-			if (bo->dirty->tracker)
-				drm_gem_dirty_read_around(bo->dirty->tracker,
-							  page);
+			if (dirty->tracker)
+				drm_gem_dirty_read_around(dirty->tracker, page);
 			dma_resv_unlock(bo->base.resv);
 		}
 		ttm_bo_put(bo);
@@ -310,7 +329,7 @@ static vm_fault_t bo_dirty_vm_read_back(struct ttm_buffer_object *bo,
 		return VM_FAULT_RETRY;
 	}
 
-	ret = drm_gem_dirty_read_around(tracker, page);
+	ret = drm_gem_dirty_read_around(dirty->tracker, page);
 	if (ret == -ERESTARTSYS)
 		return VM_FAULT_NOPAGE;
 
@@ -354,26 +373,25 @@ static vm_fault_t bo_dirty_vm_fault_reserved(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	struct ttm_buffer_object *bo = vma->vm_private_data;
+	struct ttm_bo_dirty *dirty = bo_dirty(bo);
 	struct drm_gem_dirty_map map;
 	vm_fault_t ret;
 
-	if (bo->dirty->tracker) {
-		ret = bo_dirty_vm_read_back(bo, vmf);
-		if (ret)
-			return ret;
-	}
+	ret = bo_dirty_vm_read_back(bo, vmf);
+	if (ret)
+		return ret;
 
 	ret = ttm_bo_vm_fault_prepare(bo, vmf);
 	if (ret)
 		return ret;
 
-	if (!bo->dirty->tracker)
+	if (!dirty->tracker)
 		return ttm_bo_vm_insert(bo, vma, vmf->address,
 					bo_dirty_vm_prot(vma),
 					vma->vm_flags & VM_RAND_READ ?
 					1 : TTM_BO_VM_NUM_PREFAULT);
 
-	drm_gem_dirty_vm_fault(bo->dirty->tracker, vmf, &map);
+	drm_gem_dirty_vm_fault(dirty->tracker, vmf, &map);
 
 	return bo_dirty_vm_insert(bo, vmf, &map);
 }
@@ -430,6 +448,7 @@ EXPORT_SYMBOL_GPL(ttm_bo_dirty_vm_fault);
 vm_fault_t ttm_bo_dirty_vm_pfn_mkwrite(struct vm_fault *vmf)
 {
 	struct ttm_buffer_object *bo = vmf->vma->vm_private_data;
+	struct ttm_bo_dirty *dirty = bo_dirty(bo);
 	vm_fault_t ret;
 	int idx;
 
@@ -442,8 +461,8 @@ vm_fault_t ttm_bo_dirty_vm_pfn_mkwrite(struct vm_fault *vmf)
 	 * The core would do the latter when tracking may have begun. Without a
 	 * device there is nothing to be tracked.
 	 */
-	if (bo->dirty->tracker && drm_dev_enter(bo->base.dev, &idx)) {
-		drm_gem_dirty_vm_pfn_mkwrite(bo->dirty->tracker, vmf);
+	if (dirty->tracker && drm_dev_enter(bo->base.dev, &idx)) {
+		drm_gem_dirty_vm_pfn_mkwrite(dirty->tracker, vmf);
 		drm_dev_exit(idx);
 	} else {
 		vmf_make_writable(vmf);
@@ -465,7 +484,7 @@ void ttm_bo_dirty_vm_open(struct vm_area_struct *vma)
 {
 	struct ttm_buffer_object *bo = vma->vm_private_data;
 
-	drm_gem_dirty_vmas_open(&bo->dirty->vmas);
+	drm_gem_dirty_vmas_open(&bo_dirty(bo)->vmas);
 	ttm_bo_vm_open(vma);
 }
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_vm_open);
@@ -481,7 +500,7 @@ void ttm_bo_dirty_vm_close(struct vm_area_struct *vma)
 {
 	struct ttm_buffer_object *bo = vma->vm_private_data;
 
-	drm_gem_dirty_vmas_close(&bo->dirty->vmas, &bo->base, vma);
+	drm_gem_dirty_vmas_close(&bo_dirty(bo)->vmas, &bo->base, vma);
 	ttm_bo_vm_close(vma);
 }
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_vm_close);
@@ -507,20 +526,52 @@ int ttm_bo_dirty_mmap(struct drm_gem_object *obj, struct vm_area_struct *vma)
 
 	/* TTM has a reference of its own for the VMA. */
 	drm_gem_object_put(obj);
-	drm_gem_dirty_vmas_open(&bo->dirty->vmas);
+	drm_gem_dirty_vmas_open(&bo_dirty(bo)->vmas);
 
 	return 0;
 }
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_mmap);
 
-/* A debugger can't write where the program itself could not. */
+/*
+ * A debugger's access, by ptrace() or /proc/pid/mem. It can't write where the program
+ * itself could not.
+ */
 static int bo_dirty_vm_access(struct vm_area_struct *vma, unsigned long addr,
 			      void *buf, int len, int write)
 {
+	struct ttm_buffer_object *bo = vma->vm_private_data;
+	unsigned long offset = addr - vma->vm_start +
+		(bo_dirty_page(bo, vma->vm_pgoff) << PAGE_SHIFT);
+	pgoff_t first = offset >> PAGE_SHIFT;
+	struct drm_gem_dirty *tracker;
+	int ret;
+
 	if (write && !(vma->vm_flags & VM_WRITE))
 		return -EACCES;
+	if (len < 1 || offset + len > bo->base.size)
+		return -EIO;
 
-	return ttm_bo_vm_access(vma, addr, buf, len, write);
+	ret = ttm_bo_reserve(bo, true, false, NULL);
+	if (ret)
+		return ret;
+
+	tracker = bo_dirty(bo)->tracker;
+	if (tracker)
+		ret = drm_gem_dirty_read_back(tracker, first,
+					      PFN_UP(offset + len) - first);
+	if (ret)
+		goto out_unreserve;
+
+	ret = ttm_bo_vm_access_reserved(bo, offset, buf, len, write);
+	/* Also after an error, which can come after some pages. */
+	if (tracker && write)
+		drm_gem_dirty_mark(tracker, first,
+				   PFN_UP(offset + len) - first);
+
+out_unreserve:
+	ttm_bo_unreserve(bo);
+
+	return ret;
 }
 
 /*
@@ -536,3 +587,6 @@ const struct vm_operations_struct ttm_bo_dirty_vm_ops = {
 	.may_fault_under_vma_lock = true,
 };
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_vm_ops);
+
+MODULE_DESCRIPTION("CPU write tracking for TTM buffer objects");
+MODULE_LICENSE("Dual MIT/GPL");

@@ -152,7 +152,7 @@ struct vmob_tracker {
 struct vmob_bo {
 	/** @tbo: Base, its guest memory */
 	struct ttm_buffer_object tbo;
-	/** @dirty: What TTM knows of CPU writes to it */
+	/** @dirty: What is known of CPU writes to it */
 	struct ttm_bo_dirty dirty;
 	/** @tracker: Of its copies, if they are coherent */
 	const struct vmob_tracker *tracker;
@@ -288,6 +288,7 @@ struct dma_fence *vmob_engine_run(struct vmob_job *job);
 int vmob_engine_read_back(struct vmob_copy *copy, u64 offset, u64 size);
 
 /* vmob_gem.c */
+struct ttm_bo_dirty *vmob_bo_dirty(struct ttm_buffer_object *tbo);
 struct vmob_copy *vmob_copy_of(struct drm_gem_object *obj);
 int vmob_bo_create_ioctl(struct drm_device *drm, void *data,
 			 struct drm_file *file);

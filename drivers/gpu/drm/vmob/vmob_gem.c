@@ -72,8 +72,15 @@ static void vmob_copy_fini(struct vmob_device *vmob, struct vmob_copy *copy)
 
 static void vmob_bo_destroy(struct ttm_buffer_object *tbo)
 {
+	ttm_bo_dirty_fini(&to_vmob_bo(tbo)->dirty);
 	drm_gem_object_release(&tbo->base);
 	kfree(to_vmob_bo(tbo));
+}
+
+/* &ttm_device_funcs.dirty */
+struct ttm_bo_dirty *vmob_bo_dirty(struct ttm_buffer_object *tbo)
+{
+	return tbo->destroy == vmob_bo_destroy ? &to_vmob_bo(tbo)->dirty : NULL;
 }
 
 /* No handle and no job is left. There can be mmaps. */
@@ -183,6 +190,7 @@ static struct vmob_bo *vmob_bo_create(struct vmob_device *vmob,
 	bo->tracker = tracker;
 	bo->flags = args->flags;
 	bo->domains = args->domains;
+	ttm_bo_dirty_init(&bo->dirty);
 	bo->tbo.base.funcs = &vmob_bo_funcs;
 	drm_gem_private_object_init(&vmob->drm, &bo->tbo.base, args->size);
 
@@ -192,7 +200,6 @@ static struct vmob_bo *vmob_bo_create(struct vmob_device *vmob,
 				   vmob_bo_destroy);
 	if (ret)
 		return ERR_PTR(ret);
-	ttm_bo_dirty_init(&bo->tbo, &bo->dirty);
 
 	mutex_lock(&vmob->bos_lock);
 	list_add_tail(&bo->link, &vmob->bos);

@@ -161,6 +161,8 @@ static const struct ttm_device_funcs vmob_ttm_funcs = {
 	.io_mem_reserve = vmob_io_mem_reserve,
 	.io_mem_pfn = vmob_io_mem_pfn,
 	.access_memory = vmob_access_memory,
+	.unmap_notify = ttm_bo_dirty_unmap,
+	.dirty = vmob_bo_dirty,
 };
 
 /* Where a buffer in video memory is in the kernel's address space. */
