@@ -2,6 +2,7 @@
 
 #include <linux/dma-fence-chain.h>
 #include <linux/dma-resv.h>
+#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/wait_bit.h>
@@ -216,25 +217,28 @@ static u64 vmob_dst_size(const struct drm_vmob_cmd *cmd)
 	}
 }
 
-static bool vmob_in_copy(const struct vmob_job *job, u32 index, u64 offset,
+/* Whether a command stays within a copy. Its @index may be used from then on. */
+static bool vmob_in_copy(const struct vmob_job *job, u32 *index, u64 offset,
 			 u64 size)
 {
 	const struct vmob_copy *copy;
 
-	if (index >= job->nr_bos)
+	if (*index >= job->nr_bos)
 		return false;
-	copy = job->bos[index].copy;
+	*index = array_index_nospec(*index, job->nr_bos);
+	copy = job->bos[*index].copy;
 
 	return offset <= copy->size && size <= copy->size - offset;
 }
 
 static const char *vmob_verify_cmd(struct vmob_job *job,
-				   const struct drm_vmob_cmd *cmd, u64 *delay)
+				   struct drm_vmob_cmd *cmd, u64 *delay)
 {
 	const struct vmob_op *op;
 
 	if (cmd->op >= ARRAY_SIZE(vmob_ops))
 		return "operation";
+	cmd->op = array_index_nospec(cmd->op, ARRAY_SIZE(vmob_ops));
 	op = &vmob_ops[cmd->op];
 
 	if (cmd->flags)
@@ -264,10 +268,10 @@ static const char *vmob_verify_cmd(struct vmob_job *job,
 		break;
 	}
 
-	if (op->dst && !vmob_in_copy(job, cmd->dst, cmd->dst_offset,
+	if (op->dst && !vmob_in_copy(job, &cmd->dst, cmd->dst_offset,
 				     vmob_dst_size(cmd)))
 		return "destination range";
-	if (op->src && !vmob_in_copy(job, cmd->src, cmd->src_offset, cmd->size))
+	if (op->src && !vmob_in_copy(job, &cmd->src, cmd->src_offset, cmd->size))
 		return "source range";
 
 	/* Also if it is there twice */
