@@ -711,6 +711,28 @@ static void ttm_bo_dirty_test_unseen(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, submit(test));
 }
 
+/* What somebody has the address of stays where it is. */
+static void ttm_bo_dirty_test_unseen_stays(struct kunit *test)
+{
+	struct test_priv *priv = test->priv;
+	struct ttm_buffer_object *tbo = &priv->bo->tbo;
+	struct ttm_operation_ctx ctx = { };
+
+	place(test, TTM_PL_TT);
+	dma_resv_lock(tbo->base.resv, NULL);
+	ttm_bo_dirty_unseen_begin(tbo);
+	dma_resv_unlock(tbo->base.resv);
+	KUNIT_EXPECT_EQ(test, 0, ttm_device_swapout(&priv->tdev->ttm, &ctx,
+						    GFP_KERNEL));
+	KUNIT_EXPECT_TRUE(test, ttm_tt_is_populated(tbo->ttm));
+
+	dma_resv_lock(tbo->base.resv, NULL);
+	ttm_bo_dirty_unseen_end(tbo);
+	dma_resv_unlock(tbo->base.resv);
+	KUNIT_EXPECT_GT(test, ttm_device_swapout(&priv->tdev->ttm, &ctx,
+						 GFP_KERNEL), 0);
+}
+
 /* The device's copy to the guest's memory, wherever that is. */
 static int test_read_back(struct drm_gem_dirty_consumer *consumer,
 			  pgoff_t first, pgoff_t nr)
@@ -989,6 +1011,7 @@ static struct kunit_case ttm_bo_dirty_tests[] = {
 	KUNIT_CASE(ttm_bo_dirty_test_users),
 	KUNIT_CASE(ttm_bo_dirty_test_unseen),
 	KUNIT_CASE(ttm_bo_dirty_test_unseen_written),
+	KUNIT_CASE(ttm_bo_dirty_test_unseen_stays),
 	KUNIT_CASE(ttm_bo_dirty_test_read_back),
 	KUNIT_CASE(ttm_bo_dirty_test_read_back_access),
 	KUNIT_CASE(ttm_bo_dirty_test_read_back_other),

@@ -208,7 +208,8 @@ EXPORT_SYMBOL_GPL(ttm_bo_dirty_remove);
  * @bo: The buffer object, tracked or not: tracking can begin and end meanwhile
  *
  * For a kernel mapping, or another device that has been given its pages. See
- * drm_gem_dirty_unseen().
+ * drm_gem_dirty_unseen(). The buffer object is pinned: somebody uses its memory where
+ * it is.
  *
  * Context: Called with the dma_resv held.
  */
@@ -218,6 +219,7 @@ void ttm_bo_dirty_unseen_begin(struct ttm_buffer_object *bo)
 
 	dma_resv_assert_held(bo->base.resv);
 
+	ttm_bo_pin(bo);
 	dirty->unseen++;
 	if (dirty->tracker)
 		drm_gem_dirty_unseen(dirty->tracker, true);
@@ -241,6 +243,7 @@ void ttm_bo_dirty_unseen_end(struct ttm_buffer_object *bo)
 	dirty->unseen--;
 	if (dirty->tracker)
 		drm_gem_dirty_unseen(dirty->tracker, false);
+	ttm_bo_unpin(bo);
 }
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_unseen_end);
 

@@ -112,7 +112,6 @@ static int vmob_bo_pin(struct drm_gem_object *obj)
 	if (ret)
 		return ret;
 
-	ttm_bo_pin(&bo->tbo);
 	ttm_bo_dirty_unseen_begin(&bo->tbo);
 
 	return 0;
@@ -120,10 +119,7 @@ static int vmob_bo_pin(struct drm_gem_object *obj)
 
 static void vmob_bo_unpin(struct drm_gem_object *obj)
 {
-	struct vmob_bo *bo = vmob_bo_of_gem(obj);
-
-	ttm_bo_dirty_unseen_end(&bo->tbo);
-	ttm_bo_unpin(&bo->tbo);
+	ttm_bo_dirty_unseen_end(&vmob_bo_of_gem(obj)->tbo);
 }
 
 static struct sg_table *vmob_bo_get_sg_table(struct drm_gem_object *obj)
