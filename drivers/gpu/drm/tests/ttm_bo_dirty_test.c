@@ -233,6 +233,8 @@ static void test_ttm_fini(struct drm_device *drm, void *data)
 {
 	struct test_device *tdev = data;
 
+	/* Has the imported buffer objects, which go later. */
+	flush_workqueue(tdev->ttm.wq);
 	ttm_range_man_fini(&tdev->ttm, TTM_PL_VRAM);
 	ttm_range_man_fini(&tdev->ttm, TTM_PL_TT);
 	ttm_device_fini(&tdev->ttm);
@@ -280,13 +282,39 @@ static void track(struct kunit *test)
 	bo->tracked = true;
 }
 
-static int ttm_bo_dirty_test_init(struct kunit *test)
+/* It becomes the one that the tests are about. */
+static struct test_bo *create_bo(struct kunit *test, enum ttm_bo_type type)
 {
 	const struct ttm_place system = { .mem_type = TTM_PL_SYSTEM };
 	struct ttm_placement placement = {
 		.placement = &system,
 		.num_placement = 1,
 	};
+	struct test_priv *priv = test->priv;
+	struct test_device *tdev = priv->tdev;
+	struct test_bo *bo;
+
+	bo = kzalloc(sizeof(*bo), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, bo);
+	ttm_bo_dirty_init(&bo->dirty);
+	bo->tbo.base.funcs = &test_bo_funcs;
+	drm_gem_private_object_init(&tdev->drm, &bo->tbo.base,
+				    NR_PAGES * PAGE_SIZE);
+	KUNIT_ASSERT_EQ(test, 0,
+			ttm_bo_init_validate(&tdev->ttm, &bo->tbo, type,
+					     &placement, 0, false, NULL, NULL,
+					     test_bo_destroy));
+	bo->copy = vzalloc(bo->tbo.base.size);
+	KUNIT_ASSERT_NOT_NULL(test, bo->copy);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, put_object,
+							   &bo->tbo.base));
+	priv->bo = bo;
+
+	return bo;
+}
+
+static int ttm_bo_dirty_test_init(struct kunit *test)
+{
 	struct test_device *tdev;
 	struct test_priv *priv;
 	struct drm_device *drm;
@@ -319,21 +347,7 @@ static int ttm_bo_dirty_test_init(struct kunit *test)
 	priv->tdev = tdev;
 	test->priv = priv;
 
-	bo = kzalloc(sizeof(*bo), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, bo);
-	ttm_bo_dirty_init(&bo->dirty);
-	bo->tbo.base.funcs = &test_bo_funcs;
-	drm_gem_private_object_init(drm, &bo->tbo.base, NR_PAGES * PAGE_SIZE);
-	KUNIT_ASSERT_EQ(test, 0,
-			ttm_bo_init_validate(&tdev->ttm, &bo->tbo,
-					     ttm_bo_type_device, &placement, 0,
-					     false, NULL, NULL,
-					     test_bo_destroy));
-	bo->copy = vzalloc(bo->tbo.base.size);
-	KUNIT_ASSERT_NOT_NULL(test, bo->copy);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, put_object,
-							   &bo->tbo.base));
-	priv->bo = bo;
+	bo = create_bo(test, ttm_bo_type_device);
 
 	priv->expect = vzalloc(bo->tbo.base.size);
 	KUNIT_ASSERT_NOT_NULL(test, priv->expect);
@@ -733,6 +747,26 @@ static void ttm_bo_dirty_test_unseen_stays(struct kunit *test)
 						 GFP_KERNEL), 0);
 }
 
+/* C1: what is written to a buffer object of another device's is never seen. */
+static void ttm_bo_dirty_test_imported(struct kunit *test)
+{
+	struct test_priv *priv = test->priv;
+	struct test_bo *bo = create_bo(test, ttm_bo_type_sg);
+	u32 value;
+
+	track(test);
+	place(test, TTM_PL_TT);
+	for (value = 0; value < NR_PAGES; value++)
+		clear_highpage(bo->tbo.ttm->pages[value]);
+
+	for (value = 1; value < 3; value++) {
+		memcpy_to_page(bo->tbo.ttm->pages[5], 0, (const char *)&value,
+			       sizeof(value));
+		priv->expect[5 * PAGE_SIZE / sizeof(u32)] = value;
+		KUNIT_EXPECT_EQ(test, NR_PAGES, submit(test));
+	}
+}
+
 /* The device's copy to the guest's memory, wherever that is. */
 static int test_read_back(struct drm_gem_dirty_consumer *consumer,
 			  pgoff_t first, pgoff_t nr)
@@ -1012,6 +1046,7 @@ static struct kunit_case ttm_bo_dirty_tests[] = {
 	KUNIT_CASE(ttm_bo_dirty_test_unseen),
 	KUNIT_CASE(ttm_bo_dirty_test_unseen_written),
 	KUNIT_CASE(ttm_bo_dirty_test_unseen_stays),
+	KUNIT_CASE(ttm_bo_dirty_test_imported),
 	KUNIT_CASE(ttm_bo_dirty_test_read_back),
 	KUNIT_CASE(ttm_bo_dirty_test_read_back_access),
 	KUNIT_CASE(ttm_bo_dirty_test_read_back_other),

@@ -116,7 +116,7 @@ EXPORT_SYMBOL_GPL(ttm_bo_dirty_fini);
 
 /**
  * ttm_bo_dirty_add - Track the CPU writes to a buffer object, for a consumer
- * @bo: The buffer object, of type ttm_bo_type_device, with ttm_bo_dirty_init()
+ * @bo: The buffer object, with ttm_bo_dirty_init()
  * @ddev: The device's accounts
  * @consumer: The consumer, which is set up
  * @first: First page that it has a copy of
@@ -129,10 +129,12 @@ EXPORT_SYMBOL_GPL(ttm_bo_dirty_fini);
  * consumer that does not have the contents the buffer object starts with needs
  * drm_gem_dirty_mark(). Undone by ttm_bo_dirty_remove().
  *
+ * Nobody sees who writes to an imported buffer object: all of it is dirty at each
+ * drm_gem_dirty_prepare().
+ *
  * Context: Process context, may sleep. Called with the dma_resv held. Memory is
  * charged to the caller.
- * Return: 0, -EINVAL for imported objects, whose exporter handles the faults,
- * or -ENOMEM.
+ * Return: 0, -EINVAL for the kernel's own buffer objects, or -ENOMEM.
  */
 int ttm_bo_dirty_add(struct ttm_buffer_object *bo,
 		     struct drm_gem_dirty_device *ddev,
@@ -152,7 +154,7 @@ int ttm_bo_dirty_add(struct ttm_buffer_object *bo,
 		return drm_gem_dirty_consumer_init(consumer, tracker, first, nr,
 						   read_back);
 
-	if (bo->type != ttm_bo_type_device)
+	if (bo->type == ttm_bo_type_kernel)
 		return -EINVAL;
 	/* Without it writes are lost when TTM moves the buffer object. */
 	if (WARN_ON_ONCE(!bo->bdev->funcs->unmap_notify))
@@ -170,6 +172,9 @@ int ttm_bo_dirty_add(struct ttm_buffer_object *bo,
 	}
 
 	for (i = 0; i < dirty->unseen; i++)
+		drm_gem_dirty_unseen(tracker, true);
+	/* The exporter handles the faults. */
+	if (bo->type == ttm_bo_type_sg)
 		drm_gem_dirty_unseen(tracker, true);
 	dirty->tracker = tracker;
 	drm_gem_dirty_close(tracker);
