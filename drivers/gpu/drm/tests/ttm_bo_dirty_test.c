@@ -1034,6 +1034,34 @@ static void ttm_bo_dirty_test_read_back_ended(struct kunit *test)
 	dma_fence_put(&w->fence);
 }
 
+/* A device that is gone is not waited for, and no access faults for ever. */
+static void ttm_bo_dirty_test_unplug(struct kunit *test)
+{
+	struct test_priv *priv = test->priv;
+	unsigned long map, page;
+	u32 value;
+
+	track_both(test);
+	place(test, TTM_PL_TT);
+	map = map_bo(test);
+	/* Written, read, and not accessed yet */
+	store(test, map, DRM_GEM_DIRTY_CHUNK_PAGES);
+	load(test, map, 2 * DRM_GEM_DIRTY_CHUNK_PAGES);
+	/* Without entries, as the first chunk */
+	device_store(test, 3);
+
+	priv->tdev->drm.unplugged = true;
+	for (page = 0; page < NR_PAGES; page++) {
+		u32 __user *user = (u32 __user *)(map + page * PAGE_SIZE);
+
+		KUNIT_EXPECT_EQ(test, 0, get_user(value, user));
+		KUNIT_EXPECT_EQ(test, 0, put_user(page, user));
+		KUNIT_EXPECT_EQ(test, 0, get_user(value, user));
+		KUNIT_EXPECT_EQ(test, page, value);
+	}
+	priv->tdev->drm.unplugged = false;
+}
+
 static struct kunit_case ttm_bo_dirty_tests[] = {
 	KUNIT_CASE(ttm_bo_dirty_test_store),
 	KUNIT_CASE(ttm_bo_dirty_test_move),
@@ -1051,6 +1079,7 @@ static struct kunit_case ttm_bo_dirty_tests[] = {
 	KUNIT_CASE(ttm_bo_dirty_test_read_back_access),
 	KUNIT_CASE(ttm_bo_dirty_test_read_back_other),
 	KUNIT_CASE(ttm_bo_dirty_test_read_back_ended),
+	KUNIT_CASE(ttm_bo_dirty_test_unplug),
 	{ }
 };
 
