@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <xf86drm.h>
@@ -60,10 +61,18 @@ static void assert_works(struct egm_dev *dev, uint32_t handle)
 	pattern_free(p);
 }
 
+static uint64_t param(struct egm_dev *dev, uint64_t which)
+{
+	struct drm_vmob_getparam arg = { .param = which };
+
+	igt_assert_eq(request(dev->fd, DRM_IOCTL_VMOB_GETPARAM, &arg), 0);
+	return arg.value;
+}
+
 static void getparam(struct egm_dev *dev)
 {
 	const uint64_t bad[] = {
-		DRM_VMOB_PARAM_MAX_DELAY + 1, UINT32_MAX, UINT64_MAX, TOP_BIT,
+		DRM_VMOB_PARAM_MAX_VIEWS + 1, UINT32_MAX, UINT64_MAX, TOP_BIT,
 		(UINT64_C(1) << 32) + DRM_VMOB_PARAM_COHERENT,
 	};
 	struct drm_vmob_getparam arg;
@@ -200,6 +209,43 @@ static void views(struct egm_dev *dev)
 	drmCloseBufferHandle(dev->fd, view.handle);
 	assert_works(dev, handle);
 	egm_bo_destroy(bo);
+}
+
+/*
+ * Whatever is done for each copy of a buffer must have an end: no more views than
+ * that, of this buffer, until one of them is closed.
+ */
+static void many_views(struct egm_dev *dev)
+{
+	uint64_t most = param(dev, DRM_VMOB_PARAM_MAX_VIEWS), n;
+	struct egm_bo *bo = coh_create(dev, SIZE), *other = coh_create(dev, SIZE);
+	uint32_t handle = free_handle(dev);
+	struct drm_vmob_view_create view = { .bo_handle = bo->handle, .size = PAGE };
+	uint32_t *views = calloc(most, sizeof(*views));
+
+	igt_assert(views);
+	for (n = 0; n < most; n++) {
+		igt_assert_eq(request(dev->fd, DRM_IOCTL_VMOB_VIEW_CREATE, &view), 0);
+		views[n] = view.handle;
+	}
+	expect("a view too many",
+	       request(dev->fd, DRM_IOCTL_VMOB_VIEW_CREATE, &view), -ENOSPC);
+	view.bo_handle = other->handle;
+	igt_assert_eq(request(dev->fd, DRM_IOCTL_VMOB_VIEW_CREATE, &view), 0);
+	drmCloseBufferHandle(dev->fd, view.handle);
+
+	drmCloseBufferHandle(dev->fd, views[0]);
+	view.bo_handle = bo->handle;
+	igt_assert_eq(request(dev->fd, DRM_IOCTL_VMOB_VIEW_CREATE, &view), 0);
+	views[0] = view.handle;
+	expect("a view too many again",
+	       request(dev->fd, DRM_IOCTL_VMOB_VIEW_CREATE, &view), -ENOSPC);
+	while (n)
+		drmCloseBufferHandle(dev->fd, views[--n]);
+	free(views);
+	assert_works(dev, handle);
+	egm_bo_destroy(bo);
+	egm_bo_destroy(other);
 }
 
 static void contexts(struct egm_dev *dev)
@@ -421,6 +467,8 @@ static const struct coh_subtest subtests[] = {
 	{ "create", "Every member of a buffer's request: EINVAL", create },
 	{ "handles", "Unknown handles, to every ioctl: ENOENT", handles },
 	{ "views", "Every member of a view's request: EINVAL", views },
+	{ "many-views", "C5: as many views as a buffer can have, and no more: ENOSPC",
+	  many_views },
 	{ "contexts", "Contexts: flags, unknown ones, too many", contexts },
 	{ "commands",
 	  "C3: a wrong command is refused, with all others, and loses no store",

@@ -57,6 +57,8 @@ extern "C" {
 #define DRM_VMOB_PARAM_MAX_SYNCS	6
 /* The most of all DRM_VMOB_CMD_DELAY of a submission together, in microseconds */
 #define DRM_VMOB_PARAM_MAX_DELAY	7
+/* The most views of a buffer */
+#define DRM_VMOB_PARAM_MAX_VIEWS	8
 
 /**
  * struct drm_vmob_getparam - DRM_IOCTL_VMOB_GETPARAM
@@ -151,7 +153,8 @@ struct drm_vmob_bo_wait {
  *
  * -EINVAL for an offset or size that is not a multiple of the page size, for
  * a size of 0, for a part that is not within the buffer and for a view of a
- * view; -ENOENT for an unknown handle; -ENOMEM.
+ * view; -ENOENT for an unknown handle; -ENOSPC if the buffer has as many views as
+ * it can, see DRM_VMOB_PARAM_MAX_VIEWS; -ENOMEM.
  */
 struct drm_vmob_view_create {
 	/** @bo_handle: The buffer */

@@ -33,7 +33,8 @@
  * context, and are executed by one ordered workqueue.
  *
  * Memory is bounded: a third of the machine's for device copies, half of it for
- * guest memory, which TTM swaps out beyond that.
+ * guest memory, which TTM swaps out beyond that. But for guest memory it is charged
+ * to who has asked for it.
  */
 
 static struct platform_device *vmob_pdev;
@@ -73,6 +74,9 @@ static int vmob_getparam_ioctl(struct drm_device *drm, void *data,
 	case DRM_VMOB_PARAM_MAX_DELAY:
 		args->value = VMOB_MAX_DELAY;
 		break;
+	case DRM_VMOB_PARAM_MAX_VIEWS:
+		args->value = VMOB_MAX_VIEWS;
+		break;
 	default:
 		drm_dbg(drm, "no parameter %llu\n", args->param);
 		return -EINVAL;
@@ -96,7 +100,7 @@ static int vmob_open(struct drm_device *drm, struct drm_file *file)
 {
 	struct vmob_file *vfile;
 
-	vfile = kzalloc(sizeof(*vfile), GFP_KERNEL);
+	vfile = kzalloc(sizeof(*vfile), GFP_KERNEL_ACCOUNT);
 	if (!vfile)
 		return -ENOMEM;
 

@@ -26,6 +26,7 @@
 #define VMOB_MAX_SYNCS		256
 #define VMOB_MAX_DELAY		10000000
 #define VMOB_MAX_CTXS		1024
+#define VMOB_MAX_VIEWS		64
 
 struct vmob_job;
 
@@ -162,6 +163,8 @@ struct vmob_bo {
 	u32 flags;
 	/** @domains: DRM_VMOB_DOMAIN_* */
 	u32 domains;
+	/** @views: Number of its views */
+	atomic_t views;
 	/** @link: In &vmob_device.bos */
 	struct list_head link;
 };

@@ -38,7 +38,7 @@ static const struct dma_fence_ops vmob_fence_ops = {
 /* Memory for a fence: vmob_engine_run() must not fail. */
 struct dma_fence *vmob_engine_fence_create(void)
 {
-	struct vmob_fence *fence = kzalloc(sizeof(*fence), GFP_KERNEL);
+	struct vmob_fence *fence = kzalloc(sizeof(*fence), GFP_KERNEL_ACCOUNT);
 
 	if (!fence)
 		return NULL;

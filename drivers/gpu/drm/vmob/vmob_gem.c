@@ -179,7 +179,7 @@ static struct vmob_bo *vmob_bo_create(struct vmob_device *vmob,
 	struct vmob_bo *bo;
 	int ret;
 
-	bo = kzalloc(tracker->bo_size, GFP_KERNEL);
+	bo = kzalloc(tracker->bo_size, GFP_KERNEL_ACCOUNT);
 	if (!bo)
 		return ERR_PTR(-ENOMEM);
 
@@ -268,6 +268,7 @@ static void vmob_view_free(struct drm_gem_object *obj)
 
 	vmob_copy_fini(to_vmob(obj->dev), &view->copy);
 	drm_gem_object_release(obj);
+	atomic_dec(&bo->views);
 	drm_gem_object_put(&bo->tbo.base);
 	kfree(view);
 }
@@ -299,11 +300,16 @@ static struct vmob_view *vmob_view_create(struct vmob_device *vmob,
 	struct vmob_view *view;
 	int ret;
 
-	view = kzalloc(sizeof(*view), GFP_KERNEL);
-	if (!view) {
-		drm_gem_object_put(&bo->tbo.base);
-		return ERR_PTR(-ENOMEM);
+	if (!atomic_add_unless(&bo->views, 1, VMOB_MAX_VIEWS)) {
+		drm_dbg(&vmob->drm, "view refused: too many of its buffer\n");
+		ret = -ENOSPC;
+		goto err_put;
 	}
+
+	ret = -ENOMEM;
+	view = kzalloc(sizeof(*view), GFP_KERNEL_ACCOUNT);
+	if (!view)
+		goto err_views;
 
 	view->base.funcs = &vmob_view_funcs;
 	view->base.resv = bo->tbo.base.resv;
@@ -324,6 +330,12 @@ static struct vmob_view *vmob_view_create(struct vmob_device *vmob,
 	}
 
 	return view;
+
+err_views:
+	atomic_dec(&bo->views);
+err_put:
+	drm_gem_object_put(&bo->tbo.base);
+	return ERR_PTR(ret);
 }
 
 int vmob_view_create_ioctl(struct drm_device *drm, void *data,

@@ -66,7 +66,7 @@ struct vmob_ctx *vmob_ctx_create(struct vmob_device *vmob)
 	struct vmob_ctx *ctx;
 	int ret;
 
-	ctx = kzalloc(sizeof(*ctx), GFP_KERNEL);
+	ctx = kzalloc(sizeof(*ctx), GFP_KERNEL_ACCOUNT);
 	if (!ctx)
 		return ERR_PTR(-ENOMEM);
 
@@ -477,7 +477,7 @@ static struct vmob_out_sync *vmob_get_out_syncs(struct drm_device *drm,
 	if (IS_ERR(syncs))
 		return ERR_CAST(syncs);
 
-	outs = kvcalloc(count, sizeof(*outs), GFP_KERNEL);
+	outs = kvcalloc(count, sizeof(*outs), GFP_KERNEL_ACCOUNT);
 	if (!outs) {
 		kvfree(syncs);
 		return ERR_PTR(-ENOMEM);

@@ -43,7 +43,7 @@ static struct ttm_tt *vmob_tt_create(struct ttm_buffer_object *tbo,
 	struct vmob_bo *bo = to_vmob_bo(tbo);
 	struct ttm_tt *tt;
 
-	tt = kzalloc(sizeof(*tt), GFP_KERNEL);
+	tt = kzalloc(sizeof(*tt), GFP_KERNEL_ACCOUNT);
 	if (!tt)
 		return NULL;
 
