@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: MIT
 /*
  * What vmob has beside coherent buffers, and what those rely on: its commands,
- * the order in which they are executed, its fences, and moves of buffers that
- * wait for them.
+ * the order in which they are executed, its fences, jobs that end early, and moves
+ * of buffers that wait for them.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include <linux/dma-buf.h>
+#include <linux/sync_file.h>
 #include <xf86drm.h>
 #include <drm/vmob_drm.h>
 
@@ -461,6 +467,174 @@ static void pending(struct egm_dev *dev)
 	pattern_free(p);
 }
 
+/* ---- jobs that end early ------------------------------------------------- */
+
+/* Longer than any test waits for what ends early */
+#define LONG_US 9000000
+/* As long as it takes at most, on a slow machine, when it ends at once */
+#define SOON_MS 4000
+
+/* Waits until it has signalled, or for so long; returns whether it has. */
+static bool fence_wait(int fence, int ms)
+{
+	struct pollfd p = { .fd = fence, .events = POLLIN };
+	int ret = poll(&p, 1, ms);
+
+	igt_assert_lte(0, ret);
+	return ret;
+}
+
+/* 1, or the error that it has signalled with */
+static int fence_status(int fence)
+{
+	struct sync_file_info info = { 0 };
+
+	igt_assert(!ioctl(fence, SYNC_IOC_FILE_INFO, &info));
+	return info.status;
+}
+
+/* That of all that was submitted with a buffer */
+static int bo_fence(int dmabuf)
+{
+	struct dma_buf_export_sync_file arg = { .flags = DMA_BUF_SYNC_RW, .fd = -1 };
+
+	igt_assert_f(!ioctl(dmabuf, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &arg), "%s\n",
+		     strerror(errno));
+	return arg.fd;
+}
+
+static void timeout_set(struct egm_dev *dev, const char *ms)
+{
+	igt_require_f(!debugfs_write(dev, "timeout_ms", ms),
+		      "no timeout_ms in debugfs\n");
+}
+
+/*
+ * One command of each kind that takes too long is cut short. What the CPU has stored
+ * is uploaded, and the next submission works.
+ */
+static void timeout(struct egm_dev *dev)
+{
+	const uint64_t size = MiB(64);
+	const struct drm_vmob_cmd cmds[] = {
+		{ .op = DRM_VMOB_CMD_DELAY, .value = LONG_US },
+		{ .op = DRM_VMOB_CMD_FILL, .dst = 1, .size = size, .value = 7 },
+		{ .op = DRM_VMOB_CMD_COPY, .dst = 1, .src = 2, .size = size },
+		{ .op = DRM_VMOB_CMD_COPY, .dst = 1, .src = 1, .dst_offset = 8,
+		  .size = size - 8 },
+		{ .op = DRM_VMOB_CMD_ADD, .dst = 1, .src = 2, .size = size },
+		{ .op = DRM_VMOB_CMD_CHECKSUM, .dst = 1, .src = 2, .size = size },
+		{ .op = DRM_VMOB_CMD_SCATTER, .dst = 1, .src = 2, .size = size,
+		  .value = size / 4 },
+		{ .op = DRM_VMOB_CMD_UPLOAD, .dst = 1, .size = size },
+		{ .op = DRM_VMOB_CMD_READBACK, .dst = 1, .size = size },
+	};
+	struct egm_bo *bo = coh_create(dev, SIZE);
+	struct egm_bo *snap = coh_create_plain(dev, SIZE);
+	struct egm_bo *big[2] = {
+		coh_create_plain(dev, size), coh_create_plain(dev, size),
+	};
+	const uint32_t handles[] = { bo->handle, big[0]->handle, big[1]->handle };
+	struct drm_vmob_sync out = { .handle = syncobj_create(dev) };
+	struct pattern *p = pattern_new(SIZE);
+	size_t i;
+	int fence;
+
+	for (i = 0; i < ARRAY_SIZE(cmds); i++) {
+		pattern_fill(p, bo->map, i * KiB(4), KiB(4));
+		timeout_set(dev, i ? "1" : "300");
+		submit(dev, &(struct submission){
+			.cmds = &cmds[i], .n_cmds = 1,
+			.handles = handles, .n_handles = 3,
+			.out = &out, .n_out = 1,
+		});
+		igt_assert_eq(drmSyncobjExportSyncFile(dev->fd, out.handle, &fence), 0);
+		igt_assert(fence_wait(fence, SOON_MS));
+		timeout_set(dev, "30000");
+		igt_assert_f(fence_status(fence) == -ETIME,
+			     "command %zu ended with %d\n", i, fence_status(fence));
+		close(fence);
+		coh_snapshot(bo, snap);
+		pattern_assert(p, coh_fetch(snap), 0, SIZE);
+	}
+	drmSyncobjDestroy(dev->fd, out.handle);
+	pattern_free(p);
+}
+
+/*
+ * A process that has stored to a buffer and submitted it, with commands that take
+ * very long, and ends then, or waits for that.
+ */
+static pid_t start_long(struct egm_dev *dev, int dmabuf, struct pattern *p, bool exits)
+{
+	int done[2];
+	pid_t pid;
+	char c;
+
+	igt_assert(!pipe(done));
+	pid = fork();
+	igt_assert_lte(0, pid);
+	if (!pid) {
+		const struct drm_vmob_cmd cmds[] = {
+			{ .op = DRM_VMOB_CMD_DELAY, .value = LONG_US },
+			{ .op = DRM_VMOB_CMD_FILL, .size = SIZE, .value = 7 },
+		};
+		struct egm_dev *mine = coh_open_again(dev);
+		struct egm_bo *bo = coh_import(mine, dmabuf);
+		uint32_t ctx = ctx_create(mine);
+		int i;
+
+		pattern_fill(p, bo->map, 0, SIZE);
+		for (i = 0; i < 8; i++)
+			submit(mine, &(struct submission){
+				.ctx = i & 1 ? ctx : 0, .cmds = cmds, .n_cmds = 2,
+				.handles = &bo->handle, .n_handles = 1,
+			});
+		ctx_destroy(mine, ctx);
+		if (write(done[1], "", 1) == 1 && !exits)
+			pause();
+		_exit(0);
+	}
+	close(done[1]);
+	igt_assert_eq(read(done[0], &c, 1), 1);
+	close(done[0]);
+	return pid;
+}
+
+/* Jobs of a process that is gone end soon, with nothing lost that it has stored. */
+static void gone(struct egm_dev *dev, bool exits, int ms)
+{
+	struct egm_bo *bo = coh_create(dev, SIZE);
+	struct egm_bo *snap = coh_create_plain(dev, SIZE);
+	struct pattern *p = pattern_new(SIZE);
+	int dmabuf = coh_export(bo), fence, status;
+	pid_t pid = start_long(dev, dmabuf, p, exits);
+
+	fence = bo_fence(dmabuf);
+	if (!exits)
+		igt_assert(!kill(pid, SIGKILL));
+	igt_assert(fence_wait(fence, ms));
+	igt_assert_eq(fence_status(fence), -ECANCELED);
+	igt_assert_eq(waitpid(pid, &status, 0), pid);
+	pattern_assert(p, bo->map, 0, SIZE);
+	coh_snapshot(bo, snap);
+	pattern_assert(p, coh_fetch(snap), 0, SIZE);
+	close(fence);
+	close(dmabuf);
+	pattern_free(p);
+}
+
+static void killed(struct egm_dev *dev)
+{
+	gone(dev, false, SOON_MS);
+}
+
+static void closed(struct egm_dev *dev)
+{
+	/* The header has 5 seconds. */
+	gone(dev, true, 5000 + SOON_MS);
+}
+
 /* ---- moves -------------------------------------------------------------- */
 
 static const struct {
@@ -648,7 +822,7 @@ static void write_combined(struct egm_dev *dev)
 }
 #endif
 
-static void no_delay(int sig)
+static void back_to_normal(int sig)
 {
 	struct egm_node nodes[64];
 	int i, n = egm_nodes(nodes, ARRAY_SIZE(nodes));
@@ -658,6 +832,7 @@ static void no_delay(int sig)
 			struct egm_dev dev = { .node = nodes[i] };
 
 			debugfs_write(&dev, "delay_upload_us", "0");
+			debugfs_write(&dev, "timeout_ms", "30000");
 		}
 	(void)sig;
 }
@@ -671,6 +846,11 @@ static const struct coh_subtest subtests[] = {
 	{ "pending",
 	  "C3: context, handles, file and process gone before the job is executed",
 	  pending },
+	{ "timeout",
+	  "C3: a command that takes too long is cut short, and no store is lost",
+	  timeout },
+	{ "killed", "C3: so are those of a process that is killed", killed },
+	{ "closed", "C3: so they are some time after it has ended", closed },
 	{ "move-waits", "C3: a move waits for the engine", move_waits },
 	{ "move-cost", "C5: a buffer moved while dirty is uploaded once", move_cost },
 	{ "vram-only", "C3: submissions that evict each other's buffers",
@@ -683,7 +863,7 @@ static const struct coh_subtest subtests[] = {
 igt_main
 {
 	igt_fixture
-		igt_install_exit_handler(no_delay);
+		igt_install_exit_handler(back_to_normal);
 
 	coh_subtests_of(&egm_vmob, subtests, ARRAY_SIZE(subtests));
 }

@@ -72,7 +72,7 @@ static uint64_t param(struct egm_dev *dev, uint64_t which)
 static void getparam(struct egm_dev *dev)
 {
 	const uint64_t bad[] = {
-		DRM_VMOB_PARAM_MAX_VIEWS + 1, UINT32_MAX, UINT64_MAX, TOP_BIT,
+		DRM_VMOB_PARAM_MAX_BYTES + 1, UINT32_MAX, UINT64_MAX, TOP_BIT,
 		(UINT64_C(1) << 32) + DRM_VMOB_PARAM_COHERENT,
 	};
 	struct drm_vmob_getparam arg;
@@ -385,6 +385,59 @@ static void commands(struct egm_dev *dev)
 	assert_works(dev, free_handle(dev));
 }
 
+/* As many commands of a kind as one submission may have, and one byte or more above. */
+static void work(struct egm_dev *dev)
+{
+	enum { FILL, COPY, ADD, SUM, SCATTER, DELAY, UPLOAD, READBACK };
+	const uint64_t size = MiB(16);
+	const struct {
+		const char *what;
+		struct drm_vmob_cmd cmd;
+		uint64_t bytes;
+	} kinds[] = {
+		/* op, flags, dst, src, dst_offset, src_offset, size, value */
+		{ "fills", { FILL, 0, 0, 0, 0, 0, size, 0 }, size },
+		{ "copies", { COPY, 0, 0, 1, 0, 0, size, 0 }, 2 * size },
+		{ "adds", { ADD, 0, 0, 1, 0, 0, size, 0 }, 2 * size },
+		{ "sums", { SUM, 0, 0, 1, 0, 0, size - 8, 0 }, size },
+		{ "scatters", { SCATTER, 0, 0, 1, 0, 0, 8, size / 4 - 2 }, size },
+		{ "uploads", { UPLOAD, 0, 0, 0, 0, 0, size, 0 }, 2 * size },
+		{ "readbacks", { READBACK, 0, 0, 0, 0, 0, size, 0 }, 2 * size },
+	};
+	uint64_t most = param(dev, DRM_VMOB_PARAM_MAX_BYTES);
+	struct egm_bo *a = coh_create(dev, size), *b = coh_create(dev, size);
+	uint32_t list[2] = { a->handle, b->handle }, handle = free_handle(dev);
+	uint64_t n = most / size + 1;
+	struct drm_vmob_cmd *cmds = calloc(n + 1, sizeof(*cmds));
+	size_t i, j;
+
+	igt_assert(cmds);
+	igt_assert_eq_u64(most % size, 0);
+	/* a byte, if the limit is a multiple of all */
+	cmds[0] = (struct drm_vmob_cmd){ .op = FILL, .size = 4 };
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		struct drm_vmob_submit arg = {
+			.cmds = (uintptr_t)cmds,
+			.bo_handles = (uintptr_t)list,
+			.cmd_count = most / kinds[i].bytes + 1,
+			.bo_count = 2,
+		};
+
+		for (j = 1; j < arg.cmd_count; j++)
+			cmds[j] = kinds[i].cmd;
+		expect(kinds[i].what,
+		       request(dev->fd, DRM_IOCTL_VMOB_SUBMIT, &arg), -EINVAL);
+	}
+	/* nothing was done of it, but what is within the limit is */
+	cmds[0].size = size;
+	igt_assert_eq(dev->drv->submit(dev->fd, NULL, 0, list, 2), 0);
+	igt_assert_eq(((uint32_t *)a->map)[0], 0);
+	free(cmds);
+	assert_works(dev, handle);
+	egm_bo_destroy(a);
+	egm_bo_destroy(b);
+}
+
 static void submissions(struct egm_dev *dev)
 {
 	struct egm_bo *bo = coh_create(dev, SIZE);
@@ -473,6 +526,8 @@ static const struct coh_subtest subtests[] = {
 	{ "commands",
 	  "C3: a wrong command is refused, with all others, and loses no store",
 	  commands },
+	{ "work", "As much as the commands of a submission may do, and more: EINVAL",
+	  work },
 	{ "submissions", "Counts, addresses and syncobjs", submissions },
 };
 

@@ -59,6 +59,12 @@ extern "C" {
 #define DRM_VMOB_PARAM_MAX_DELAY	7
 /* The most views of a buffer */
 #define DRM_VMOB_PARAM_MAX_VIEWS	8
+/*
+ * The most that all commands of a submission may read and write together, in bytes.
+ * DRM_VMOB_CMD_SCATTER writes all words that it could, and DRM_VMOB_CMD_ADD reads
+ * nothing of what it adds to.
+ */
+#define DRM_VMOB_PARAM_MAX_BYTES	9
 
 /**
  * struct drm_vmob_getparam - DRM_IOCTL_VMOB_GETPARAM
@@ -189,8 +195,8 @@ struct drm_vmob_ctx_create {
 /**
  * struct drm_vmob_ctx_destroy - DRM_IOCTL_VMOB_CTX_DESTROY
  *
- * What has been submitted is still executed. -ENOENT for an unknown context,
- * and for context 0.
+ * What has been submitted is still executed, as long as the file is open. -ENOENT for
+ * an unknown context, and for context 0.
  */
 struct drm_vmob_ctx_destroy {
 	/** @ctx_id: The context */
@@ -288,6 +294,12 @@ struct drm_vmob_sync {
  * in_syncs, allow it. A submission without commands is good for the first part.
  *
  * All is checked first: with any error, nothing has happened.
+ *
+ * Commands that take longer than 30 seconds are cut short. So are those that are not
+ * done 5 seconds after the file was closed, or as soon as its process has been killed.
+ * The fence in out_syncs and in the buffers has the error -ETIME or -ECANCELED then,
+ * and what the commands write is undefined. But coherent buffers and views have been
+ * brought up to date all the same.
  *
  * -EINVAL for a malformed command and for one that leaves its buffer; for more
  * of anything than there can be, see DRM_VMOB_PARAM_MAX_CMDS. -ENOENT for an

@@ -210,5 +210,6 @@ void vmob_debugfs_init(struct drm_minor *minor)
 	debugfs_create_file("move", 0200, root, vmob, &vmob_move_fops);
 	debugfs_create_u32("delay_upload_us", 0600, root,
 			   &vmob->delay_upload_us);
+	debugfs_create_u32("timeout_ms", 0600, root, &vmob->timeout_ms);
 	vmob_debugfs_faults(root);
 }

@@ -4,6 +4,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/module.h>
 #include <linux/platform_device.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
 
@@ -30,7 +31,8 @@
  * Video memory is ordinary memory that is mapped as I/O memory would be.
  *
  * Jobs wait for their dependencies in a DRM scheduler with an entity for each
- * context, and are executed by one ordered workqueue.
+ * context, and are executed by one ordered workqueue. What a job can be asked for is
+ * bounded. It ends early when it takes too long, and when its file is closed.
  *
  * Memory is bounded: a third of the machine's for device copies, half of it for
  * guest memory, which TTM swaps out beyond that. But for guest memory it is charged
@@ -42,6 +44,12 @@ static struct vmob_device *vmob_device;
 
 /* Jobs that may be with the engine at a time. */
 #define VMOB_CREDITS	2
+
+/* How long the commands of a job may take. */
+#define VMOB_TIMEOUT_MS	30000
+
+/* How long the jobs of a file go on when it has been closed. */
+#define VMOB_CLOSED_MS	5000
 
 static int vmob_getparam_ioctl(struct drm_device *drm, void *data,
 			       struct drm_file *file)
@@ -77,6 +85,9 @@ static int vmob_getparam_ioctl(struct drm_device *drm, void *data,
 	case DRM_VMOB_PARAM_MAX_VIEWS:
 		args->value = VMOB_MAX_VIEWS;
 		break;
+	case DRM_VMOB_PARAM_MAX_BYTES:
+		args->value = VMOB_MAX_BYTES;
+		break;
 	default:
 		drm_dbg(drm, "no parameter %llu\n", args->param);
 		return -EINVAL;
@@ -104,15 +115,16 @@ static int vmob_open(struct drm_device *drm, struct drm_file *file)
 	if (!vfile)
 		return -ENOMEM;
 
-	vfile->ctx = vmob_ctx_create(to_vmob(drm));
+	kref_init(&vfile->ref);
+	xa_init_flags(&vfile->ctxs, XA_FLAGS_ALLOC1);
+	vfile->ctx = vmob_ctx_create(to_vmob(drm), vfile);
 	if (IS_ERR(vfile->ctx)) {
 		int ret = PTR_ERR(vfile->ctx);
 
-		kfree(vfile);
+		vmob_file_put(vfile);
 		return ret;
 	}
 
-	xa_init_flags(&vfile->ctxs, XA_FLAGS_ALLOC1);
 	file->driver_priv = vfile;
 
 	return 0;
@@ -128,10 +140,39 @@ static void vmob_postclose(struct drm_device *drm, struct drm_file *file)
 		vmob_ctx_put(ctx);
 	xa_destroy(&vfile->ctxs);
 	vmob_ctx_put(vfile->ctx);
-	kfree(vfile);
+	vmob_file_put(vfile);
 }
 
-DEFINE_DRM_GEM_FOPS(vmob_fops);
+/*
+ * Before its buffers go, which wait for jobs. What a program has submitted when it
+ * exits is executed, in some time. Who is killed wants an end.
+ */
+static int vmob_release(struct inode *inode, struct file *filp)
+{
+	struct drm_file *file = filp->private_data;
+	struct vmob_file *vfile = file->driver_priv;
+	bool killed = (current->flags & PF_EXITING) &&
+		current->exit_code == SIGKILL;
+
+	vfile->end = jiffies + (killed ? 0 : msecs_to_jiffies(VMOB_CLOSED_MS));
+	/* Pairs with that in vmob_job_stop(). */
+	smp_store_release(&vfile->closed, true);
+
+	return drm_release(inode, filp);
+}
+
+static const struct file_operations vmob_fops = {
+	.owner = THIS_MODULE,
+	.open = drm_open,
+	.release = vmob_release,
+	.unlocked_ioctl = drm_ioctl,
+	.compat_ioctl = drm_compat_ioctl,
+	.poll = drm_poll,
+	.read = drm_read,
+	.llseek = noop_llseek,
+	.mmap = drm_gem_mmap,
+	.fop_flags = FOP_UNSIGNED_OFFSET,
+};
 
 static const struct drm_driver vmob_driver = {
 	.driver_features = DRIVER_GEM | DRIVER_RENDER | DRIVER_SYNCOBJ |
@@ -168,6 +209,7 @@ static int vmob_engine_init(struct vmob_device *vmob)
 		.ops = &vmob_sched_ops,
 		.num_rqs = DRM_SCHED_PRIORITY_COUNT,
 		.credit_limit = VMOB_CREDITS,
+		/* The engine looks at the time itself. */
 		.timeout = MAX_SCHEDULE_TIMEOUT,
 		.name = "vmob",
 		.dev = vmob->drm.dev,
@@ -217,6 +259,7 @@ static int vmob_probe(struct device *dev)
 
 	init_rwsem(&vmob->validate);
 	INIT_LIST_HEAD(&vmob->bos);
+	vmob->timeout_ms = VMOB_TIMEOUT_MS;
 	ret = drmm_mutex_init(&vmob->drm, &vmob->bos_lock);
 	if (ret)
 		return ret;

@@ -25,6 +25,7 @@
 #define VMOB_MAX_BOS		65536
 #define VMOB_MAX_SYNCS		256
 #define VMOB_MAX_DELAY		10000000
+#define VMOB_MAX_BYTES		SZ_4G
 #define VMOB_MAX_CTXS		1024
 #define VMOB_MAX_VIEWS		64
 
@@ -88,6 +89,8 @@ struct vmob_device {
 	atomic64_t swapouts;
 	/** @delay_upload_us: Microseconds before each upload, from debugfs */
 	u32 delay_upload_us;
+	/** @timeout_ms: Milliseconds that the commands of a job may take, likewise */
+	u32 timeout_ms;
 };
 
 static inline struct vmob_device *to_vmob(struct drm_device *drm)
@@ -188,6 +191,12 @@ struct vmob_view {
  * struct vmob_file - An open file
  */
 struct vmob_file {
+	/** @ref: References, one from each context */
+	struct kref ref;
+	/** @closed: It is open no more: its jobs end at @end */
+	bool closed;
+	/** @end: In jiffies, valid with @closed */
+	unsigned long end;
 	/** @ctx: Context 0 */
 	struct vmob_ctx *ctx;
 	/** @ctxs: The others */
@@ -200,6 +209,8 @@ struct vmob_file {
 struct vmob_ctx {
 	/** @ref: References, one from each job */
 	struct kref ref;
+	/** @file: Whose it is, open or not */
+	struct vmob_file *file;
 	/** @lock: Has jobs numbered and queued in the same order */
 	struct mutex lock;
 	/** @entity: Its queue */
@@ -252,6 +263,10 @@ struct vmob_job {
 	struct work_struct work;
 	/** @fence: Signals when it has been executed */
 	struct dma_fence *fence;
+	/** @end: When it has run for too long, in jiffies */
+	unsigned long end;
+	/** @error: Why it was ended early, or 0 */
+	int error;
 	/** @cmds: The commands */
 	struct drm_vmob_cmd *cmds;
 	/** @nr_cmds: Number of commands */
@@ -304,7 +319,9 @@ int vmob_view_create_ioctl(struct drm_device *drm, void *data,
 
 /* vmob_submit.c */
 extern const struct drm_sched_backend_ops vmob_sched_ops;
-struct vmob_ctx *vmob_ctx_create(struct vmob_device *vmob);
+void vmob_file_put(struct vmob_file *vfile);
+struct vmob_ctx *vmob_ctx_create(struct vmob_device *vmob,
+				 struct vmob_file *vfile);
 void vmob_ctx_put(struct vmob_ctx *ctx);
 int vmob_ctx_create_ioctl(struct drm_device *drm, void *data,
 			  struct drm_file *file);

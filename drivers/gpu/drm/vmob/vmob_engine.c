@@ -3,6 +3,8 @@
 #include <linux/delay.h>
 #include <linux/dma-fence.h>
 #include <linux/highmem.h>
+#include <linux/jiffies.h>
+#include <linux/ktime.h>
 #include <linux/slab.h>
 
 #include <drm/ttm/ttm_tt.h>
@@ -13,6 +15,12 @@
  * The engine, what would be hardware. It works on device copies, and touches
  * guest memory in transfers only. That stays where the submission has found
  * it for as long as the job's fence in the dma_resv has not signalled.
+ *
+ * A job that takes too long, or whose file was closed, has its commands cut short,
+ * and the fence says so. What it uploads it does upload, because nobody else knows of
+ * it. What its commands have written, or could have, is read back as always. So
+ * device copy and guest memory are the same afterwards, and nothing that the CPU has
+ * stored is lost.
  */
 
 struct vmob_fence {
@@ -48,6 +56,31 @@ struct dma_fence *vmob_engine_fence_create(void)
 	return &fence->base;
 }
 
+/* Why a job has to end, or 0 */
+static int vmob_job_stop(const struct vmob_job *job)
+{
+	const struct vmob_file *vfile = job->ctx->file;
+
+	/* Pairs with that in vmob_release(). */
+	if (smp_load_acquire(&vfile->closed) &&
+	    time_after_eq(jiffies, vfile->end))
+		return -ECANCELED;
+	if (time_after_eq(jiffies, job->end))
+		return -ETIME;
+
+	return 0;
+}
+
+/* Every now and then in the commands of a job: whether to go on with them. */
+static bool vmob_go_on(struct vmob_job *job)
+{
+	cond_resched();
+	if (!job->error)
+		job->error = vmob_job_stop(job);
+
+	return !job->error;
+}
+
 static void vmob_transfer_page(const struct vmob_job_bo *bo, u64 offset,
 			       void *device, size_t len, bool readback)
 {
@@ -68,18 +101,26 @@ static void vmob_transfer_page(const struct vmob_job_bo *bo, u64 offset,
 		memcpy_from_page(device, page, offset_in_page(offset), len);
 }
 
+/* The start of a part of a device copy, up to the end of a page. */
+static size_t vmob_transfer_some(const struct vmob_job_bo *bo, u64 offset,
+				 u64 size, bool readback)
+{
+	const struct vmob_copy *copy = bo->copy;
+	u64 guest = copy->offset + offset;
+	size_t len = min_t(u64, size, PAGE_SIZE - offset_in_page(guest));
+
+	vmob_transfer_page(bo, guest, copy->vaddr + offset, len, readback);
+
+	return len;
+}
+
 /* Between a part of the device copy and the guest memory behind it. */
 static void vmob_transfer(const struct vmob_job_bo *bo, u64 offset, u64 size,
 			  bool readback)
 {
-	const struct vmob_copy *copy = bo->copy;
-
 	while (size) {
-		u64 guest = copy->offset + offset;
-		size_t len = min_t(u64, size, PAGE_SIZE - offset_in_page(guest));
+		size_t len = vmob_transfer_some(bo, offset, size, readback);
 
-		vmob_transfer_page(bo, guest, copy->vaddr + offset, len,
-				   readback);
 		offset += len;
 		size -= len;
 		cond_resched();
@@ -147,23 +188,23 @@ static void vmob_execute_uploads(struct vmob_job *job)
 /* A whole buffer at once would take too long. */
 #define VMOB_PIECE	SZ_64K
 
-static void vmob_fill(void *dst, u32 value, u64 size)
+static void vmob_fill(struct vmob_job *job, void *dst, u32 value, u64 size)
 {
-	while (size) {
+	while (size && vmob_go_on(job)) {
 		size_t len = min_t(u64, size, VMOB_PIECE);
 
 		memset32(dst, (__force u32)cpu_to_le32(value),
 			 len / sizeof(u32));
 		dst += len;
 		size -= len;
-		cond_resched();
 	}
 }
 
 /* From the end or the start, so that nothing is overwritten ahead of its turn. */
-static void vmob_memmove(void *dst, const void *src, u64 size)
+static void vmob_memmove(struct vmob_job *job, void *dst, const void *src,
+			 u64 size)
 {
-	while (size) {
+	while (size && vmob_go_on(job)) {
 		size_t len = min_t(u64, size, VMOB_PIECE);
 
 		size -= len;
@@ -174,53 +215,78 @@ static void vmob_memmove(void *dst, const void *src, u64 size)
 			dst += len;
 			src += len;
 		}
-		cond_resched();
 	}
 }
 
-/* Every now and then in a loop over words. */
-static void vmob_relax(u64 i)
+/* In a loop over words. */
+static bool vmob_go_on_at(struct vmob_job *job, u64 i)
 {
-	if (!(i % VMOB_PIECE))
-		cond_resched();
+	return i % VMOB_PIECE || vmob_go_on(job);
 }
 
-static void vmob_add(void *dst, const void *src, u64 size)
+static void vmob_add(struct vmob_job *job, void *dst, const void *src, u64 size)
 {
 	__le32 *d = dst;
 	const __le32 *s = src;
 	u64 i;
 
-	for (i = 0; i < size / sizeof(*d); i++) {
+	for (i = 0; i < size / sizeof(*d) && vmob_go_on_at(job, i); i++)
 		le32_add_cpu(&d[i], le32_to_cpu(s[i]));
-		vmob_relax(i);
-	}
 }
 
-static u64 vmob_checksum(const void *src, u64 size)
+static u64 vmob_checksum(struct vmob_job *job, const void *src, u64 size)
 {
 	const __le32 *s = src;
 	u64 sum = 0xcbf29ce484222325ull;
 	u64 i;
 
-	for (i = 0; i < size / sizeof(*s); i++) {
+	for (i = 0; i < size / sizeof(*s) && vmob_go_on_at(job, i); i++)
 		sum = (sum ^ le32_to_cpu(s[i])) * 0x100000001b3ull;
-		vmob_relax(i);
-	}
 
 	return sum;
 }
 
-static void vmob_scatter(void *dst, u64 words, const void *src, u64 size)
+static void vmob_scatter(struct vmob_job *job, void *dst, u64 words,
+			 const void *src, u64 size)
 {
 	const __le32 *s = src;
 	__le32 *d = dst;
 	u64 i;
 
-	for (i = 0; i < size / sizeof(*s); i += 2) {
+	for (i = 0; i < size / sizeof(*s) && vmob_go_on_at(job, i); i += 2)
 		if (le32_to_cpu(s[i]) < words)
 			d[le32_to_cpu(s[i])] = s[i + 1];
-		vmob_relax(i);
+}
+
+/* The most to sleep at a time, in microseconds. */
+#define VMOB_SLEEP	10000
+
+static void vmob_delay(struct vmob_job *job, u64 us)
+{
+	ktime_t end = ktime_add_us(ktime_get(), us);
+	s64 left;
+
+	while ((left = ktime_us_delta(end, ktime_get())) > 0 && vmob_go_on(job))
+		fsleep(min_t(s64, left, VMOB_SLEEP));
+}
+
+static void vmob_transfer_cmd(struct vmob_job *job,
+			      const struct drm_vmob_cmd *cmd)
+{
+	const struct vmob_job_bo *bo = &job->bos[cmd->dst];
+	bool readback = cmd->op == DRM_VMOB_CMD_READBACK;
+	u64 offset = cmd->dst_offset;
+	u64 size = cmd->size;
+
+	/* For a coherent one guest memory can be older than the copy. */
+	if (bo->copy->coherent && !readback)
+		return;
+
+	while (size && vmob_go_on(job)) {
+		size_t len = vmob_transfer_some(bo, offset, size, readback);
+
+		offset += len;
+		size -= len;
 	}
 }
 
@@ -237,31 +303,26 @@ static void vmob_execute_cmd(struct vmob_job *job,
 
 	switch (cmd->op) {
 	case DRM_VMOB_CMD_FILL:
-		vmob_fill(dst, cmd->value, cmd->size);
+		vmob_fill(job, dst, cmd->value, cmd->size);
 		break;
 	case DRM_VMOB_CMD_COPY:
-		vmob_memmove(dst, src, cmd->size);
+		vmob_memmove(job, dst, src, cmd->size);
 		break;
 	case DRM_VMOB_CMD_ADD:
-		vmob_add(dst, src, cmd->size);
+		vmob_add(job, dst, src, cmd->size);
 		break;
 	case DRM_VMOB_CMD_CHECKSUM:
-		*(__le64 *)dst = cpu_to_le64(vmob_checksum(src, cmd->size));
+		*(__le64 *)dst = cpu_to_le64(vmob_checksum(job, src, cmd->size));
 		break;
 	case DRM_VMOB_CMD_SCATTER:
-		vmob_scatter(dst, cmd->value, src, cmd->size);
+		vmob_scatter(job, dst, cmd->value, src, cmd->size);
 		break;
 	case DRM_VMOB_CMD_DELAY:
-		fsleep(cmd->value);
+		vmob_delay(job, cmd->value);
 		break;
 	case DRM_VMOB_CMD_UPLOAD:
-		/* Guest memory can be older than the copy. */
-		if (job->bos[cmd->dst].copy->coherent)
-			break;
-		fallthrough;
 	case DRM_VMOB_CMD_READBACK:
-		vmob_transfer(&job->bos[cmd->dst], cmd->dst_offset, cmd->size,
-			      cmd->op == DRM_VMOB_CMD_READBACK);
+		vmob_transfer_cmd(job, cmd);
 		break;
 	}
 }
@@ -290,11 +351,12 @@ void vmob_engine_execute(struct work_struct *work)
 	u32 i;
 
 	vmob_execute_uploads(job);
-	for (i = 0; i < job->nr_cmds; i++) {
+	job->end = jiffies + msecs_to_jiffies(READ_ONCE(job->vmob->timeout_ms));
+	for (i = 0; i < job->nr_cmds && vmob_go_on(job); i++)
 		vmob_execute_cmd(job, &job->cmds[i]);
-		cond_resched();
-	}
 	vmob_execute_fetches(job);
+	if (job->error)
+		dma_fence_set_error(fence, job->error);
 
 	/* The job can be gone when it has. */
 	dma_fence_signal(fence);

@@ -20,7 +20,8 @@
  * coherent buffers' dirty pages are put into the job, and from there on nothing
  * may keep it from being executed, because nobody else knows of them any
  * more: a job is not dropped when its context is destroyed or its process
- * killed, as the scheduler would do with an entity that is torn down.
+ * killed, as the scheduler would do with an entity that is torn down. It is the
+ * engine that leaves out commands then, and not the uploads.
  */
 
 struct vmob_out_sync {
@@ -46,12 +47,23 @@ static const struct vmob_op {
 	[DRM_VMOB_CMD_READBACK] = { .dst = 1, .size = 1 },
 };
 
+static void vmob_file_release(struct kref *ref)
+{
+	kfree(container_of(ref, struct vmob_file, ref));
+}
+
+void vmob_file_put(struct vmob_file *vfile)
+{
+	kref_put(&vfile->ref, vmob_file_release);
+}
+
 static void vmob_ctx_release(struct kref *ref)
 {
 	struct vmob_ctx *ctx = container_of(ref, struct vmob_ctx, ref);
 
 	drm_sched_entity_destroy(&ctx->entity);
 	mutex_destroy(&ctx->lock);
+	vmob_file_put(ctx->file);
 	kfree(ctx);
 }
 
@@ -60,7 +72,8 @@ void vmob_ctx_put(struct vmob_ctx *ctx)
 	kref_put(&ctx->ref, vmob_ctx_release);
 }
 
-struct vmob_ctx *vmob_ctx_create(struct vmob_device *vmob)
+struct vmob_ctx *vmob_ctx_create(struct vmob_device *vmob,
+				 struct vmob_file *vfile)
 {
 	struct drm_gpu_scheduler *sched = &vmob->sched;
 	struct vmob_ctx *ctx;
@@ -79,6 +92,8 @@ struct vmob_ctx *vmob_ctx_create(struct vmob_device *vmob)
 
 	kref_init(&ctx->ref);
 	mutex_init(&ctx->lock);
+	kref_get(&vfile->ref);
+	ctx->file = vfile;
 
 	return ctx;
 }
@@ -110,7 +125,7 @@ int vmob_ctx_create_ioctl(struct drm_device *drm, void *data,
 		return -EINVAL;
 	}
 
-	ctx = vmob_ctx_create(to_vmob(drm));
+	ctx = vmob_ctx_create(to_vmob(drm), vfile);
 	if (IS_ERR(ctx))
 		return PTR_ERR(ctx);
 
@@ -217,6 +232,13 @@ static u64 vmob_dst_size(const struct drm_vmob_cmd *cmd)
 	}
 }
 
+/* Between a device copy and the guest memory. */
+static bool vmob_is_transfer(const struct drm_vmob_cmd *cmd)
+{
+	return cmd->op == DRM_VMOB_CMD_UPLOAD ||
+		cmd->op == DRM_VMOB_CMD_READBACK;
+}
+
 /* Whether a command stays within a copy. Its @index may be used from then on. */
 static bool vmob_in_copy(const struct vmob_job *job, u32 *index, u64 offset,
 			 u64 size)
@@ -231,8 +253,15 @@ static bool vmob_in_copy(const struct vmob_job *job, u32 *index, u64 offset,
 	return offset <= copy->size && size <= copy->size - offset;
 }
 
+/* What the commands of a submission ask for together. */
+struct vmob_work {
+	u64 delay;
+	u64 bytes;
+};
+
 static const char *vmob_verify_cmd(struct vmob_job *job,
-				   struct drm_vmob_cmd *cmd, u64 *delay)
+				   struct drm_vmob_cmd *cmd,
+				   struct vmob_work *work)
 {
 	const struct vmob_op *op;
 
@@ -262,9 +291,9 @@ static const char *vmob_verify_cmd(struct vmob_job *job,
 			return "value";
 		break;
 	case DRM_VMOB_CMD_DELAY:
-		if (cmd->value > VMOB_MAX_DELAY - *delay)
+		if (cmd->value > VMOB_MAX_DELAY - work->delay)
 			return "delay";
-		*delay += cmd->value;
+		work->delay += cmd->value;
 		break;
 	}
 
@@ -273,6 +302,14 @@ static const char *vmob_verify_cmd(struct vmob_job *job,
 		return "destination range";
 	if (op->src && !vmob_in_copy(job, &cmd->src, cmd->src_offset, cmd->size))
 		return "source range";
+
+	/* Each of the two is within a copy, and so is what is read of it. */
+	if (op->dst)
+		work->bytes += vmob_dst_size(cmd);
+	if (op->src || vmob_is_transfer(cmd))
+		work->bytes += cmd->size;
+	if (work->bytes > VMOB_MAX_BYTES)
+		return "too much work";
 
 	/* Also if it is there twice */
 	if (cmd->op == DRM_VMOB_CMD_SCATTER &&
@@ -287,12 +324,12 @@ static const char *vmob_verify_cmd(struct vmob_job *job,
 
 static int vmob_verify_cmds(struct vmob_job *job)
 {
+	struct vmob_work work = { };
 	const char *wrong;
-	u64 delay = 0;
 	u32 i;
 
 	for (i = 0; i < job->nr_cmds; i++) {
-		wrong = vmob_verify_cmd(job, &job->cmds[i], &delay);
+		wrong = vmob_verify_cmd(job, &job->cmds[i], &work);
 		if (wrong) {
 			drm_dbg(&job->vmob->drm, "command %u refused: %s\n", i,
 				wrong);
