@@ -635,6 +635,57 @@ static void closed(struct egm_dev *dev)
 	gone(dev, true, 5000 + SOON_MS);
 }
 
+/*
+ * A copy goes while a job of another process writes to the same buffer. Who is killed
+ * does not wait for that job, and what it writes arrives.
+ */
+static void killed_closing(struct egm_dev *dev)
+{
+	const struct drm_vmob_cmd cmds[] = {
+		{ .op = DRM_VMOB_CMD_FILL, .size = PAGE, .value = 7 },
+		{ .op = DRM_VMOB_CMD_DELAY, .value = LONG_US },
+	};
+	struct egm_bo *bo = coh_create(dev, SIZE);
+	int dmabuf = coh_export(bo), go[2], ready[2], i, status;
+	pid_t pid;
+	char c;
+
+	igt_assert(!pipe(go) && !pipe(ready));
+	pid = fork();
+	igt_assert_lte(0, pid);
+	if (!pid) {
+		struct egm_dev *mine = coh_open_again(dev);
+		struct egm_bo *theirs = coh_import(mine, dmabuf);
+		struct drm_vmob_view_create view = {
+			.bo_handle = theirs->handle, .size = SIZE,
+		};
+
+		igt_assert(!drmIoctl(mine->fd, DRM_IOCTL_VMOB_VIEW_CREATE, &view));
+		if (write(ready[1], "", 1) == 1 && read(go[0], &c, 1) == 1)
+			drmCloseBufferHandle(mine->fd, view.handle);
+		_exit(0);
+	}
+	close(ready[1]);
+	igt_assert_eq(read(ready[0], &c, 1), 1);
+	submit(dev, &(struct submission){
+		.cmds = cmds, .n_cmds = 2, .handles = &bo->handle, .n_handles = 1,
+	});
+	igt_assert_eq(write(go[1], "", 1), 1);
+	usleep(500000);
+	igt_assert_eq(waitpid(pid, &status, WNOHANG), 0);
+
+	igt_assert(!kill(pid, SIGKILL));
+	for (i = 0; i < SOON_MS / 10 && !waitpid(pid, &status, WNOHANG); i++)
+		usleep(10000);
+	igt_assert_lt(i, SOON_MS / 10);
+	igt_assert(!bo_idle(bo));
+	igt_assert_eq(((volatile uint32_t *)bo->map)[PAGE / 4 - 1], 7);
+	close(ready[0]);
+	close(go[0]);
+	close(go[1]);
+	close(dmabuf);
+}
+
 /* ---- moves -------------------------------------------------------------- */
 
 static const struct {
@@ -851,6 +902,9 @@ static const struct coh_subtest subtests[] = {
 	  timeout },
 	{ "killed", "C3: so are those of a process that is killed", killed },
 	{ "closed", "C3: so they are some time after it has ended", closed },
+	{ "killed-closing",
+	  "C2: killed while a copy that goes waits for what others write",
+	  killed_closing },
 	{ "move-waits", "C3: a move waits for the engine", move_waits },
 	{ "move-cost", "C5: a buffer moved while dirty is uploaded once", move_cost },
 	{ "vram-only", "C3: submissions that evict each other's buffers",

@@ -72,25 +72,16 @@ static int vmob_copy_track_both(struct vmob_device *vmob,
 }
 
 /* The buffer can be mapped still, and is all that is left of the data. */
-static void vmob_copy_untrack_both(struct vmob_copy *copy)
+static int vmob_copy_settle(struct vmob_copy *copy)
 {
 	struct ttm_buffer_object *bo = &copy->bo->tbo;
 	int ret;
 
 	dma_resv_lock(bo->base.resv, NULL);
 	ret = ttm_bo_dirty_read_back(bo);
-	/* Jobs that use other copies, also if this process is being killed */
-	if (ret == -ERESTARTSYS) {
-		dma_resv_wait_timeout(bo->base.resv, DMA_RESV_USAGE_WRITE,
-				      false, MAX_SCHEDULE_TIMEOUT);
-		ret = ttm_bo_dirty_read_back(bo);
-	}
-	if (ret)
-		drm_dbg(bo->base.dev, "what the device wrote is lost: %d\n",
-			ret);
 	dma_resv_unlock(bo->base.resv);
 
-	vmob_copy_untrack(copy);
+	return ret;
 }
 
 static bool vmob_copy_write(struct vmob_copy *copy, u64 offset, u64 size)
@@ -122,7 +113,8 @@ const struct vmob_tracker vmob_tracker_ttm = {
 	.bo_size = sizeof(struct vmob_bo),
 	.vm_ops = &ttm_bo_dirty_vm_ops,
 	.track = vmob_copy_track_both,
-	.untrack = vmob_copy_untrack_both,
+	.settle = vmob_copy_settle,
+	.untrack = vmob_copy_untrack,
 	.refresh = vmob_copy_refresh,
 	.write = vmob_copy_write,
 	.update = vmob_copy_update,

@@ -6,6 +6,7 @@
 #include <linux/kref.h>
 #include <linux/rwsem.h>
 #include <linux/sizes.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 
 #include <drm/drm_device.h>
@@ -117,6 +118,8 @@ struct vmob_copy {
 	bool coherent;
 	/** @consumer: Pages of the buffer that are to be uploaded */
 	struct drm_gem_dirty_consumer consumer;
+	/** @free: Frees it, if who drops the last reference can't wait */
+	struct work_struct free;
 };
 
 /**
@@ -132,12 +135,17 @@ struct vmob_tracker {
 	const struct vm_operations_struct *vm_ops;
 	/** @track: Begin to keep a copy coherent */
 	int (*track)(struct vmob_device *vmob, struct vmob_copy *copy);
+	/**
+	 * @settle: Put what the device has written into guest memory, before
+	 * @untrack. -ERESTARTSYS if the process is being killed. NULL, as @refresh
+	 * and @write, if the device's writes are not followed.
+	 */
+	int (*settle)(struct vmob_copy *copy);
 	/** @untrack: No longer do it */
 	void (*untrack)(struct vmob_copy *copy);
 	/**
 	 * @refresh: Have guest memory up to date with other copies, before a job
-	 * that uses this one. NULL, as @write, if the device's writes are not
-	 * followed.
+	 * that uses this one.
 	 */
 	int (*refresh)(struct vmob_copy *copy);
 	/**

@@ -83,11 +83,9 @@ struct ttm_bo_dirty *vmob_bo_dirty(struct ttm_buffer_object *tbo)
 	return tbo->destroy == vmob_bo_destroy ? &to_vmob_bo(tbo)->dirty : NULL;
 }
 
-/* No handle and no job is left. There can be mmaps. */
-static void vmob_bo_free(struct drm_gem_object *obj)
+static void vmob_bo_free_now(struct vmob_bo *bo)
 {
-	struct vmob_device *vmob = to_vmob(obj->dev);
-	struct vmob_bo *bo = vmob_bo_of_gem(obj);
+	struct vmob_device *vmob = to_vmob(bo->tbo.base.dev);
 
 	mutex_lock(&vmob->bos_lock);
 	list_del(&bo->link);
@@ -95,6 +93,68 @@ static void vmob_bo_free(struct drm_gem_object *obj)
 
 	vmob_copy_fini(vmob, &bo->copy);
 	ttm_bo_put(&bo->tbo);
+}
+
+static void vmob_view_free_now(struct vmob_view *view)
+{
+	struct vmob_bo *bo = view->copy.bo;
+
+	vmob_copy_fini(to_vmob(view->base.dev), &view->copy);
+	drm_gem_object_release(&view->base);
+	atomic_dec(&bo->views);
+	drm_gem_object_put(&bo->tbo.base);
+	kfree(view);
+}
+
+static int vmob_copy_settle(struct vmob_copy *copy)
+{
+	int ret;
+
+	if (!copy->coherent || !copy->bo->tracker->settle)
+		return 0;
+
+	ret = copy->bo->tracker->settle(copy);
+	if (ret && ret != -ERESTARTSYS)
+		drm_dbg(copy->bo->tbo.base.dev,
+			"what the device wrote is lost: %d\n", ret);
+
+	return ret;
+}
+
+static void vmob_copy_free_work(struct work_struct *work)
+{
+	struct vmob_copy *copy = container_of(work, struct vmob_copy, free);
+
+	vmob_copy_settle(copy);
+	if (copy == &copy->bo->copy)
+		vmob_bo_free_now(copy->bo);
+	else
+		vmob_view_free_now(container_of(copy, struct vmob_view, copy));
+}
+
+/*
+ * To settle can be to wait for jobs of others that use the buffer. A process that is
+ * being killed leaves it, and the rest, to a worker.
+ */
+static bool vmob_copy_free_later(struct vmob_device *vmob,
+				 struct vmob_copy *copy)
+{
+	if (vmob_copy_settle(copy) != -ERESTARTSYS)
+		return false;
+
+	INIT_WORK(&copy->free, vmob_copy_free_work);
+	queue_work(vmob->cleanup, &copy->free);
+
+	return true;
+}
+
+/* No handle and no job is left. There can be mmaps. */
+static void vmob_bo_free(struct drm_gem_object *obj)
+{
+	struct vmob_bo *bo = vmob_bo_of_gem(obj);
+
+	if (!vmob_copy_free_later(to_vmob(obj->dev), &bo->copy))
+		vmob_bo_free_now(bo);
 }
 
 /* For other devices: the pages have to stay, and what they do is not seen. */
@@ -264,13 +324,9 @@ int vmob_bo_create_ioctl(struct drm_device *drm, void *data,
 static void vmob_view_free(struct drm_gem_object *obj)
 {
 	struct vmob_view *view = container_of(obj, struct vmob_view, base);
-	struct vmob_bo *bo = view->copy.bo;
 
-	vmob_copy_fini(to_vmob(obj->dev), &view->copy);
-	drm_gem_object_release(obj);
-	atomic_dec(&bo->views);
-	drm_gem_object_put(&bo->tbo.base);
-	kfree(view);
+	if (!vmob_copy_free_later(to_vmob(obj->dev), &view->copy))
+		vmob_view_free_now(view);
 }
 
 static struct dma_buf *vmob_view_export(struct drm_gem_object *obj, int flags)
