@@ -786,6 +786,65 @@ static void move_cost(struct egm_dev *dev)
 	pattern_free(p);
 }
 
+#define PAGES_LIMIT "/sys/module/ttm/parameters/pages_limit"
+
+static char pages_limit[32];
+
+static void pages_limit_restore(void)
+{
+	if (pages_limit[0])
+		coh_write(PAGES_LIMIT, pages_limit);
+}
+
+/*
+ * TTM has more memory than it may, and looks for something to swap out. Who asks for
+ * memory then does not wait for jobs, as a process of another driver must not.
+ */
+static void swapout_busy(struct egm_dev *dev)
+{
+	const struct drm_vmob_cmd cmd = {
+		.op = DRM_VMOB_CMD_DELAY, .value = LONG_US,
+	};
+	enum { COUNT = 3 };
+	struct egm_bo *bo[COUNT], *other = coh_create(dev, MiB(4));
+	struct egm_bo *snap = coh_create_plain(dev, MiB(4));
+	FILE *f = fopen(PAGES_LIMIT, "r");
+	uint32_t handles[COUNT];
+	struct pattern *p[COUNT + 1];
+	int64_t begun;
+	int i;
+
+	igt_require_f(f, "no %s\n", PAGES_LIMIT);
+	igt_assert(fgets(pages_limit, sizeof(pages_limit), f));
+	fclose(f);
+	for (i = 0; i < COUNT; i++) {
+		bo[i] = create(dev, MiB(4), DRM_VMOB_BO_COHERENT,
+			       DRM_VMOB_DOMAIN_MOB);
+		handles[i] = bo[i]->handle;
+		p[i] = pattern_new(MiB(4));
+		pattern_fill(p[i], bo[i]->map, 0, MiB(4));
+	}
+	p[COUNT] = pattern_new(MiB(4));
+	/* all but one */
+	submit(dev, &(struct submission){
+		.cmds = &cmd, .n_cmds = 1,
+		.handles = handles, .n_handles = COUNT - 1,
+	});
+
+	begun = now_ns();
+	igt_assert(!coh_write(PAGES_LIMIT, "1024\n"));
+	pattern_fill(p[COUNT], other->map, 0, MiB(4));
+	pages_limit_restore();
+	igt_assert_lt((now_ns() - begun) / (SECOND / 1000), SOON_MS);
+	igt_assert(!bo_idle(bo[0]));
+
+	for (i = 0; i <= COUNT; i++) {
+		coh_snapshot(i < COUNT ? bo[i] : other, snap);
+		pattern_assert(p[i], coh_fetch(snap), 0, MiB(4));
+		pattern_free(p[i]);
+	}
+}
+
 /* More than fits into video memory: each submission evicts what others wrote. */
 static void vram_only(struct egm_dev *dev)
 {
@@ -885,6 +944,7 @@ static void back_to_normal(int sig)
 			debugfs_write(&dev, "delay_upload_us", "0");
 			debugfs_write(&dev, "timeout_ms", "30000");
 		}
+	pages_limit_restore();
 	(void)sig;
 }
 
@@ -907,6 +967,8 @@ static const struct coh_subtest subtests[] = {
 	  killed_closing },
 	{ "move-waits", "C3: a move waits for the engine", move_waits },
 	{ "move-cost", "C5: a buffer moved while dirty is uploaded once", move_cost },
+	{ "swapout-busy", "C3: who is short of memory does not wait for jobs",
+	  swapout_busy },
 	{ "vram-only", "C3: submissions that evict each other's buffers",
 	  vram_only },
 	{ "write-combined",

@@ -105,18 +105,22 @@ static int vmob_swapout_set(void *data, u64 value)
 	struct ttm_operation_ctx ctx = { };
 	struct vmob_device *vmob = data;
 	size_t count;
-	int ret = 0;
+	int ret;
 
 	mutex_lock(&vmob->bos_lock);
 	count = list_count_nodes(&vmob->bos);
 	mutex_unlock(&vmob->bos_lock);
 
+	ret = vmob_ttm_wait_begin(vmob);
+	if (ret)
+		return ret;
 	for (; count; count--) {
 		ret = ttm_device_swapout(&vmob->ttm, &ctx, GFP_KERNEL);
 		if (ret <= 0)
 			break;
 		cond_resched();
 	}
+	vmob_ttm_wait_end(vmob);
 	if (ret > 0)
 		ret = 0;
 

@@ -30,6 +30,7 @@
 #define VMOB_MAX_CTXS		1024
 #define VMOB_MAX_VIEWS		64
 
+struct task_struct;
 struct vmob_job;
 
 /**
@@ -70,6 +71,8 @@ struct vmob_device {
 	 * writing by one that has found no room and wants no other to hold any
 	 */
 	struct rw_semaphore validate;
+	/** @waiter: Who holds it for writing, and evicts buffers that are in use */
+	struct task_struct *waiter;
 
 	/** @bos_lock: Protects @bos */
 	struct mutex bos_lock;
@@ -345,6 +348,8 @@ int vmob_ttm_init(struct vmob_device *vmob);
 void vmob_ttm_fini(struct vmob_device *vmob);
 int vmob_ttm_validate(struct vmob_bo *bo, u32 domains,
 		      struct ttm_operation_ctx *ctx);
+int vmob_ttm_wait_begin(struct vmob_device *vmob);
+void vmob_ttm_wait_end(struct vmob_device *vmob);
 u32 vmob_ttm_domain(struct vmob_bo *bo);
 void *vmob_ttm_vram(struct vmob_bo *bo);
 

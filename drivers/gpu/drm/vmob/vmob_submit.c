@@ -749,28 +749,28 @@ static int vmob_job_try_submit(struct vmob_job *job,
 }
 
 /*
- * With others holding buffers there may be no room where there would be:
- * then try again without them.
+ * With others holding buffers, or jobs using them, there may be no room where there
+ * would be: then try again without the former, and wait for the latter.
  */
 static int vmob_job_submit(struct vmob_job *job, struct vmob_out_sync *outs,
 			   u32 out_count)
 {
-	struct rw_semaphore *validate = &job->vmob->validate;
+	struct vmob_device *vmob = job->vmob;
 	int ret;
 
-	ret = down_read_interruptible(validate);
+	ret = down_read_interruptible(&vmob->validate);
 	if (ret)
 		return ret;
 	ret = vmob_job_try_submit(job, outs, out_count);
-	up_read(validate);
+	up_read(&vmob->validate);
 	if (ret != -ENOMEM && ret != -ENOSPC)
 		return ret;
 
-	ret = down_write_killable(validate);
+	ret = vmob_ttm_wait_begin(vmob);
 	if (ret)
 		return ret;
 	ret = vmob_job_try_submit(job, outs, out_count);
-	up_write(validate);
+	vmob_ttm_wait_end(vmob);
 
 	return ret;
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
+#include <linux/dma-resv.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
@@ -61,6 +63,22 @@ static void vmob_tt_destroy(struct ttm_device *bdev, struct ttm_tt *tt)
 {
 	ttm_tt_fini(tt);
 	kfree(tt);
+}
+
+/*
+ * TTM also asks when another driver's process is short of memory, and has it wait for
+ * our jobs, one buffer after the other. Only who has said so waits for buffers that
+ * are in use. There are no others to find room for in video memory.
+ */
+static bool vmob_eviction_valuable(struct ttm_buffer_object *tbo,
+				   const struct ttm_place *place)
+{
+	if (tbo->resource->mem_type != TTM_PL_VRAM &&
+	    READ_ONCE(vmob_of_bdev(tbo->bdev)->waiter) != current &&
+	    !dma_resv_test_signaled(tbo->base.resv, DMA_RESV_USAGE_BOOKKEEP))
+		return false;
+
+	return ttm_bo_eviction_valuable(tbo, place);
 }
 
 static void vmob_evict_flags(struct ttm_buffer_object *tbo,
@@ -154,7 +172,7 @@ static int vmob_access_memory(struct ttm_buffer_object *tbo,
 static const struct ttm_device_funcs vmob_ttm_funcs = {
 	.ttm_tt_create = vmob_tt_create,
 	.ttm_tt_destroy = vmob_tt_destroy,
-	.eviction_valuable = ttm_bo_eviction_valuable,
+	.eviction_valuable = vmob_eviction_valuable,
 	.evict_flags = vmob_evict_flags,
 	.move = vmob_move,
 	.swap_notify = vmob_swap_notify,
@@ -207,6 +225,26 @@ int vmob_ttm_validate(struct vmob_bo *bo, u32 domains,
 		places[placement.num_placement++] = vmob_place_system;
 
 	return ttm_bo_validate(&bo->tbo, &placement, ctx);
+}
+
+/*
+ * Begin to make room at the expense of buffers that are in use, when no submission
+ * holds any. One process at a time.
+ */
+int vmob_ttm_wait_begin(struct vmob_device *vmob)
+{
+	int ret = down_write_killable(&vmob->validate);
+
+	if (!ret)
+		WRITE_ONCE(vmob->waiter, current);
+
+	return ret;
+}
+
+void vmob_ttm_wait_end(struct vmob_device *vmob)
+{
+	WRITE_ONCE(vmob->waiter, NULL);
+	up_write(&vmob->validate);
 }
 
 int vmob_ttm_init(struct vmob_device *vmob)
