@@ -332,6 +332,58 @@ static void commands(struct egm_dev *dev)
 	}
 }
 
+/*
+ * However many commands write to a buffer, it is looked at once, or once for each range
+ * that is apart from the others.
+ */
+static void writes(struct egm_dev *dev)
+{
+	enum { COUNT = 1000 };
+	const uint64_t size = (COUNT + 1) * PAGE;
+	struct drm_vmob_cmd cmds[COUNT];
+	struct egm_bo *bo = coh_create(dev, size);
+	struct egm_counters before, after;
+	struct rng r = rng_new(5);
+	uint32_t *map = bo->map;
+	int i, step;
+
+	for (step = 1; step <= 100; step += 99) {
+		/* all pages in any order, or one in a hundred */
+		for (i = 0; i < COUNT; i++)
+			cmds[i] = (struct drm_vmob_cmd){
+				.op = DRM_VMOB_CMD_FILL,
+				.dst_offset = i / step * step * PAGE,
+				.size = step > 1 ? PAGE / 2 : PAGE,
+				.value = step * 10000 + i / step * step,
+			};
+		for (i = COUNT - 1; i > 0; i--) {
+			struct drm_vmob_cmd cmd = cmds[i];
+			int other = rng_below(&r, i + 1);
+
+			cmds[i] = cmds[other];
+			cmds[other] = cmd;
+		}
+		coh_wait(bo);
+		for (i = 0; i <= COUNT; i++)
+			map[i * PAGE / 4] = i;
+
+		coh_counters(dev, &before);
+		submit(dev, &(struct submission){
+			.cmds = cmds, .n_cmds = COUNT,
+			.handles = &bo->handle, .n_handles = 1,
+		});
+		coh_counters(dev, &after);
+		igt_assert_eq_u64(coh_delta(&before, &after, "passes"),
+				  step == 1 ? 1 : COUNT / step);
+		for (i = 0; i <= COUNT; i++)
+			igt_assert_eq(map[i * PAGE / 4], i < COUNT && !(i % step) ?
+				      step * 10000 + i : i);
+		coh_counters(dev, &after);
+		igt_assert_eq_u64(coh_delta(&before, &after, "pages_read_back"),
+				  COUNT / step);
+	}
+}
+
 /* ---- order and fences --------------------------------------------------- */
 
 /*
@@ -951,6 +1003,7 @@ static void back_to_normal(int sig)
 static const struct coh_subtest subtests[] = {
 	{ "commands", "C1: each command, on what the CPU has stored, against a model",
 	  commands },
+	{ "writes", "C5: many commands that write to one buffer", writes },
 	{ "order", "C1: submissions of five contexts to one buffer", order },
 	{ "syncobjs",
 	  "C1: syncobjs that a submission signals, binary and timeline", syncobjs },

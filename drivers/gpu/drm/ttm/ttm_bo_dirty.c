@@ -60,6 +60,8 @@
  *		ret = ttm_bo_dirty_add(bo, &vmob->dirty, &copy->consumer,
  *				       copy->offset >> PAGE_SHIFT,
  *				       copy->size >> PAGE_SHIFT, read_back);
+ *		if (!ret && vmob_copy_is_view(copy))
+ *			drm_gem_dirty_refill(&copy->consumer);
  *		dma_resv_unlock(bo->base.resv);
  *
  *		return ret;

@@ -22,6 +22,8 @@ int vmob_copy_track(struct vmob_device *vmob, struct vmob_copy *copy,
 	ret = ttm_bo_dirty_add(bo, &vmob->dirty, &copy->consumer,
 			       copy->offset >> PAGE_SHIFT,
 			       copy->size >> PAGE_SHIFT, read_back);
+	if (!ret && vmob_copy_is_view(copy))
+		drm_gem_dirty_refill(&copy->consumer);
 	dma_resv_unlock(bo->base.resv);
 
 	return ret;
@@ -92,6 +94,15 @@ static bool vmob_copy_write(struct vmob_copy *copy, u64 offset, u64 size)
 	return drm_gem_dirty_prepare(&copy->consumer, first, end - first);
 }
 
+static void vmob_copy_take(struct vmob_copy *copy, struct vmob_job *job,
+			   u32 index)
+{
+	pgoff_t first, nr;
+
+	while (drm_gem_dirty_next(&copy->consumer, &first, &nr))
+		vmob_job_upload(job, index, first, nr);
+}
+
 static int vmob_copy_refresh(struct vmob_copy *copy)
 {
 	struct ttm_buffer_object *bo = &copy->bo->tbo;
@@ -117,6 +128,7 @@ const struct vmob_tracker vmob_tracker_ttm = {
 	.untrack = vmob_copy_untrack,
 	.refresh = vmob_copy_refresh,
 	.write = vmob_copy_write,
+	.take = vmob_copy_take,
 	.update = vmob_copy_update,
 };
 

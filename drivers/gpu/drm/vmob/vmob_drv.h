@@ -153,10 +153,12 @@ struct vmob_tracker {
 	int (*refresh)(struct vmob_copy *copy);
 	/**
 	 * @write: A job will write a range of the copy, in bytes. Before the
-	 * @update of any copy of the buffer. Whether the job has to put it into
-	 * guest memory, too.
+	 * @update or @take of any copy of the buffer. Whether the job has to put
+	 * it into guest memory, too.
 	 */
 	bool (*write)(struct vmob_copy *copy, u64 offset, u64 size);
+	/** @take: @update of a copy for which there was a @write */
+	void (*take)(struct vmob_copy *copy, struct vmob_job *job, u32 index);
 	/** @update: Put what was written into a job, see vmob_job_upload() */
 	void (*update)(struct vmob_copy *copy, struct vmob_job *job, u32 index);
 };
@@ -197,6 +199,12 @@ struct vmob_view {
 	/** @copy: The copy */
 	struct vmob_copy copy;
 };
+
+/* What was written to the buffer before it was made is not in a view. */
+static inline bool vmob_copy_is_view(const struct vmob_copy *copy)
+{
+	return copy != &copy->bo->copy;
+}
 
 /**
  * struct vmob_file - An open file
@@ -242,8 +250,22 @@ struct vmob_job_bo {
 	bool write;
 	/** @fetch: What is written goes to the guest memory in the end */
 	bool fetch;
+	/** @prepared: The tracker knows that it is written */
+	bool prepared;
 	/** @upload_all: There was no memory for a list of ranges */
 	bool upload_all;
+};
+
+/**
+ * struct vmob_write - A range of a copy that a job writes
+ */
+struct vmob_write {
+	/** @bo: Position in the list */
+	u32 bo;
+	/** @start: In bytes of the copy */
+	u64 start;
+	/** @end: Where it ends */
+	u64 end;
 };
 
 /**
@@ -282,6 +304,8 @@ struct vmob_job {
 	struct drm_vmob_cmd *cmds;
 	/** @nr_cmds: Number of commands */
 	u32 nr_cmds;
+	/** @writes: Room for what each of them writes to a coherent copy */
+	struct vmob_write *writes;
 	/** @nr_bos: Number of buffers */
 	u32 nr_bos;
 	/** @objs: References to the buffers */

@@ -126,10 +126,10 @@ static void vmob_copy_free_work(struct work_struct *work)
 	struct vmob_copy *copy = container_of(work, struct vmob_copy, free);
 
 	vmob_copy_settle(copy);
-	if (copy == &copy->bo->copy)
-		vmob_bo_free_now(copy->bo);
-	else
+	if (vmob_copy_is_view(copy))
 		vmob_view_free_now(container_of(copy, struct vmob_view, copy));
+	else
+		vmob_bo_free_now(copy->bo);
 }
 
 /*
@@ -376,13 +376,6 @@ static struct vmob_view *vmob_view_create(struct vmob_device *vmob,
 	if (ret) {
 		drm_gem_object_put(&view->base);
 		return ERR_PTR(ret);
-	}
-
-	/* What has been written to the buffer before is not in this copy. */
-	if (view->copy.coherent) {
-		dma_resv_lock(bo->tbo.base.resv, NULL);
-		drm_gem_dirty_refill(&view->copy.consumer);
-		dma_resv_unlock(bo->tbo.base.resv);
 	}
 
 	return view;

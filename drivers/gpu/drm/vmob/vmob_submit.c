@@ -4,6 +4,7 @@
 #include <linux/dma-resv.h>
 #include <linux/nospec.h>
 #include <linux/slab.h>
+#include <linux/sort.h>
 #include <linux/uaccess.h>
 #include <linux/wait_bit.h>
 
@@ -171,6 +172,7 @@ static void vmob_job_release(struct kref *ref)
 	kvfree(job->objs);
 	kvfree(job->bos);
 	kvfree(job->uploads);
+	kvfree(job->writes);
 	kvfree(job->cmds);
 	if (job->fence && job->fence->ops)
 		dma_fence_put(job->fence);
@@ -352,6 +354,11 @@ static int vmob_job_get_cmds(struct vmob_job *job, u64 array, u32 count)
 		return -ENOMEM;
 
 	job->cmds = cmds;
+	job->writes = kvmalloc_array(count, sizeof(*job->writes),
+				     GFP_KERNEL_ACCOUNT);
+	if (!job->writes)
+		return -ENOMEM;
+
 	if (copy_from_user(cmds, u64_to_user_ptr(array), count * sizeof(*cmds)))
 		return -EFAULT;
 
@@ -638,25 +645,63 @@ u64 vmob_cmd_writes(const struct drm_vmob_cmd *cmd)
 	return vmob_dst_size(cmd);
 }
 
-/* Have the CPU keep away from what the commands write. */
-static void vmob_job_write(struct vmob_job *job)
+static int vmob_write_cmp(const void *a, const void *b)
 {
-	u32 i;
+	const struct vmob_write *x = a, *y = b;
+
+	if (x->bo != y->bo)
+		return x->bo < y->bo ? -1 : 1;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* What the commands write of each coherent copy, in order. Returns the number. */
+static u32 vmob_job_list_writes(struct vmob_job *job)
+{
+	u32 i, nr = 0;
 
 	for (i = 0; i < job->nr_cmds; i++) {
 		const struct drm_vmob_cmd *cmd = &job->cmds[i];
-		const struct vmob_tracker *tracker;
 		u64 size = vmob_cmd_writes(cmd);
-		struct vmob_job_bo *jbo;
+		struct vmob_copy *copy;
 
 		if (!size)
 			continue;
 
-		jbo = &job->bos[cmd->dst];
-		tracker = jbo->copy->bo->tracker;
-		if (jbo->copy->coherent && tracker->write)
-			jbo->fetch |= tracker->write(jbo->copy, cmd->dst_offset,
-						     size);
+		copy = job->bos[cmd->dst].copy;
+		if (copy->coherent && copy->bo->tracker->write)
+			job->writes[nr++] = (struct vmob_write) {
+				.bo = cmd->dst,
+				.start = cmd->dst_offset,
+				.end = cmd->dst_offset + size,
+			};
+	}
+	sort(job->writes, nr, sizeof(*job->writes), vmob_write_cmp, NULL);
+
+	return nr;
+}
+
+/*
+ * Have the CPU keep away from what the commands write, and from nothing else: another
+ * copy may be written there.
+ */
+static void vmob_job_write(struct vmob_job *job)
+{
+	u32 nr = vmob_job_list_writes(job);
+	u32 i = 0;
+
+	while (i < nr) {
+		struct vmob_write all = job->writes[i++];
+		struct vmob_job_bo *jbo = &job->bos[all.bo];
+
+		/* One call for what has pages in common, or has them in a row */
+		for (; i < nr && job->writes[i].bo == all.bo &&
+		     job->writes[i].start <= PAGE_ALIGN(all.end); i++)
+			all.end = max(all.end, job->writes[i].end);
+
+		jbo->prepared = true;
+		jbo->fetch |= jbo->copy->bo->tracker->write(jbo->copy, all.start,
+							    all.end - all.start);
 	}
 }
 
@@ -672,7 +717,9 @@ static void vmob_job_commit(struct vmob_job *job, struct vmob_out_sync *outs,
 		struct vmob_job_bo *jbo = &job->bos[i];
 		struct vmob_bo *bo = jbo->copy->bo;
 
-		if (jbo->copy->coherent)
+		if (jbo->prepared)
+			bo->tracker->take(jbo->copy, job, i);
+		else if (jbo->copy->coherent)
 			bo->tracker->update(jbo->copy, job, i);
 
 		if (vmob_ttm_domain(bo) == DRM_VMOB_DOMAIN_VRAM)
