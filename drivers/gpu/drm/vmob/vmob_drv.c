@@ -19,8 +19,8 @@
 /**
  * DOC: vmob
  *
- * A render driver without hardware, which is to TTM and coherent memory what
- * vgem and vkms are to GEM and KMS. It is built as vmwgfx is: a buffer object
+ * A render driver without hardware, for tests only. It is to TTM and coherent memory
+ * what vgem and vkms are to GEM and KMS. It is built as vmwgfx is: a buffer object
  * has guest memory, which the CPU maps and TTM moves between system pages, the
  * "MOB" domain and a small video memory, and swaps out; and it has a device
  * copy, which is other memory. The engine executes commands on device copies.
@@ -185,7 +185,7 @@ static const struct drm_driver vmob_driver = {
 	.debugfs_init = vmob_debugfs_init,
 
 	.name = "vmob",
-	.desc = "Reference driver for coherent memory",
+	.desc = "Test driver for coherent memory",
 	.date = "20261125",
 	.major = 1,
 	.minor = 0,
@@ -331,5 +331,6 @@ static void __exit vmob_exit(void)
 module_init(vmob_init);
 module_exit(vmob_exit);
 
-MODULE_DESCRIPTION("DRM reference driver for coherent memory");
+MODULE_INFO(test, "Y");
+MODULE_DESCRIPTION("DRM test driver for coherent memory");
 MODULE_LICENSE("Dual MIT/GPL");
