@@ -10,11 +10,12 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
+#include <drm/drm_gem.h>
+
 struct dma_fence;
 struct drm_gem_dirty;
 struct drm_gem_dirty_consumer;
 struct drm_gem_dirty_device;
-struct drm_gem_object;
 struct vm_fault;
 
 /**
@@ -49,6 +50,13 @@ struct drm_gem_dirty_map {
 	unsigned long addr;
 	pgprot_t prot;
 };
+
+/* The page of an object that is at an offset of the device's address_space. */
+static inline pgoff_t drm_gem_dirty_page(const struct drm_gem_object *obj,
+					 pgoff_t pgoff)
+{
+	return pgoff - drm_vma_node_start(&obj->vma_node);
+}
 
 void drm_gem_dirty_vmas_init(struct drm_gem_dirty_vmas *vmas);
 void drm_gem_dirty_vmas_open(struct drm_gem_dirty_vmas *vmas);

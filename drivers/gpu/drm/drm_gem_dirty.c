@@ -267,7 +267,7 @@ void drm_gem_dirty_vmas_close(struct drm_gem_dirty_vmas *vmas,
 			      struct drm_gem_object *obj,
 			      struct vm_area_struct *vma)
 {
-	pgoff_t first = vma->vm_pgoff - drm_vma_node_start(&obj->vma_node);
+	pgoff_t first = drm_gem_dirty_page(obj, vma->vm_pgoff);
 
 	spin_lock(&vmas->lock);
 	vmas->nr--;
@@ -644,7 +644,7 @@ EXPORT_SYMBOL_GPL(drm_gem_dirty_close);
 
 static pgoff_t gem_dirty_page(struct drm_gem_dirty *dirty, pgoff_t pgoff)
 {
-	return pgoff - drm_vma_node_start(&dirty->obj->vma_node);
+	return drm_gem_dirty_page(dirty->obj, pgoff);
 }
 
 /* The page of a fault alone. */

@@ -14,7 +14,6 @@
 #include <drm/drm_gem_shmem_dirty.h>
 #include <drm/drm_gem_shmem_helper.h>
 #include <drm/drm_print.h>
-#include <drm/drm_vma_manager.h>
 
 #include "drm_gem_dirty_internal.h"
 
@@ -115,7 +114,7 @@ static vm_fault_t shmem_dirty_read_back(struct drm_gem_object *obj,
 					struct drm_gem_dirty *dirty,
 					struct vm_fault *vmf)
 {
-	pgoff_t page = vmf->pgoff - drm_vma_node_start(&obj->vma_node);
+	pgoff_t page = drm_gem_dirty_page(obj, vmf->pgoff);
 	int ret;
 
 	ret = drm_gem_dirty_vm_pending(dirty, vmf);
@@ -151,8 +150,7 @@ static vm_fault_t shmem_dirty_read_back(struct drm_gem_object *obj,
 static bool shmem_dirty_in_bounds(struct drm_gem_object *obj,
 				  struct vm_fault *vmf)
 {
-	return vmf->pgoff - drm_vma_node_start(&obj->vma_node) <
-		obj->size >> PAGE_SHIFT;
+	return drm_gem_dirty_page(obj, vmf->pgoff) < obj->size >> PAGE_SHIFT;
 }
 
 static vm_fault_t shmem_dirty_fault(struct vm_fault *vmf)
@@ -187,7 +185,7 @@ static vm_fault_t shmem_dirty_fault(struct vm_fault *vmf)
 	/* Only the page of the fault has to succeed, the rest is a favour. */
 	if (vma_insert_page_pfns(vma, map.addr, &shmem->pages[map.first],
 				 map.nr, map.prot)) {
-		page = vmf->pgoff - drm_vma_node_start(&obj->vma_node);
+		page = drm_gem_dirty_page(obj, vmf->pgoff);
 		ret = vmf_insert_pfn_prot(vma, vmf->address,
 					  page_to_pfn(shmem->pages[page]),
 					  map.prot);
@@ -225,8 +223,7 @@ static int shmem_dirty_access(struct vm_area_struct *vma, unsigned long addr,
 {
 	struct drm_gem_object *obj = vma->vm_private_data;
 	struct drm_gem_shmem_object *shmem = to_drm_gem_shmem_obj(obj);
-	pgoff_t page = linear_page_index(vma, addr) -
-		drm_vma_node_start(&obj->vma_node);
+	pgoff_t page = drm_gem_dirty_page(obj, linear_page_index(vma, addr));
 	pgoff_t end;
 	int done = 0;
 	int ret;

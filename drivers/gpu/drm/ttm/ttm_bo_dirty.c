@@ -5,11 +5,11 @@
 #include <linux/mapping_dirty.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/pagemap.h>
 
 #include <drm/drm_device.h>
 #include <drm/drm_drv.h>
 #include <drm/drm_gem_dirty.h>
-#include <drm/drm_vma_manager.h>
 #include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_bo_dirty.h>
 #include <drm/ttm/ttm_device.h>
@@ -293,12 +293,6 @@ void ttm_bo_dirty_unmap(struct ttm_buffer_object *bo)
 }
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_unmap);
 
-/* The page of a buffer object that is at an offset of the device's address_space. */
-static pgoff_t bo_dirty_page(struct ttm_buffer_object *bo, pgoff_t pgoff)
-{
-	return pgoff - drm_vma_node_start(&bo->base.vma_node);
-}
-
 /*
  * If the device may have written the page, wait for it and read the page back.
  * VM_FAULT_RETRY: the dma_resv has been released as well, but for
@@ -309,7 +303,7 @@ static vm_fault_t bo_dirty_vm_read_back(struct ttm_buffer_object *bo,
 					struct vm_fault *vmf)
 {
 	struct ttm_bo_dirty *dirty = bo_dirty(bo);
-	pgoff_t page = bo_dirty_page(bo, vmf->pgoff);
+	pgoff_t page = drm_gem_dirty_page(&bo->base, vmf->pgoff);
 	int ret;
 
 	if (!dirty->tracker)
@@ -550,9 +544,9 @@ static int bo_dirty_vm_access(struct vm_area_struct *vma, unsigned long addr,
 			      void *buf, int len, int write)
 {
 	struct ttm_buffer_object *bo = vma->vm_private_data;
-	unsigned long offset = addr - vma->vm_start +
-		(bo_dirty_page(bo, vma->vm_pgoff) << PAGE_SHIFT);
-	pgoff_t first = offset >> PAGE_SHIFT;
+	pgoff_t first = drm_gem_dirty_page(&bo->base,
+					   linear_page_index(vma, addr));
+	unsigned long offset = (first << PAGE_SHIFT) + offset_in_page(addr);
 	struct drm_gem_dirty *tracker;
 	int ret;
 
