@@ -76,6 +76,7 @@ void drm_gem_dirty_refill(struct drm_gem_dirty_consumer *consumer);
 bool drm_gem_dirty_is_stale(struct drm_gem_dirty_consumer *consumer);
 int drm_gem_dirty_wait(struct drm_gem_object *obj, struct dma_fence *fence);
 int drm_gem_dirty_wait_idle(struct drm_gem_object *obj);
+int drm_gem_dirty_vm_wait(struct drm_gem_object *obj, struct vm_fault *vmf);
 int drm_gem_dirty_read_around(struct drm_gem_dirty *dirty, pgoff_t page);
 
 int drm_gem_dirty_vm_pending(struct drm_gem_dirty *dirty, struct vm_fault *vmf);

@@ -790,7 +790,7 @@ static void gem_dirty_write(struct drm_gem_dirty *dirty, struct vm_fault *vmf,
  * @vmf: The fault, at a page within the buffer
  *
  * If so the handler releases the dma_resv and what the fault holds, if it may, calls
- * drm_gem_dirty_wait_idle(), takes the dma_resv, calls drm_gem_dirty_read_around() and
+ * drm_gem_dirty_vm_wait(), takes the dma_resv, calls drm_gem_dirty_read_around() and
  * returns VM_FAULT_RETRY. If it may not release them it does so with both held.
  *
  * Context: Called with what a fault holds, and the object's dma_resv.

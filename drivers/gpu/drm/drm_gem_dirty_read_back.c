@@ -152,6 +152,21 @@ void gem_dirty_unwrite(struct drm_gem_dirty *dirty, pgoff_t first, pgoff_t nr)
 	dirty->revoked++;
 }
 
+static int gem_dirty_wait(struct drm_gem_object *obj, struct dma_fence *fence,
+			  bool intr)
+{
+	long ret;
+
+	do {
+		ret = intr ? dma_fence_wait_timeout(fence, true, HZ) :
+			     dma_fence_wait_killable_timeout(fence, HZ);
+		if (!ret && drm_dev_is_unplugged(obj->dev))
+			ret = -ENODEV;
+	} while (!ret);
+
+	return ret < 0 ? ret : min(dma_fence_get_status(fence), 0);
+}
+
 /**
  * drm_gem_dirty_wait - Wait for a fence, as a page fault has to
  * @obj: The object that is accessed
@@ -168,20 +183,34 @@ void gem_dirty_unwrite(struct drm_gem_dirty *dirty, pgoff_t first, pgoff_t nr)
  */
 int drm_gem_dirty_wait(struct drm_gem_object *obj, struct dma_fence *fence)
 {
-	long ret;
-
-	do {
-		ret = dma_fence_wait_killable_timeout(fence, HZ);
-		if (!ret && drm_dev_is_unplugged(obj->dev))
-			ret = -ENODEV;
-	} while (!ret);
-
-	return ret < 0 ? ret : min(dma_fence_get_status(fence), 0);
+	return gem_dirty_wait(obj, fence, false);
 }
 EXPORT_SYMBOL_GPL(drm_gem_dirty_wait);
 
+static int gem_dirty_wait_idle(struct drm_gem_object *obj, bool intr)
+{
+	struct dma_resv_iter cursor;
+	struct dma_fence *fence;
+	bool waited = false;
+	int ret = 0;
+
+	dma_resv_iter_begin(&cursor, obj->resv, DMA_RESV_USAGE_WRITE);
+	dma_resv_for_each_fence_unlocked(&cursor, fence) {
+		if (waited && dma_resv_iter_is_restarted(&cursor))
+			break;
+		ret = gem_dirty_wait(obj, fence, intr);
+		if (ret == -ERESTARTSYS || ret == -ENODEV)
+			break;
+		ret = 0;
+		waited = true;
+	}
+	dma_resv_iter_end(&cursor);
+
+	return ret;
+}
+
 /**
- * drm_gem_dirty_wait_idle - Wait until the device has written, as a page fault has to
+ * drm_gem_dirty_wait_idle - Wait until the device has written
  * @obj: The object that is accessed
  *
  * Without the dma_resv there can be more to wait for all the time: then only what
@@ -193,26 +222,30 @@ EXPORT_SYMBOL_GPL(drm_gem_dirty_wait);
  */
 int drm_gem_dirty_wait_idle(struct drm_gem_object *obj)
 {
-	struct dma_resv_iter cursor;
-	struct dma_fence *fence;
-	bool waited = false;
-	int ret = 0;
-
-	dma_resv_iter_begin(&cursor, obj->resv, DMA_RESV_USAGE_WRITE);
-	dma_resv_for_each_fence_unlocked(&cursor, fence) {
-		if (waited && dma_resv_iter_is_restarted(&cursor))
-			break;
-		ret = drm_gem_dirty_wait(obj, fence);
-		if (ret == -ERESTARTSYS || ret == -ENODEV)
-			break;
-		ret = 0;
-		waited = true;
-	}
-	dma_resv_iter_end(&cursor);
-
-	return ret;
+	return gem_dirty_wait_idle(obj, false);
 }
 EXPORT_SYMBOL_GPL(drm_gem_dirty_wait_idle);
+
+/**
+ * drm_gem_dirty_vm_wait - Wait until the device has written, in a page fault
+ * @obj: The object that is accessed
+ * @vmf: The fault, which is going to be retried
+ *
+ * As drm_gem_dirty_wait_idle(). But if it is user space's own access, and not the
+ * kernel's on behalf of it, any signal ends the wait: user space handles the signal,
+ * and comes back with the access.
+ *
+ * Context: Process context, without what the fault holds and without the object's
+ * dma_resv. @vmf's VMA may be gone.
+ * Return: 0, -ERESTARTSYS for a signal, or -ENODEV.
+ */
+int drm_gem_dirty_vm_wait(struct drm_gem_object *obj, struct vm_fault *vmf)
+{
+	const unsigned int user = FAULT_FLAG_USER | FAULT_FLAG_INTERRUPTIBLE;
+
+	return gem_dirty_wait_idle(obj, (vmf->flags & user) == user);
+}
+EXPORT_SYMBOL_GPL(drm_gem_dirty_vm_wait);
 
 /* Read back what has been written from @first up to and without @end. */
 static int gem_dirty_fetch(struct drm_gem_dirty_consumer *consumer,

@@ -130,7 +130,7 @@ static vm_fault_t shmem_dirty_read_back(struct drm_gem_object *obj,
 		release_fault_lock(vmf);
 
 		/* If anything is wrong the fault that comes again finds it. */
-		if (!drm_gem_dirty_wait_idle(obj) &&
+		if (!drm_gem_dirty_vm_wait(obj, vmf) &&
 		    !dma_resv_lock_interruptible(obj->resv, NULL)) {
 			drm_gem_dirty_read_around(dirty, page);
 			dma_resv_unlock(obj->resv);

@@ -322,7 +322,7 @@ static vm_fault_t bo_dirty_vm_read_back(struct ttm_buffer_object *bo,
 		release_fault_lock(vmf);
 
 		/* If anything is wrong the fault that comes again finds it. */
-		if (!drm_gem_dirty_wait_idle(&bo->base) &&
+		if (!drm_gem_dirty_vm_wait(&bo->base, vmf) &&
 		    !dma_resv_lock_interruptible(bo->base.resv, NULL)) {
 			if (dirty->tracker)
 				drm_gem_dirty_read_around(dirty->tracker, page);
