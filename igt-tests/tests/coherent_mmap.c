@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/futex.h>
 #include <linux/io_uring.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -908,6 +909,207 @@ static void uring(struct egm_dev *dev)
 	coh_buf_destroy(&b);
 }
 
+/* ---- what wants pages, and gets none -------------------------------------- */
+
+/*
+ * These take references to pages, and there are none in a mapping of device memory: the
+ * kernel refuses. Those that copy work, and their stores are seen.
+ */
+#define refused(call, error) do {					\
+	errno = 0;							\
+	igt_assert_eq((long)(call), -1);				\
+	igt_assert_eq(errno, error);					\
+} while (0)
+
+/* A page of the mapping, closed or not, and other memory to exchange it with */
+struct exchange {
+	struct coh_buf b;
+	uint64_t off;
+	char *map, *data;
+	struct iovec in_map, in_data;
+};
+
+static struct exchange exchange_start(struct egm_dev *dev)
+{
+	struct exchange e = {
+		.b = coh_buf_warm(dev, SIZE),
+		.off = 620 * PAGE + 512,
+		.data = malloc(PAGE),
+	};
+
+	igt_assert(e.data);
+	e.map = (char *)e.b.bo->map + e.off;
+	e.in_map = (struct iovec){ e.map, PAGE };
+	e.in_data = (struct iovec){ e.data, PAGE };
+	settle(&e.b);
+	return e;
+}
+
+/* New content, for something that has to take it to the mapping */
+static void exchange_new(struct exchange *e)
+{
+	pattern_make(e->b.p, e->data, e->off, PAGE);
+}
+
+static void exchange_end(struct exchange *e)
+{
+	check(&e->b);
+	free(e->data);
+	coh_buf_destroy(&e->b);
+}
+
+/* Of another process's memory. Here it is this one's: what counts is the side. */
+static void process_vm(struct egm_dev *dev)
+{
+	struct exchange e = exchange_start(dev);
+	const pid_t pid = getpid();
+
+	refused(process_vm_readv(pid, &e.in_data, 1, &e.in_map, 1, 0), EFAULT);
+	refused(process_vm_writev(pid, &e.in_data, 1, &e.in_map, 1, 0), EFAULT);
+	check(&e.b);
+	igt_assert_eq(process_vm_writev(pid, &e.in_map, 1, &e.in_data, 1, 0), PAGE);
+	pattern_assert(e.b.p, e.data, e.off, PAGE);
+	exchange_new(&e);
+	igt_assert_eq(process_vm_readv(pid, &e.in_map, 1, &e.in_data, 1, 0), PAGE);
+	exchange_end(&e);
+}
+
+static void splice_pages(struct egm_dev *dev)
+{
+	struct exchange e = exchange_start(dev);
+	int pipes[2];
+
+	igt_assert(!pipe(pipes));
+	refused(vmsplice(pipes[1], &e.in_map, 1, 0), EFAULT);
+	refused(vmsplice(pipes[1], &e.in_map, 1, SPLICE_F_GIFT), EFAULT);
+	check(&e.b);
+	/* from a pipe it copies */
+	exchange_new(&e);
+	igt_assert_eq(write(pipes[1], e.data, PAGE), PAGE);
+	igt_assert_eq(vmsplice(pipes[0], &e.in_map, 1, 0), PAGE);
+	exchange_end(&e);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+static long futex(uint32_t *word, int op, uint32_t val, uint32_t *word2, uint32_t val3)
+{
+	/* For those that have a second word, how many to wake there: none */
+	return syscall(SYS_futex, word, op, val, NULL, word2, val3);
+}
+
+/* One that processes share is found by its page, a private one by its address. */
+static void futexes(struct egm_dev *dev)
+{
+	struct exchange e = exchange_start(dev);
+	uint32_t *word = (uint32_t *)e.map, other = 0;
+	const uint32_t set = 0x5a5;
+
+	refused(futex(word, FUTEX_WAKE, 1, NULL, 0), EFAULT);
+	refused(futex(word, FUTEX_WAIT, *word, NULL, 0), EFAULT);
+	refused(futex(word, FUTEX_WAIT_PRIVATE, *word + 1, NULL, 0), EAGAIN);
+	igt_assert_eq(futex(word, FUTEX_WAKE_PRIVATE, 1, NULL, 0), 0);
+	check(&e.b);
+	settle(&e.b);
+	/* it stores to the second word */
+	igt_assert_eq(futex(&other, FUTEX_WAKE_OP_PRIVATE, 1, word,
+			    FUTEX_OP(FUTEX_OP_SET, set, FUTEX_OP_CMP_EQ, 0)), 0);
+	memcpy((char *)e.b.p->want + e.off, &set, sizeof(set));
+	exchange_end(&e);
+}
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
+#endif
+
+static void madvise_populate(struct egm_dev *dev)
+{
+	struct exchange e = exchange_start(dev);
+	char *page = e.map - e.off % PAGE;
+
+	refused(madvise(page, PAGE, MADV_POPULATE_READ), EINVAL);
+	refused(madvise(page, PAGE, MADV_POPULATE_WRITE), EINVAL);
+	exchange_end(&e);
+}
+
+/* A directory on 9p without a cache, or a skip */
+static void uncached_9p(char dir[128])
+{
+	FILE *mounts = fopen("/proc/mounts", "r");
+	char line[1024], type[32], options[512];
+	bool found = false;
+
+	igt_assert(mounts);
+	while (!found && fgets(line, sizeof(line), mounts))
+		found = sscanf(line, "%*s %127s %31s %511s", dir, type, options) == 3 &&
+			!strcmp(type, "9p") && !strstr(options, "cache=") &&
+			!access(dir, W_OK);
+	fclose(mounts);
+	igt_require_f(found, "no 9p without a cache that can be written to\n");
+}
+
+/* Without a cache 9p gives the user's pages to the server, in both directions. */
+static void file_9p(struct egm_dev *dev)
+{
+	char path[128 + 16];
+	struct exchange e;
+	int fd, i;
+
+	uncached_9p(path);
+	strcat(path, "/coherent-XXXXXX");
+	fd = mkstemp(path);
+	igt_assert(fd >= 0 && !unlink(path));
+	e = exchange_start(dev);
+	exchange_new(&e);
+	igt_assert_eq(pwrite(fd, e.data, PAGE, 0), PAGE);
+	for (i = 0; i < 2; i++) {
+		/* large, and small enough to be copied */
+		const size_t len = i ? 64 : PAGE;
+
+		refused(pread(fd, e.map, len, 0), EFAULT);
+		refused(pwrite(fd, e.map, len, 0), EFAULT);
+	}
+	/* which left both as they were: the other way is by other memory */
+	memset(e.data, 0, PAGE);
+	igt_assert_eq(pread(fd, e.data, PAGE, 0), PAGE);
+	memcpy(e.map, e.data, PAGE);
+	exchange_end(&e);
+	close(fd);
+}
+
+/* ---- when a store counts ---------------------------------------------------- */
+
+/*
+ * An upload is no snapshot. A store behind the ioctl may be seen by the submission
+ * already; the next one has to see it.
+ */
+static void later_store(struct egm_dev *dev)
+{
+	struct coh_buf b = coh_buf_warm(dev, SIZE);
+	const uint64_t word = 640 * PAGE / 8;
+	volatile uint64_t *map = b.bo->map;
+	int i, early = 0, rounds = 60;
+	uint64_t got;
+
+	for (i = 0; i < rounds; i++) {
+		map[word] = 2 * i;
+		coh_snapshot(b.bo, b.snap);
+		map[word] = 2 * i + 1;
+		got = ((const uint64_t *)coh_fetch(b.snap))[word];
+		igt_assert_f(got == 2u * i || got == 2u * i + 1, "round %d: %" PRIu64 "\n",
+			     i, got);
+		early += got & 1;
+		coh_snapshot(b.bo, b.snap);
+		got = ((const uint64_t *)coh_fetch(b.snap))[word];
+		igt_assert_eq_u64(got, 2u * i + 1);
+	}
+	igt_info("%d of %d stores were seen by the submission before them\n", early, rounds);
+	b.p->want[word] = got;
+	check(&b);
+	coh_buf_destroy(&b);
+}
+
 /* The exported file has an address space of its own, if nobody sees to it. */
 static void dmabuf_mmap(struct egm_dev *dev)
 {
@@ -1243,6 +1445,19 @@ static const struct coh_subtest subtests[] = {
 	{ "io-uring",
 	  "C1: io_uring reads into the mapping; registering it is refused (EFAULT) or seen",
 	  uring },
+	{ "process-vm",
+	  "C1: process_vm_readv and _writev, by both sides: refused (EFAULT) or seen",
+	  process_vm },
+	{ "vmsplice", "C1: from the mapping refused (EFAULT), into it seen",
+	  splice_pages },
+	{ "futex", "C1: a shared futex is refused (EFAULT), a private one's store seen",
+	  futexes },
+	{ "madvise-populate", "C1: MADV_POPULATE_READ and _WRITE are refused (EINVAL)",
+	  madvise_populate },
+	{ "file-9p", "C1: read and write of a file without a cache: refused (EFAULT)",
+	  file_9p },
+	{ "later-store", "C1, C3: a store behind the ioctl is seen by the next submission",
+	  later_store },
 	{ "dmabuf-mmap", "C1, C3: mappings of the dma-buf (defect G2)",
 	  dmabuf_mmap },
 	{ "dmabuf-mmap-part",
