@@ -20,6 +20,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -1207,6 +1208,9 @@ static void named_by_others(struct egm_dev *dev)
 	teardown(&b);
 }
 
+/* Longer streams are not followed. */
+#define LONGEST (128 * 1024)
+
 struct submitter {
 	struct egm_dev *dev;
 	const uint32_t *cmds;
@@ -1235,7 +1239,7 @@ static void *submitter_thread(void *arg)
 static void long_stream(struct egm_dev *dev)
 {
 	const uint64_t size = MiB(64), chunk = KiB(256);
-	const size_t dwords = 256 * 1024, len = 2 + 3 * 32;
+	const size_t dwords = LONGEST, len = 2 + 3 * 32;
 	struct egm_bo *bo = coh_create(dev, size), *theirs;
 	/* the host gives up on the context */
 	struct egm_dev *other = coh_open_again(dev);
@@ -1281,6 +1285,277 @@ static void long_stream(struct egm_dev *dev)
 	igt_assert_f(free, "stores wait for a tenth of a second and more\n");
 	close(fd);
 	coh_close(other);
+	egm_bo_destroy(bo);
+}
+
+/*
+ * Makes the stream of this number, of LONGEST dwords at most, in a context of its own, and
+ * returns its length, or 0: there is none any more.
+ */
+typedef size_t make_stream(uint32_t *cmds, int i, const struct egm_bo *theirs);
+
+/* Handles of all magnitudes, each once */
+static uint32_t handle_of(int n)
+{
+	return (n + 1) * 0x9e3779b1u;
+}
+
+static uint32_t *create_target(uint32_t *end, int n)
+{
+	const uint32_t words[] = { handle_of(n), 0, 0, 64 };
+
+	return command(end, VIRGL_CCMD_CREATE_OBJECT | VIRGL_OBJECT_STREAMOUT_TARGET << 8,
+		       words, ARRAY_SIZE(words));
+}
+
+static uint32_t *destroy_target(uint32_t *end, int n)
+{
+	const uint32_t handle = handle_of(n);
+
+	return command(end, VIRGL_CCMD_DESTROY_OBJECT, &handle, 1);
+}
+
+/* As many as a stream may create, a few less, and no more than that: for comparison */
+#define STREAM_TARGETS 3900
+
+static size_t make_some(uint32_t *cmds, int i, const struct egm_bo *theirs)
+{
+	uint32_t *end = cmds;
+	int n;
+
+	(void)theirs;
+	for (n = 0; n < STREAM_TARGETS && i < 2; n++)
+		end = create_target(end, i * STREAM_TARGETS + n);
+	return end - cmds;
+}
+
+static size_t make_created(uint32_t *cmds, int i, const struct egm_bo *theirs)
+{
+	uint32_t *end = cmds;
+	int n;
+
+	(void)theirs;
+	for (n = 0; end - cmds + 5 <= LONGEST; n++)
+		end = create_target(end, n);
+	return i ? 0 : end - cmds;
+}
+
+static size_t make_created_again(uint32_t *cmds, int i, const struct egm_bo *theirs)
+{
+	uint32_t *end = cmds;
+	int n;
+
+	(void)theirs;
+	for (n = 0; end - cmds + 7 <= LONGEST; n++)
+		end = destroy_target(create_target(end, n), n);
+	return i ? 0 : end - cmds;
+}
+
+static size_t make_subs(uint32_t *cmds, int i, const struct egm_bo *theirs)
+{
+	uint32_t *end = cmds, id;
+	int n;
+
+	(void)theirs;
+	for (n = 0; end - cmds + 4 <= LONGEST; n++) {
+		id = handle_of(n);
+		end = command(end, VIRGL_CCMD_CREATE_SUB_CTX, &id, 1);
+		end = command(end, VIRGL_CCMD_DESTROY_SUB_CTX, &id, 1);
+	}
+	return i ? 0 : end - cmds;
+}
+
+static size_t make_text(uint32_t *cmds, int i, const struct egm_bo *theirs)
+{
+	static const char text[] = "STORE BUFFER[1].x, TEMP[0], TEMP[1]\n";
+	const size_t len = 0xffff;
+	uint32_t *end = cmds;
+	size_t n, at;
+
+	(void)theirs;
+	for (n = 0; n < 2; n++, end += 1 + len) {
+		const uint32_t words[] = { 1 + n, COMPUTE, 4 * (len - 5), 300, 0 };
+
+		end[0] = VIRGL_CMD(VIRGL_CCMD_CREATE_OBJECT | VIRGL_OBJECT_SHADER << 8, len);
+		memcpy(end + 1, words, sizeof(words));
+		for (at = 0; at < 4 * (len - 5); at++)
+			((char *)(end + 6))[at] = text[at % (sizeof(text) - 1)];
+	}
+	return i ? 0 : end - cmds;
+}
+
+static size_t make_bound(uint32_t *cmds, int i, const struct egm_bo *theirs)
+{
+	uint32_t *end = bind_numbers(cmds);
+
+	while (end - cmds + 6 + 9 <= LONGEST)
+		end = launch(bind_range(end, theirs, 0, GROUP_WORDS), GROUP_WORDS);
+	return i ? 0 : end - cmds;
+}
+
+/* Buffers that are somebody else's */
+static size_t make_named(uint32_t *cmds, int i, const struct egm_bo *theirs)
+{
+	uint32_t *end = cmds;
+
+	while (end - cmds + 2 <= LONGEST)
+		end = command(end, VIRGL_CCMD_CLEAR_TEXTURE, &theirs->res, 1);
+	return i ? 0 : end - cmds;
+}
+
+/* Many objects, by streams of which none is more than it may be, for what is last */
+#define TARGET_STREAMS 8
+
+static uint32_t *many_targets(uint32_t *cmds, int i)
+{
+	const uint32_t id = 1;
+	uint32_t *end = cmds;
+	int n;
+
+	if (!i)
+		end = command(end, VIRGL_CCMD_CREATE_SUB_CTX, &id, 1);
+	for (n = 0; n < STREAM_TARGETS && i < TARGET_STREAMS; n++)
+		end = create_target(end, i * STREAM_TARGETS + n);
+	return end;
+}
+
+static size_t make_destroyed(uint32_t *cmds, int i, const struct egm_bo *theirs)
+{
+	uint32_t *end = many_targets(cmds, i);
+	int n;
+
+	(void)theirs;
+	for (n = 0; n < TARGET_STREAMS * STREAM_TARGETS && i == TARGET_STREAMS; n++)
+		end = destroy_target(end, n);
+	return end - cmds;
+}
+
+static size_t make_sub_destroyed(uint32_t *cmds, int i, const struct egm_bo *theirs)
+{
+	uint32_t *end = many_targets(cmds, i);
+	const uint32_t id = 1;
+
+	(void)theirs;
+	if (i == TARGET_STREAMS)
+		end = command(end, VIRGL_CCMD_DESTROY_SUB_CTX, &id, 1);
+	return end - cmds;
+}
+
+static size_t make_lost(uint32_t *cmds, int i, const struct egm_bo *theirs)
+{
+	uint32_t *end = many_targets(cmds, i);
+
+	(void)theirs;
+	if (i == TARGET_STREAMS)
+		*end++ = VIRGL_CMD(0xff, 0);
+	return end - cmds;
+}
+
+/* Two processes with a buffer in common, each in a context of its own */
+struct contention {
+	atomic_bool at_work, stop;
+	_Atomic uint64_t longest_ns, submissions;
+};
+
+/* How long a submission takes at most while the other process is at work */
+static void submit_until_stopped(struct contention *c, struct egm_bo *bo)
+{
+	while (!atomic_load(&c->stop)) {
+		bool at_work = atomic_load(&c->at_work);
+		double begun = now();
+		uint64_t ns;
+
+		coh_touch(bo);
+		ns = (now() - begun) * 1e9;
+		at_work |= atomic_load(&c->at_work);
+		if (at_work && ns > atomic_load(&c->longest_ns))
+			atomic_store(&c->longest_ns, ns);
+		atomic_fetch_add(&c->submissions, 1);
+	}
+}
+
+/* All of a kind's streams: how long the other process waited at most, in seconds */
+static double hold_up(struct egm_dev *dev, struct contention *c, make_stream *make,
+		      uint32_t *cmds, int fd, const struct egm_bo *theirs)
+{
+	struct egm_dev *other = coh_open_again(dev);
+	struct egm_bo *bo = coh_import(other, fd);
+	/* There is none: the host gives up on the context, and does none of the work. */
+	const uint32_t none[] = { COMPUTE, 0, 0, 64, 0x7fff0000 };
+	size_t len;
+	int i;
+
+	len = command(cmds, VIRGL_CCMD_SET_SHADER_BUFFERS, none, ARRAY_SIZE(none)) - cmds;
+	igt_assert_eq(submit_words(other, cmds, cmds + len, bo), 0);
+	coh_wait(bo);
+	atomic_store(&c->longest_ns, 0);
+	for (i = 0; (len = make(cmds, i, theirs)); i++) {
+		uint64_t submissions = atomic_load(&c->submissions);
+
+		atomic_store(&c->at_work, true);
+		igt_assert_eq(submit_words(other, cmds, cmds + len, bo), 0);
+		/* until the one that may have waited is counted */
+		while (atomic_load(&c->submissions) < submissions + 2)
+			usleep(100);
+		atomic_store(&c->at_work, false);
+	}
+	coh_close(other);
+	return atomic_load(&c->longest_ns) / 1e9;
+}
+
+/*
+ * Whatever is in a stream, who needs one of its buffers waits no more than some times as
+ * long as for one in which there is as much as it may have.
+ */
+static void hostile_streams(struct egm_dev *dev)
+{
+	static const struct {
+		const char *name;
+		make_stream *make;
+	} kinds[] = {
+		{ "created", make_created },
+		{ "created and destroyed", make_created_again },
+		{ "sub-contexts", make_subs },
+		{ "text", make_text },
+		{ "bound", make_bound },
+		{ "named", make_named },
+		{ "destroyed", make_destroyed },
+		{ "sub-context destroyed", make_sub_destroyed },
+		{ "lost", make_lost },
+	};
+	const double times = 4;
+	struct contention *c = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	uint32_t *cmds = malloc(LONGEST * sizeof(*cmds));
+	struct egm_bo *bo = coh_create(dev, PAGE), *theirs = coh_create(dev, PAGE);
+	int fd = coh_export(bo), round;
+	double some, longest;
+	size_t i;
+
+	igt_assert(cmds && c != MAP_FAILED);
+	igt_fork(child, 1) {
+		struct egm_dev *mine = coh_open_again(dev);
+
+		submit_until_stopped(c, coh_import(mine, fd));
+	}
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		/* The host of this machine is busy at times, but not always. */
+		for (round = 0; round < 5; round++) {
+			some = hold_up(dev, c, make_some, cmds, fd, theirs);
+			longest = hold_up(dev, c, kinds[i].make, cmds, fd, theirs);
+			igt_info("%s: %.1f ms, %d created: %.1f ms\n", kinds[i].name,
+				 longest * 1e3, STREAM_TARGETS, some * 1e3);
+			if (longest < times * some)
+				break;
+		}
+		igt_assert_f(round < 5, "%s: a submission waits %.0f times as long as it should\n",
+			     kinds[i].name, longest / some);
+	}
+	atomic_store(&c->stop, true);
+	igt_waitchildren();
+	munmap(c, PAGE);
+	free(cmds);
+	close(fd);
+	egm_bo_destroy(theirs);
 	egm_bo_destroy(bo);
 }
 
@@ -1521,6 +1796,115 @@ static void killed(struct egm_dev *dev)
 	teardown(&b);
 }
 
+/* Signals that a process has handled, in memory that its parent sees */
+static _Atomic int *handled;
+
+static void count_signal(int sig)
+{
+	(void)sig;
+	atomic_fetch_add(handled, 1);
+}
+
+static void handle_signals(int sig)
+{
+	const struct sigaction act = {
+		.sa_handler = count_signal,
+		.sa_flags = SA_RESTART,
+	};
+
+	igt_assert(!sigaction(sig, &act, NULL));
+}
+
+static bool has_handled(int n)
+{
+	int ms;
+
+	for (ms = 0; ms < 5000 && atomic_load(handled) < n; ms += 10)
+		usleep(10000);
+	return atomic_load(handled) >= n;
+}
+
+/*
+ * Whose load or store waits handles its signals, and waits again. Whose system call
+ * does, handles them when that is done: it is not cut short.
+ */
+static void signals(struct egm_dev *dev)
+{
+	enum { LOAD, STORE, SYSCALL } access;
+	struct buf b = setup(dev);
+	int pipes[2];
+
+	handled = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	igt_assert(handled != MAP_FAILED && !pipe(pipes));
+	for (access = LOAD; access <= SYSCALL; access++) {
+		const uint64_t at = (60 + access) * PAGE / 8;
+		volatile uint64_t *word = (uint64_t *)b.bo->map + at;
+		uint64_t copy = 1;
+		int timeline, i;
+		pid_t pid;
+
+		device_fill(&b, at * 8, PAGE);
+		timeline = make_busy(&b);
+		atomic_store(handled, 0);
+		pid = child_start();
+		if (!pid) {
+			handle_signals(SIGUSR1);
+			if (access == SYSCALL)
+				_exit(write(pipes[1], (const void *)word, 8) != 8 ||
+				      !atomic_load(handled));
+			if (access == STORE)
+				*word = copy;
+			_exit(*word != (access == STORE ? copy : b.p->want[at]));
+		}
+		igt_assert(is_blocked(pid));
+		for (i = 1; i <= 2; i++) {
+			kill(pid, SIGUSR1);
+			igt_assert(access == SYSCALL || has_handled(i));
+		}
+		igt_assert(is_blocked(pid));
+		end_busy(timeline);
+		igt_assert_eq(child_wait(pid), 0);
+		if (access == STORE)
+			b.p->want[at] = copy;
+		if (access == SYSCALL) {
+			igt_assert_eq(read(pipes[0], &copy, 8), 8);
+			igt_assert_eq_u64(copy, b.p->want[at]);
+		}
+		check(&b);
+	}
+	check_device(&b);
+	munmap((void *)handled, PAGE);
+	close(pipes[0]);
+	close(pipes[1]);
+	teardown(&b);
+}
+
+/* However often they come, what is waited for is got. */
+static void signals_often(struct egm_dev *dev)
+{
+	const struct itimerval on = { { 0, 2000 }, { 0, 2000 } }, off = { };
+	struct buf b = setup(dev);
+	int i;
+
+	handled = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	igt_assert(handled != MAP_FAILED);
+	handle_signals(SIGALRM);
+	igt_assert(!setitimer(ITIMER_REAL, &on, NULL));
+	for (i = 0; i < 20; i++) {
+		device_fill(&b, KiB(8) * i, MiB(1));
+		if (i & 1)
+			fill(&b, KiB(8) * i + MiB(1) / 2, PAGE);
+		check(&b);
+	}
+	igt_assert(!setitimer(ITIMER_REAL, &off, NULL));
+	igt_info("%d signals\n", atomic_load(handled));
+	igt_assert_lt(0, atomic_load(handled));
+	signal(SIGALRM, SIG_DFL);
+	check_device(&b);
+	munmap((void *)handled, PAGE);
+	teardown(&b);
+}
+
 static void *reader(void *arg)
 {
 	return (void *)(uintptr_t)*(volatile uint64_t *)arg;
@@ -1722,6 +2106,8 @@ static const struct coh_subtest subtests[] = {
 	  idle },
 	{ "fence", "C2: loads and stores wait for a fence that takes long", fence },
 	{ "killed", "C2: who waits can be killed", killed },
+	{ "signals", "C2: who waits handles signals", signals },
+	{ "signals-often", "C2: more signals than waits", signals_often },
 	{ "last-reference", "C3: all but the one who waits have given the buffer up",
 	  last_reference },
 	{ "mmap-meanwhile", "C2: who waits does not hold mmap_lock",
@@ -1749,6 +2135,8 @@ static const struct coh_subtest virgl_subtests[] = {
 	{ "other-device", "C1, C2: another device can't have the memory", other_device },
 	{ "long-stream", "C5: stores do not wait until a long stream was read",
 	  long_stream },
+	{ "hostile-streams", "C5: submissions of another process do not wait for what is in a stream",
+	  hostile_streams },
 	{ "named-by-others", "C5: named by who has no handle of the buffer",
 	  named_by_others },
 	{ "transfer3d-stale", "C2, C4: guest memory that is transferred is not older than the device's",

@@ -98,6 +98,9 @@ __MODULE_PARM_TYPE(coherent, "bool");
  */
 #define VIRTIO_GPU_COHERENT_MAX_SIZE	rounddown(INT_MAX, PAGE_SIZE)
 
+/* How often a stream can name other files' buffers and still be followed. */
+#define VIRTIO_GPU_COHERENT_MAX_OTHERS	1024
+
 struct virgl_pipe_resource_create {
 	u32 header;
 	u32 target;
@@ -700,6 +703,8 @@ struct virtio_gpu_coherent_scan {
 	struct drm_file *file;
 	/* Something is written of a buffer that is not in the list. */
 	bool unlisted;
+	/* How often one was named that is somebody else's. */
+	u32 others;
 };
 
 /* Whoever has a handle of it: that can change before the commands are executed. */
@@ -724,10 +729,16 @@ static void virtio_gpu_coherent_writes(struct virtio_gpu_scan *base, u32 res_id,
 	struct virtio_gpu_object *bo;
 	u32 end;
 
+	/* Then it is all of all of them. */
+	if (scan->unlisted)
+		return;
+
 	xa_lock(&scan->coherent->bos);
 	bo = xa_load(&scan->coherent->bos, res_id);
 	if (bo && READ_ONCE(bo->scan) != scan) {
-		if (drm_vma_node_is_allowed(&bo->base.base.vma_node, scan->file))
+		/* To ask takes time, and nobody has a reason to name many. */
+		if (drm_vma_node_is_allowed(&bo->base.base.vma_node, scan->file) ||
+		    ++scan->others > VIRTIO_GPU_COHERENT_MAX_OTHERS)
 			scan->unlisted = true;
 		bo = NULL;
 	}
@@ -817,6 +828,7 @@ static void virtio_gpu_coherent_prepare_one(struct virtio_gpu_device *vgdev,
  * Takes what the host may write from the CPU, and queues a transfer for each range
  * of pages that the CPU has written. The caller kicks the queue, once, when the
  * submission is queued as well. It has to be, for its bindings count from now on.
+ * When it is, virtio_gpu_bindings_reap() frees what it has destroyed.
  *
  * Context: As virtio_gpu_coherent_upload(), with the dma_resv of all objects
  * held, and the file's submit_lock until the submission is queued. The submission's

@@ -4,6 +4,7 @@
 #include <linux/ctype.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
+#include <linux/rbtree.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -32,6 +33,11 @@
  * command it gives up on the context, so that is not followed. Neither is what a
  * shader stores to a slot where nothing is bound.
  *
+ * Others can wait for locks that are held meanwhile. So a stream can be so long, and
+ * take so much memory for its tables, and no more: all else takes a time that is
+ * bounded for each dword. Objects are in trees, which need no memory of their own, and
+ * what is destroyed is freed when the locks have been released.
+ *
  * It is about the host's copy of a resource. Commands by which the host stores
  * into the guest's memory, such as the result of a query object or of
  * GET_MEMORY_INFO, leave that copy alone. Nothing is to be fetched from it then.
@@ -53,10 +59,12 @@
 #define SCAN_MAX_OBJECTS	65536
 
 /*
- * Bindings are followed under locks that others wait for. Mesa's streams are a
- * quarter of this at most.
+ * Of a stream: what is followed under locks that others wait for. Mesa's are half as
+ * long at most, and as many shaders as take so much memory fit into none of them.
  */
-#define SCAN_MAX_DWORDS		(256 * 1024)
+#define SCAN_MAX_DWORDS		(128 * 1024)
+#define SCAN_MAX_MEMORY		(256 * 1024)
+#define SCAN_RESCHED_DWORDS	4096
 
 /* What a shader may store to, a bit for each slot. */
 struct scan_stores {
@@ -85,6 +93,12 @@ struct scan_text {
 
 /* Those that the host needs by their handles: shaders and stream-out targets. */
 struct scan_object {
+	union {
+		struct rb_node node;
+		/* When it is destroyed. */
+		struct scan_object *next;
+	};
+	u32 handle;
 	/* VIRGL_NR_SHADER_STAGES is none: it is a target. */
 	u32 stage;
 	union {
@@ -106,7 +120,10 @@ struct scan_slots {
 
 struct virtio_gpu_scan_sub {
 	/* By handles. */
-	struct xarray objects;
+	struct rb_root objects;
+	u32 nr_objects;
+	/* When it is destroyed. */
+	struct virtio_gpu_scan_sub *next;
 	/* Number of the submission that the next two and @reported are about. */
 	u64 submission;
 	/* That there was a draw, and a dispatch, since something was bound. */
@@ -239,15 +256,39 @@ static void scan_add_stores(struct scan_stores *to,
 	to->counters |= stores->counters;
 }
 
-static void scan_put_object(struct virtio_gpu_bindings *bindings,
-			    struct scan_object *object)
+static int scan_cmp_handle(const void *handle, const struct rb_node *node)
 {
-	if (object)
-		bindings->nr_objects--;
-	kfree(object);
+	u32 a = *(const u32 *)handle;
+	u32 b = rb_entry(node, struct scan_object, node)->handle;
+
+	return a < b ? -1 : a > b;
 }
 
-/* Returns one whose contents are to be filled in, or NULL. */
+static bool scan_less(struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct scan_object, node)->handle <
+		rb_entry(b, struct scan_object, node)->handle;
+}
+
+static struct scan_object *scan_find_object(struct virtio_gpu_scan_sub *sub,
+					    u32 handle)
+{
+	struct rb_node *node = rb_find(&handle, &sub->objects, scan_cmp_handle);
+
+	return node ? rb_entry(node, struct scan_object, node) : NULL;
+}
+
+/* Memory for a table, as long as this stream may have some. */
+static void *scan_alloc(struct virtio_gpu_bindings *bindings, size_t size)
+{
+	bindings->memory += size;
+	if (bindings->memory > SCAN_MAX_MEMORY)
+		return NULL;
+
+	return kzalloc(size, GFP_KERNEL_ACCOUNT);
+}
+
+/* Returns one whose contents are to be filled in, with a new handle, or NULL. */
 static struct scan_object *scan_new_object(struct virtio_gpu_bindings *bindings,
 					   u32 handle, u32 stage)
 {
@@ -255,18 +296,30 @@ static struct scan_object *scan_new_object(struct virtio_gpu_bindings *bindings,
 
 	if (bindings->nr_objects == SCAN_MAX_OBJECTS)
 		return NULL;
-	object = kzalloc(sizeof(*object), GFP_KERNEL_ACCOUNT);
+	object = scan_alloc(bindings, sizeof(*object));
 	if (!object)
 		return NULL;
-	if (xa_err(xa_store(&bindings->sub->objects, handle, object,
-			    GFP_KERNEL))) {
-		kfree(object);
-		return NULL;
-	}
-	bindings->nr_objects++;
+	object->handle = handle;
 	object->stage = stage;
+	rb_add(&object->node, &bindings->sub->objects, scan_less);
+	bindings->sub->nr_objects++;
+	bindings->nr_objects++;
 
 	return object;
+}
+
+static void scan_destroy_object(struct virtio_gpu_bindings *bindings, u32 handle)
+{
+	struct virtio_gpu_scan_sub *sub = bindings->sub;
+	struct scan_object *object = scan_find_object(sub, handle);
+
+	if (!object)
+		return;
+	rb_erase(&object->node, &sub->objects);
+	sub->nr_objects--;
+	bindings->nr_objects--;
+	object->next = bindings->dead_objects;
+	bindings->dead_objects = object;
 }
 
 /*
@@ -327,7 +380,7 @@ static bool scan_create_object(struct virtio_gpu_scan *scan,
 
 	if (len < VIRGL_OBJ_CREATE_HANDLE)
 		return false;
-	object = xa_load(&bindings->sub->objects, cmd[VIRGL_OBJ_CREATE_HANDLE]);
+	object = scan_find_object(bindings->sub, cmd[VIRGL_OBJ_CREATE_HANDLE]);
 
 	if (VIRGL_CMD_OBJ(cmd[0]) == VIRGL_OBJECT_SHADER)
 		return scan_create_shader(bindings, object, cmd, len);
@@ -388,7 +441,7 @@ static bool scan_bind_shader(struct virtio_gpu_scan_sub *sub, const u32 *cmd,
 		return true;
 	}
 
-	object = xa_load(&sub->objects, cmd[VIRGL_BIND_SHADER_HANDLE]);
+	object = scan_find_object(sub, cmd[VIRGL_BIND_SHADER_HANDLE]);
 	if (object && object->stage == stage && stage < VIRGL_NR_SHADER_STAGES) {
 		sub->stores[stage] = scan_text_stores(&object->text);
 		sub->missing &= ~BIT(stage);
@@ -474,7 +527,7 @@ static bool scan_set_targets(struct virtio_gpu_scan_sub *sub, const u32 *cmd,
 
 		if (!cmd[2 + i])
 			continue;
-		object = xa_load(&sub->objects, cmd[2 + i]);
+		object = scan_find_object(sub, cmd[2 + i]);
 		if (!object || object->stage != VIRGL_NR_SHADER_STAGES)
 			return false;
 		scan_bind(&sub->targets, i, object->range.res_id,
@@ -577,7 +630,7 @@ static bool scan_create_sub(struct virtio_gpu_bindings *bindings, u32 id)
 		return true;
 	if (bindings->nr_subs == SCAN_MAX_SUBS)
 		return false;
-	sub = kzalloc(sizeof(*sub), GFP_KERNEL_ACCOUNT);
+	sub = scan_alloc(bindings, sizeof(*sub));
 	if (!sub)
 		return false;
 	if (xa_err(xa_store(&bindings->subs, id, sub, GFP_KERNEL))) {
@@ -585,25 +638,44 @@ static bool scan_create_sub(struct virtio_gpu_bindings *bindings, u32 id)
 		return false;
 	}
 	bindings->nr_subs++;
-	xa_init_flags(&sub->objects, XA_FLAGS_ACCOUNT);
+	sub->objects = RB_ROOT;
 	scan_use_sub(bindings, sub);
 
 	return true;
 }
 
-static void scan_free_sub(struct virtio_gpu_bindings *bindings,
-			  struct virtio_gpu_scan_sub *sub)
+static void scan_uncount_sub(struct virtio_gpu_bindings *bindings,
+			     const struct virtio_gpu_scan_sub *sub)
 {
-	struct scan_object *object;
-	unsigned long handle;
+	bindings->nr_subs--;
+	bindings->nr_objects -= sub->nr_objects;
+}
 
-	xa_for_each(&sub->objects, handle, object) {
-		scan_put_object(bindings, object);
+static void scan_free_sub(struct virtio_gpu_scan_sub *sub)
+{
+	struct scan_object *object, *next;
+
+	rbtree_postorder_for_each_entry_safe(object, next, &sub->objects, node) {
+		kfree(object);
 		cond_resched();
 	}
-	xa_destroy(&sub->objects);
 	kfree(sub);
-	bindings->nr_subs--;
+}
+
+static void scan_free_dead(struct virtio_gpu_bindings *bindings)
+{
+	struct virtio_gpu_scan_sub *sub;
+	struct scan_object *object;
+
+	while ((object = bindings->dead_objects)) {
+		bindings->dead_objects = object->next;
+		kfree(object);
+		cond_resched();
+	}
+	while ((sub = bindings->dead_subs)) {
+		bindings->dead_subs = sub->next;
+		scan_free_sub(sub);
+	}
 }
 
 /* The first one stays. */
@@ -618,7 +690,9 @@ static void scan_destroy_sub(struct virtio_gpu_bindings *bindings, u32 id)
 		return;
 	if (sub == bindings->sub)
 		scan_use_sub(bindings, xa_load(&bindings->subs, 0));
-	scan_free_sub(bindings, sub);
+	scan_uncount_sub(bindings, sub);
+	sub->next = bindings->dead_subs;
+	bindings->dead_subs = sub;
 }
 
 /**
@@ -645,8 +719,11 @@ void virtio_gpu_bindings_fini(struct virtio_gpu_bindings *bindings)
 	struct virtio_gpu_scan_sub *sub;
 	unsigned long id;
 
-	xa_for_each(&bindings->subs, id, sub)
-		scan_free_sub(bindings, sub);
+	scan_free_dead(bindings);
+	xa_for_each(&bindings->subs, id, sub) {
+		scan_uncount_sub(bindings, sub);
+		scan_free_sub(sub);
+	}
 	xa_destroy(&bindings->subs);
 	bindings->sub = NULL;
 }
@@ -659,8 +736,24 @@ void virtio_gpu_bindings_fini(struct virtio_gpu_bindings *bindings)
  */
 void virtio_gpu_bindings_lose(struct virtio_gpu_bindings *bindings)
 {
-	virtio_gpu_bindings_fini(bindings);
 	bindings->lost = true;
+}
+
+/**
+ * virtio_gpu_bindings_reap - Free what is not needed any more
+ * @bindings: The context's bindings
+ *
+ * What streams have destroyed, or all if the context is lost. That can be much.
+ *
+ * Context: Process context, under the lock for the context's streams and no other
+ * that somebody waits for.
+ */
+void virtio_gpu_bindings_reap(struct virtio_gpu_bindings *bindings)
+{
+	if (bindings->lost)
+		virtio_gpu_bindings_fini(bindings);
+	else
+		scan_free_dead(bindings);
 }
 
 /* A transfer between the guest memory and the host's copy of a coherent buffer. */
@@ -806,7 +899,7 @@ static bool scan_command(struct virtio_gpu_scan *scan,
 	case VIRGL_CCMD_DESTROY_OBJECT:
 		if (len != 1)
 			return false;
-		scan_put_object(bindings, xa_erase(&sub->objects, cmd[1]));
+		scan_destroy_object(bindings, cmd[1]);
 		return true;
 	case VIRGL_CCMD_SET_SUB_CTX:
 		if (len != 1)
@@ -887,7 +980,10 @@ static bool scan_stream(struct virtio_gpu_scan *scan,
 			struct virtio_gpu_bindings *bindings, const u32 *dwords,
 			size_t nr_dwords)
 {
+	u32 looked_at = 0;
+
 	bindings->submissions++;
+	bindings->memory = 0;
 	if (nr_dwords > SCAN_MAX_DWORDS || !scan_create_sub(bindings, 0))
 		return false;
 	scan_use_sub(bindings, bindings->sub);
@@ -900,6 +996,12 @@ static bool scan_stream(struct virtio_gpu_scan *scan,
 			return false;
 		dwords += 1 + len;
 		nr_dwords -= 1 + len;
+
+		looked_at += 1 + len;
+		if (looked_at < SCAN_RESCHED_DWORDS)
+			continue;
+		looked_at = 0;
+		cond_resched();
 	}
 
 	return true;
@@ -914,7 +1016,9 @@ static bool scan_stream(struct virtio_gpu_scan *scan,
  * going to execute next in this context
  * @nr_dwords: Its length
  *
- * Looks at a bounded number of dwords, at each of them once.
+ * Looks at a bounded number of dwords, at each of them once, and allocates a bounded
+ * amount of memory. The caller calls virtio_gpu_bindings_reap() when it has released
+ * the locks that others wait for.
  *
  * Context: Process context, under a lock for the context's streams, from here until
  * this one is in the queue.

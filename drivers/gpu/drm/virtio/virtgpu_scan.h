@@ -5,6 +5,7 @@
 #include <linux/types.h>
 #include <linux/xarray.h>
 
+struct scan_object;
 struct virtio_gpu_scan_sub;
 
 /**
@@ -27,6 +28,9 @@ struct virtio_gpu_scan {
  * @submissions: Number of streams so far
  * @nr_subs: Number of sub-contexts
  * @nr_objects: Number of shaders and stream-out targets in all of them
+ * @memory: What the tables have got of it in this stream, or were refused
+ * @dead_objects: Shaders and stream-out targets that are to be freed
+ * @dead_subs: Sub-contexts that are to be freed
  * @lost: There was something that is not understood, or too much of something:
  * from then on anything may be bound
  */
@@ -36,12 +40,16 @@ struct virtio_gpu_bindings {
 	u64 submissions;
 	u32 nr_subs;
 	u32 nr_objects;
+	size_t memory;
+	struct scan_object *dead_objects;
+	struct virtio_gpu_scan_sub *dead_subs;
 	bool lost;
 };
 
 void virtio_gpu_bindings_init(struct virtio_gpu_bindings *bindings, bool follow);
 void virtio_gpu_bindings_fini(struct virtio_gpu_bindings *bindings);
 void virtio_gpu_bindings_lose(struct virtio_gpu_bindings *bindings);
+void virtio_gpu_bindings_reap(struct virtio_gpu_bindings *bindings);
 
 int virtio_gpu_scan_transfers(struct virtio_gpu_scan *scan, u32 *dwords,
 			      size_t nr_dwords);

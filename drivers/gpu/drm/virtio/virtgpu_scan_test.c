@@ -104,14 +104,14 @@ static bool scan_writes(struct kunit *test, const u32 *dwords, size_t nr)
 {
 	struct context *ctx = test->priv;
 	size_t bytes = nr * sizeof(*dwords);
-	void *copy = kmalloc(bytes, GFP_KERNEL);
+	void *copy = kvmalloc(bytes, GFP_KERNEL);
 	bool known;
 
 	KUNIT_ASSERT_NOT_NULL(test, copy);
 	memcpy(copy, dwords, bytes);
 	ctx->nr_writes = 0;
 	known = virtio_gpu_scan_writes(&ctx->base, &ctx->bindings, copy, nr);
-	kfree(copy);
+	kvfree(copy);
 
 	return known;
 }
@@ -137,10 +137,13 @@ static bool submit(struct kunit *test)
 {
 	struct context *ctx = test->priv;
 	size_t nr = ctx->nr_dwords;
+	bool known;
 
 	ctx->nr_dwords = 0;
+	known = scan_writes(test, ctx->stream, nr);
+	virtio_gpu_bindings_reap(&ctx->bindings);
 
-	return scan_writes(test, ctx->stream, nr);
+	return known;
 }
 
 /* ... and it may write so many ranges, the last of which is the one. */
@@ -745,7 +748,7 @@ static void virtgpu_scan_test_wrong(struct kunit *test)
 /* Memory is bounded, and what is gone is not counted. */
 static void virtgpu_scan_test_limits(struct kunit *test)
 {
-	const u32 max_subs = 256, max_objects = 65536, max_dwords = 256 * 1024;
+	const u32 max_subs = 256, max_objects = 65536, max_dwords = 128 * 1024;
 	struct context *ctx = test->priv;
 	u32 i, *dwords;
 
@@ -779,6 +782,95 @@ static void virtgpu_scan_test_limits(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, dwords);
 	KUNIT_EXPECT_TRUE(test, scan_writes(test, dwords, max_dwords));
 	KUNIT_EXPECT_FALSE(test, scan_writes(test, dwords, max_dwords + 1));
+}
+
+/* The same @nr times, the number behind the header higher by @step each time. */
+static void repeat(u32 *dwords, size_t nr, const u32 *cmds, size_t len, u32 step)
+{
+	size_t i;
+
+	for (i = 0; i < nr; i++) {
+		memcpy(dwords + i * len, cmds, len * sizeof(*cmds));
+		dwords[i * len + 1] += i * step;
+	}
+}
+
+/*
+ * What a stream can have done while others wait is bounded: by its length, and what it
+ * creates by the memory for that, whether it destroys it again or not. What it
+ * destroys is freed later.
+ */
+static void virtgpu_scan_test_work(struct kunit *test)
+{
+	static const u32 target[] = {
+		VIRGL_CMD0(VIRGL_CCMD_CREATE_OBJECT, VIRGL_OBJECT_STREAMOUT_TARGET, 4),
+		1, 7, 64, 128,
+	};
+	static const u32 target_again[] = {
+		VIRGL_CMD0(VIRGL_CCMD_DESTROY_OBJECT, 0, 1), 1,
+		VIRGL_CMD0(VIRGL_CCMD_CREATE_OBJECT, VIRGL_OBJECT_STREAMOUT_TARGET, 4),
+		1, 7, 64, 128,
+	};
+	static const u32 sub_again[] = {
+		VIRGL_CMD0(VIRGL_CCMD_CREATE_SUB_CTX, 0, 1), 1,
+		VIRGL_CMD0(VIRGL_CCMD_DESTROY_SUB_CTX, 0, 1), 1,
+	};
+	static const u32 destroy[] = {
+		VIRGL_CMD0(VIRGL_CCMD_DESTROY_OBJECT, 0, 1), 1,
+	};
+	const size_t some = 3900, max = 2 * some * ARRAY_SIZE(target_again);
+	struct context *ctx = test->priv;
+	struct virtio_gpu_bindings *bindings = &ctx->bindings;
+	u32 *dwords = kvcalloc(max, sizeof(*dwords), GFP_KERNEL);
+	u32 i;
+
+	KUNIT_ASSERT_NOT_NULL(test, dwords);
+
+	/* So many at once are followed, again and again, */
+	for (i = 0; i < 4; i++) {
+		repeat(dwords, some, target, ARRAY_SIZE(target), 1);
+		KUNIT_EXPECT_TRUE(test, scan_writes(test, dwords,
+						    some * ARRAY_SIZE(target)));
+		KUNIT_EXPECT_EQ(test, some, bindings->nr_objects);
+		repeat(dwords, some, destroy, ARRAY_SIZE(destroy), 1);
+		KUNIT_EXPECT_TRUE(test, scan_writes(test, dwords,
+						    some * ARRAY_SIZE(destroy)));
+		KUNIT_EXPECT_EQ(test, 0, bindings->nr_objects);
+		KUNIT_EXPECT_NOT_NULL(test, bindings->dead_objects);
+		virtio_gpu_bindings_reap(bindings);
+		KUNIT_EXPECT_NULL(test, bindings->dead_objects);
+	}
+	/* and twice as many are not, */
+	repeat(dwords, 2 * some, target, ARRAY_SIZE(target), 1);
+	KUNIT_EXPECT_FALSE(test, scan_writes(test, dwords,
+					     2 * some * ARRAY_SIZE(target)));
+	context_again(test);
+
+	/* even if there is only one at a time. */
+	repeat(dwords, 2 * some, target_again, ARRAY_SIZE(target_again), 0);
+	KUNIT_EXPECT_FALSE(test, scan_writes(test, dwords,
+					     2 * some * ARRAY_SIZE(target_again)));
+	KUNIT_EXPECT_LE(test, bindings->nr_objects, 1);
+	KUNIT_EXPECT_NE(test, 0, bindings->nr_subs);
+	KUNIT_EXPECT_NOT_NULL(test, bindings->dead_objects);
+	virtio_gpu_bindings_reap(bindings);
+	KUNIT_EXPECT_EQ(test, 0, bindings->nr_subs);
+	KUNIT_EXPECT_NULL(test, bindings->dead_objects);
+	context_again(test);
+
+	/* The same for sub-contexts, which are larger. */
+	repeat(dwords, 16, sub_again, ARRAY_SIZE(sub_again), 0);
+	KUNIT_EXPECT_TRUE(test, scan_writes(test, dwords,
+					    16 * ARRAY_SIZE(sub_again)));
+	KUNIT_EXPECT_EQ(test, 1, bindings->nr_subs);
+	KUNIT_EXPECT_NOT_NULL(test, bindings->dead_subs);
+	virtio_gpu_bindings_reap(bindings);
+	KUNIT_EXPECT_NULL(test, bindings->dead_subs);
+	repeat(dwords, 200, sub_again, ARRAY_SIZE(sub_again), 0);
+	KUNIT_EXPECT_FALSE(test, scan_writes(test, dwords,
+					     200 * ARRAY_SIZE(sub_again)));
+
+	kvfree(dwords);
 }
 
 /* One that is not followed, for it was not from the start. */
@@ -904,6 +996,7 @@ static struct kunit_case virtgpu_scan_test_cases[] = {
 	KUNIT_CASE(virtgpu_scan_test_unknown),
 	KUNIT_CASE(virtgpu_scan_test_wrong),
 	KUNIT_CASE(virtgpu_scan_test_limits),
+	KUNIT_CASE(virtgpu_scan_test_work),
 	KUNIT_CASE(virtgpu_scan_test_not_followed),
 	KUNIT_CASE(virtgpu_scan_test_transfer),
 	KUNIT_CASE(virtgpu_scan_test_copy_transfer),
