@@ -25,7 +25,7 @@ run: release user ## boot the guest, run the main job, show its result
 	@scripts/run
 
 .PHONY: check
-check: debug user $(if $(filter mm hosts trixie piglit piglit-all matrix soak,$(or $(SUITES),mm)),release stock) ## run the tests, SUITES="kunit igt" for some of them
+check: debug user $(if $(filter mm gone hosts trixie piglit piglit-all matrix soak,$(or $(SUITES),mm)),release stock) ## run the tests, SUITES="kunit igt" for some of them
 	@scripts/check $(SUITES)
 
 .PHONY: check-all

@@ -2,10 +2,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "coherent.h"
@@ -243,6 +245,158 @@ void coh_buf_destroy(struct coh_buf *b)
 	egm_bo_destroy(b->bo);
 	egm_bo_destroy(b->snap);
 	pattern_free(b->p);
+}
+
+#define PENDING_SIZE MiB(1)
+
+struct coh_pending coh_pending_create(struct egm_dev *dev)
+{
+	struct coh_pending p = {
+		.stored = coh_buf_warm(dev, PENDING_SIZE),
+		.written = coh_buf_warm(dev, PENDING_SIZE),
+		.src = coh_buf_warm(dev, PENDING_SIZE),
+	};
+	const struct egm_copy copy = {
+		.dst = p.written.bo, .src = p.src.bo, .len = PENDING_SIZE,
+	};
+
+	pattern_fill(p.src.p, p.src.bo->map, 0, PENDING_SIZE);
+	coh_submit(dev, &copy, 1, NULL, 0);
+	pattern_copied(p.written.p, 0, p.src.p, 0, PENDING_SIZE);
+	pattern_fill(p.stored.p, p.stored.bo->map, 5 * PAGE, 2 * PAGE);
+	return p;
+}
+
+void coh_pending_check(struct coh_pending *p)
+{
+	pattern_assert(p->written.p, p->written.bo->map, 0, PENDING_SIZE);
+	coh_buf_check(&p->stored);
+	coh_buf_check(&p->written);
+	pattern_fill(p->stored.p, p->stored.bo->map, 6 * PAGE, 2 * PAGE);
+	coh_buf_check(&p->stored);
+}
+
+/* A load or a store in a process of its own: the signal that ends it, or 0 */
+static int signal_of_access(volatile uint64_t *word, bool store)
+{
+	pid_t pid = fork();
+	int status;
+
+	igt_assert(pid >= 0);
+	if (!pid) {
+		signal(SIGBUS, SIG_DFL);
+		if (store)
+			*word = 1;
+		_exit(*word == 0);
+	}
+	igt_assert(waitpid(pid, &status, 0) == pid);
+	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+void coh_pending_check_gone(struct coh_pending *p)
+{
+	struct egm_dev *dev = p->stored.dev;
+	uint64_t *stored = p->stored.bo->map, *written = p->written.bo->map;
+	struct egm_bo *bo = p->stored.bo;
+	uint32_t handle, res;
+	int pipes[2];
+
+	igt_assert_eq(egm_submit(dev, NULL, 0, &bo, 1), -ENODEV);
+	igt_assert_eq(egm_wait(bo), -ENODEV);
+	igt_assert_eq(dev->drv->create(dev->fd, PENDING_SIZE, &handle, &res), -ENODEV);
+
+	igt_assert_eq(signal_of_access(written, false), SIGBUS);
+	igt_assert_eq(signal_of_access(written + PENDING_SIZE / 16, true), SIGBUS);
+	igt_assert(!pipe(pipes));
+	igt_assert_eq(write(pipes[1], written, 8), -1);
+	igt_assert_eq(errno, EFAULT);
+	close(pipes[0]);
+	close(pipes[1]);
+
+	pattern_assert(p->stored.p, stored, 0, PENDING_SIZE);
+	pattern_fill(p->stored.p, stored, 0, PENDING_SIZE);
+	pattern_assert(p->stored.p, stored, 0, PENDING_SIZE);
+}
+
+void coh_pending_destroy(struct coh_pending *p)
+{
+	coh_buf_destroy(&p->stored);
+	coh_buf_destroy(&p->written);
+	coh_buf_destroy(&p->src);
+}
+
+static void end_with_sigbus(int sig)
+{
+	(void)sig;
+	_exit(0);
+}
+
+/* Returns 0 when it was ENODEV. Tells when it has begun. */
+static int use_until_gone(struct egm_dev *dev, int begun)
+{
+	struct egm_bo *a, *b;
+	uint64_t i, n = 0;
+	int ret;
+
+	signal(SIGBUS, end_with_sigbus);
+	ret = egm_bo_create(dev, PENDING_SIZE, true, &a);
+	if (!ret)
+		ret = egm_bo_create(dev, PENDING_SIZE, true, &b);
+	while (!ret) {
+		const struct egm_copy copy = { .dst = b, .src = a, .len = PENDING_SIZE };
+
+		for (i = 0; i < PENDING_SIZE / 8; i += 1 + n % 700)
+			((volatile uint64_t *)a->map)[i] = n++;
+		ret = egm_submit(dev, &copy, 1, NULL, 0);
+		if (begun >= 0 && write(begun, "", 1) == 1)
+			begun = -1;
+		for (i = 0; i < PENDING_SIZE / 8; i += 9 * PAGE / 8)
+			n += ((volatile uint64_t *)b->map)[i];
+	}
+	return ret != -ENODEV;
+}
+
+struct coh_users coh_users_start(struct egm_dev *dev)
+{
+	struct coh_users users;
+	int begun[2], i;
+	char c;
+
+	igt_assert(!pipe(begun));
+	for (i = 0; i < COH_USERS; i++) {
+		users.pids[i] = fork();
+		igt_assert(users.pids[i] >= 0);
+		if (!users.pids[i])
+			_exit(use_until_gone(coh_open_again(dev), begun[1]));
+	}
+	for (i = 0; i < COH_USERS; i++)
+		igt_assert_eq(read(begun[0], &c, 1), 1);
+	close(begun[0]);
+	close(begun[1]);
+	return users;
+}
+
+void coh_users_check_gone(struct coh_users *users)
+{
+	int i, status;
+
+	for (i = 0; i < COH_USERS; i++) {
+		igt_assert(waitpid(users->pids[i], &status, 0) == users->pids[i]);
+		igt_assert_f(WIFEXITED(status) && !WEXITSTATUS(status),
+			     "a user of the device ends with %#x\n", status);
+	}
+}
+
+void coh_users_end(struct coh_users *users)
+{
+	int i;
+
+	sleep(1);
+	for (i = 0; i < COH_USERS; i++) {
+		igt_assert_eq(waitpid(users->pids[i], NULL, WNOHANG), 0);
+		kill(users->pids[i], SIGKILL);
+		igt_assert(waitpid(users->pids[i], NULL, 0) == users->pids[i]);
+	}
 }
 
 void coh_counters(const struct egm_dev *dev, struct egm_counters *c)

@@ -14,6 +14,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <egm.h>
 
@@ -76,6 +77,40 @@ struct coh_buf coh_buf_warm(struct egm_dev *dev, uint64_t size);
 /* Submits it, and compares all of it with what the submission saw. */
 void coh_buf_check(struct coh_buf *b);
 void coh_buf_destroy(struct coh_buf *b);
+
+/*
+ * What is on its way when a device goes, for a while or for ever: one buffer has stores
+ * that no submission has seen, the other was written by the device, and nobody has
+ * looked.
+ */
+struct coh_pending {
+	struct coh_buf stored, written, src;
+};
+
+struct coh_pending coh_pending_create(struct egm_dev *dev);
+/* All of it is there, and more can be done. */
+void coh_pending_check(struct coh_pending *p);
+/*
+ * The device is gone: whatever is asked of it is ENODEV, and the end of its data is
+ * SIGBUS, or EFAULT in a system call. What the CPU stored is still there.
+ */
+void coh_pending_check_gone(struct coh_pending *p);
+void coh_pending_destroy(struct coh_pending *p);
+/*
+ * Children that store, submit and load, until one of these says that the device is gone,
+ * each with a file of its own. They are at it when the first function returns. The
+ * second waits for them, and asserts that it was said as it should be; the third, that
+ * they are at it still, and ends them.
+ */
+#define COH_USERS 4
+
+struct coh_users {
+	pid_t pids[COH_USERS];
+};
+
+struct coh_users coh_users_start(struct egm_dev *dev);
+void coh_users_check_gone(struct coh_users *users);
+void coh_users_end(struct coh_users *users);
 
 /*
  * Counters, by name. Reading them skips the subtest when the kernel has none;
