@@ -1089,7 +1089,7 @@ static void later_store(struct egm_dev *dev)
 	struct coh_buf b = coh_buf_warm(dev, SIZE);
 	const uint64_t word = 640 * PAGE / 8;
 	volatile uint64_t *map = b.bo->map;
-	int i, early = 0, rounds = 60;
+	int i, early = 0, rounds = 30;
 	uint64_t got;
 
 	for (i = 0; i < rounds; i++) {

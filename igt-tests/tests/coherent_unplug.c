@@ -141,7 +141,7 @@ static void busy(struct egm_dev *dev)
 	struct coh_users users;
 	int round;
 
-	for (round = 0; round < 4; round++) {
+	for (round = 0; round < 2; round++) {
 		struct away away = round & 1 ? remove_device(dev) : unbind_driver(dev);
 
 		users = coh_users_start(dev);
