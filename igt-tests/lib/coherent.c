@@ -158,7 +158,8 @@ int coh_export_mappable(const struct egm_bo *bo)
 
 bool coh_debugger_has_access(const struct egm_dev *dev)
 {
-	return dev->drv != &egm_vmwgfx;
+	(void)dev;
+	return true;
 }
 
 void *coh_map(const struct egm_bo *bo, int prot, uint64_t len)

@@ -366,6 +366,76 @@ void vmw_touch_polled(struct vmw_surf *surf)
 	vmw_fence_unref(surf->vmw, fence);
 }
 
+/* ---------------------------------------------------- surfaces and buffers */
+
+struct vmw_surf *vmw_surf_share(struct vmw_surf *surf, uint64_t size,
+				bool coherent)
+{
+	return vmw_surf_create(surf->vmw, &(struct vmw_surf_info){
+		.format = SVGA3D_BUFFER,
+		.width = size,
+		.bo = surf->bo,
+		.coherent = coherent,
+	});
+}
+
+struct vmw_mob vmw_mob_create(struct vmw *vmw, uint64_t size)
+{
+	union drm_vmw_alloc_dmabuf_arg arg = { .req.size = size };
+
+	igt_assert(!drmCommandWriteRead(vmw->fd, DRM_VMW_ALLOC_DMABUF, &arg,
+					sizeof(arg)));
+	return (struct vmw_mob){ arg.rep.handle, size, arg.rep.map_handle };
+}
+
+void vmw_mob_destroy(struct vmw *vmw, const struct vmw_mob *mob)
+{
+	drmCloseBufferHandle(vmw->fd, mob->bo);
+}
+
+void *vmw_mob_mmap(struct vmw *vmw, const struct vmw_mob *mob)
+{
+	void *map = mmap(NULL, mob->size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			 vmw->fd, mob->offset);
+
+	igt_assert_f(map != MAP_FAILED, "mmap: %s\n", strerror(errno));
+	return map;
+}
+
+void vmw_surf_moved(struct vmw_surf *surf, const struct vmw_mob *mob)
+{
+	munmap(surf->map, surf->map_size);
+	drmCloseBufferHandle(surf->vmw->fd, surf->bo);
+	surf->bo = mob->bo;
+	surf->map_size = mob->size;
+	surf->map_offset = mob->offset;
+	surf->map = vmw_surf_mmap(surf, PROT_READ | PROT_WRITE);
+}
+
+struct vmw_bind vmw_bind(const struct vmw_surf *surf, uint32_t bo)
+{
+	return (struct vmw_bind){
+		{ SVGA_3D_CMD_BIND_GB_SURFACE, sizeof(SVGA3dCmdBindGBSurface) },
+		{ surf->handle, bo },
+	};
+}
+
+struct vmw_copy vmw_copy(const struct vmw_surf *dst, const struct vmw_surf *src,
+			 uint64_t off, uint64_t len)
+{
+	return (struct vmw_copy){
+		{ SVGA_3D_CMD_SURFACE_COPY,
+		  sizeof(SVGA3dCmdSurfaceCopy) + sizeof(SVGA3dCopyBox) },
+		{ { src->handle, 0, 0 }, { dst->handle, 0, 0 } },
+		{ .x = off, .srcx = off, .w = len, .h = 1, .d = 1 },
+	};
+}
+
+struct vmw_surf_cmd vmw_surf_cmd(uint32_t id, const struct vmw_surf *surf)
+{
+	return (struct vmw_surf_cmd){ { id, sizeof(uint32_t) }, surf->handle };
+}
+
 /* ------------------------------------------------- surfaces with contents */
 
 struct vmw_buf vmw_buf_of(struct vmw_surf *surf)
@@ -387,10 +457,15 @@ struct vmw_buf vmw_buf_warm(struct vmw_surf *surf)
 	return b;
 }
 
-void vmw_buf_check(struct vmw_buf *b)
+void vmw_buf_check_device(struct vmw_buf *b)
 {
 	vmw_snapshot(b->surf, b->snap);
 	pattern_assert(b->p, b->snap->map, 0, b->p->size);
+}
+
+void vmw_buf_check(struct vmw_buf *b)
+{
+	vmw_buf_check_device(b);
 	pattern_assert(b->p, b->surf->map, 0, b->p->size);
 }
 

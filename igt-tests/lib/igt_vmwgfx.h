@@ -85,6 +85,46 @@ void vmw_touch_polled(struct vmw_surf *surf);
 /* The device writes all of the surface, from another of the same shape. */
 void vmw_device_write(struct vmw_surf *dst, struct vmw_surf *src);
 
+/* Another surface of the same buffer, of so many bytes */
+struct vmw_surf *vmw_surf_share(struct vmw_surf *surf, uint64_t size,
+				bool coherent);
+
+/* A buffer that no surface has */
+struct vmw_mob {
+	uint32_t bo;
+	uint64_t size, offset;
+};
+
+struct vmw_mob vmw_mob_create(struct vmw *vmw, uint64_t size);
+void vmw_mob_destroy(struct vmw *vmw, const struct vmw_mob *mob);
+void *vmw_mob_mmap(struct vmw *vmw, const struct vmw_mob *mob);
+/* The surface has it now: let go of the old one, and map it there. */
+void vmw_surf_moved(struct vmw_surf *surf, const struct vmw_mob *mob);
+
+/* Commands */
+struct vmw_bind {
+	SVGA3dCmdHeader header;
+	SVGA3dCmdBindGBSurface body;
+};
+
+struct vmw_copy {
+	SVGA3dCmdHeader header;
+	SVGA3dCmdSurfaceCopy body;
+	SVGA3dCopyBox box;
+};
+
+struct vmw_surf_cmd {
+	SVGA3dCmdHeader header;
+	uint32_t sid;
+};
+
+struct vmw_bind vmw_bind(const struct vmw_surf *surf, uint32_t bo);
+/* Bytes of a buffer, at the same place in both */
+struct vmw_copy vmw_copy(const struct vmw_surf *dst, const struct vmw_surf *src,
+			 uint64_t off, uint64_t len);
+/* UPDATE_GB_SURFACE, READBACK_GB_SURFACE */
+struct vmw_surf_cmd vmw_surf_cmd(uint32_t id, const struct vmw_surf *surf);
+
 /* A coherent surface, a snapshot of it, and what it should hold */
 struct vmw_buf {
 	struct vmw_surf *surf, *snap;
@@ -96,6 +136,8 @@ struct vmw_buf vmw_buf_of(struct vmw_surf *surf);
 struct vmw_buf vmw_buf_warm(struct vmw_surf *surf);
 /* The device has what was written, and so has memory. */
 void vmw_buf_check(struct vmw_buf *b);
+/* The device does */
+void vmw_buf_check_device(struct vmw_buf *b);
 void vmw_buf_destroy(struct vmw_buf *b);
 
 /* The model's knobs and counters; skips if the device is not the model. */

@@ -25,62 +25,15 @@ IGT_TEST_DESCRIPTION("The life of vmwgfx's coherent surfaces and their buffers")
 
 #define SMALL KiB(64)
 
-/* A buffer that no surface has */
-struct mob {
-	uint32_t bo;
-	uint64_t size, offset;
-};
-
-static struct mob mob_create(struct vmw *vmw, uint64_t size)
-{
-	union drm_vmw_alloc_dmabuf_arg arg = { .req.size = size };
-
-	igt_assert(!drmCommandWriteRead(vmw->fd, DRM_VMW_ALLOC_DMABUF, &arg,
-					sizeof(arg)));
-	return (struct mob){ arg.rep.handle, size, arg.rep.map_handle };
-}
-
-static void *mob_map(struct vmw *vmw, const struct mob *mob)
-{
-	void *map = mmap(NULL, mob->size, PROT_READ | PROT_WRITE, MAP_SHARED,
-			 vmw->fd, mob->offset);
-
-	igt_assert_f(map != MAP_FAILED, "mmap: %s\n", strerror(errno));
-	return map;
-}
-
-struct bind_cmd {
-	SVGA3dCmdHeader header;
-	SVGA3dCmdBindGBSurface body;
-};
-
-static struct bind_cmd bind_cmd(struct vmw_surf *surf, uint32_t bo)
-{
-	return (struct bind_cmd){
-		{ SVGA_3D_CMD_BIND_GB_SURFACE, sizeof(SVGA3dCmdBindGBSurface) },
-		{ surf->handle, bo },
-	};
-}
-
-/* The surface is mapped where its new buffer is. */
-static void moved(struct vmw_surf *surf, const struct mob *mob)
-{
-	munmap(surf->map, surf->map_size);
-	drmCloseBufferHandle(surf->vmw->fd, surf->bo);
-	surf->bo = mob->bo;
-	surf->map_offset = mob->offset;
-	surf->map = vmw_surf_mmap(surf, PROT_READ | PROT_WRITE);
-}
-
 /* ------------------------------------------------------- changing buffers */
 
 /* What was written to the new buffer before it was the surface's */
 static void switch_buffer(struct vmw *vmw, bool mapped, bool written)
 {
 	struct vmw_buf b = vmw_buf_warm(vmw_buffer(vmw, SMALL, true));
-	struct mob mob = mob_create(vmw, SMALL);
-	void *map = mob_map(vmw, &mob);
-	struct bind_cmd bind = bind_cmd(b.surf, mob.bo);
+	struct vmw_mob mob = vmw_mob_create(vmw, SMALL);
+	void *map = vmw_mob_mmap(vmw, &mob);
+	struct vmw_bind bind = vmw_bind(b.surf, mob.bo);
 	struct vmw_surf *src = vmw_buffer(vmw, SMALL, false);
 
 	/* the device has something else, which is not wanted any more */
@@ -93,7 +46,7 @@ static void switch_buffer(struct vmw *vmw, bool mapped, bool written)
 	if (!mapped)
 		munmap(map, SMALL);
 	vmw_exec(b.surf->vmw, &bind, sizeof(bind));
-	moved(b.surf, &mob);
+	vmw_surf_moved(b.surf, &mob);
 	vmw_buf_check(&b);
 
 	/* and it is tracked */
@@ -124,16 +77,16 @@ static void switch_written(struct vmw *vmw)
 static void switch_and_write(struct vmw *vmw)
 {
 	struct vmw_buf b = vmw_buf_warm(vmw_buffer(vmw, SMALL, true));
-	struct mob mob = mob_create(vmw, SMALL);
+	struct vmw_mob mob = vmw_mob_create(vmw, SMALL);
 	struct vmw_surf *src = vmw_buffer(vmw, SMALL, false);
-	const volatile uint64_t *map = mob_map(vmw, &mob);
+	const volatile uint64_t *map = vmw_mob_mmap(vmw, &mob);
 	struct {
-		struct bind_cmd bind;
+		struct vmw_bind bind;
 		SVGA3dCmdHeader header;
 		SVGA3dCmdSurfaceCopy body;
 		SVGA3dCopyBox box;
 	} c = {
-		bind_cmd(b.surf, mob.bo),
+		vmw_bind(b.surf, mob.bo),
 		{ SVGA_3D_CMD_SURFACE_COPY, sizeof(c.body) + sizeof(c.box) },
 		{ { src->handle, 0, 0 }, { b.surf->handle, 0, 0 } },
 		{ .w = SMALL, .h = 1, .d = 1 },
@@ -144,7 +97,7 @@ static void switch_and_write(struct vmw *vmw)
 	pattern_fill(b.p, src->map, 0, SMALL);
 	vmw_update(src);
 	vmw_exec(vmw, &c, sizeof(c));
-	moved(b.surf, &mob);
+	vmw_surf_moved(b.surf, &mob);
 	pattern_assert(b.p, (void *)map, 0, SMALL);
 	vmw_buf_check(&b);
 	munmap((void *)map, SMALL);
@@ -156,7 +109,7 @@ static void switch_and_write(struct vmw *vmw)
 static void swap_buffers(struct vmw *vmw)
 {
 	struct vmw_buf b[2];
-	struct bind_cmd bind[2];
+	struct vmw_bind bind[2];
 	struct rng r = rng_new(7);
 	uint32_t bo;
 	void *map;
@@ -179,7 +132,7 @@ static void swap_buffers(struct vmw *vmw)
 		b[1].surf->bo = bo;
 		b[1].surf->map = map;
 		for (i = 0; i < 2; i++)
-			bind[i] = bind_cmd(b[i].surf, b[i].surf->bo);
+			bind[i] = vmw_bind(b[i].surf, b[i].surf->bo);
 		vmw_exec(vmw, bind, sizeof(bind));
 		pattern_fill(b[0].p, b[0].surf->map,
 			     rng_below(&r, SMALL / PAGE) * PAGE, PAGE);
@@ -192,17 +145,6 @@ static void swap_buffers(struct vmw *vmw)
 
 /* ------------------------------------------------------- several surfaces */
 
-static struct vmw_surf *share(struct vmw_surf *surf, uint64_t size,
-			      bool coherent)
-{
-	return vmw_surf_create(surf->vmw, &(struct vmw_surf_info){
-		.format = SVGA3D_BUFFER,
-		.width = size,
-		.bo = surf->bo,
-		.coherent = coherent,
-	});
-}
-
 /* The device has written to the largest of three. */
 static void three_surfaces(struct vmw *vmw)
 {
@@ -212,7 +154,7 @@ static void three_surfaces(struct vmw *vmw)
 	int i;
 
 	for (i = 0; i < 2; i++) {
-		other[i] = share(b.surf, SMALL, true);
+		other[i] = vmw_surf_share(b.surf, SMALL, true);
 		vmw_touch(other[i]);
 	}
 	pattern_fill(b.p, src->map, 0, MiB(1));
@@ -232,10 +174,10 @@ static void three_surfaces(struct vmw *vmw)
 static void not_coherent(struct vmw *vmw)
 {
 	struct vmw_buf b = vmw_buf_warm(vmw_buffer(vmw, SMALL, true));
-	struct vmw_surf *other = share(b.surf, SMALL, false);
+	struct vmw_surf *other = vmw_surf_share(b.surf, SMALL, false);
 	struct vmw_surf *snap = vmw_snap_create(other);
 	uint64_t before;
-	struct mob mob;
+	struct vmw_mob mob;
 	void *map;
 
 	vmw_update(other);
@@ -246,10 +188,10 @@ static void not_coherent(struct vmw *vmw)
 	vmw_buf_check(&b);
 
 	/* the coherent one leaves: nothing is uploaded any more */
-	mob = mob_create(vmw, SMALL);
+	mob = vmw_mob_create(vmw, SMALL);
 	map = vmw_surf_mmap(b.surf, PROT_READ | PROT_WRITE);
 	{
-		struct bind_cmd bind = bind_cmd(b.surf, mob.bo);
+		struct vmw_bind bind = vmw_bind(b.surf, mob.bo);
 
 		vmw_exec(vmw, &bind, sizeof(bind));
 	}
@@ -262,7 +204,7 @@ static void not_coherent(struct vmw *vmw)
 	munmap(map, SMALL);
 	vmw_surf_destroy(other);
 	vmw_surf_destroy(snap);
-	moved(b.surf, &mob);
+	vmw_surf_moved(b.surf, &mob);
 	vmw_buf_destroy(&b);
 }
 
@@ -416,62 +358,171 @@ static uint32_t connected(int fd, drmModeModeInfo *mode, uint32_t *crtc)
 	return id;
 }
 
+/* A screen, and dumb buffers to show on it */
+struct shown {
+	struct vmw own;		/* the model, and a file that is master */
+	uint32_t connector, crtc;
+	drmModeModeInfo mode;
+	struct dumb {
+		uint32_t fb;
+		struct drm_mode_create_dumb dumb;
+		char *map;
+	} buf[2];
+};
+
+static struct shown shown_open(struct vmw *vmw)
+{
+	struct shown s = { .own = *vmw };
+	struct drm_mode_map_dumb where = { };
+	int i;
+
+	/* not a render node, as vmw->fd is */
+	s.own.fd = drmOpenWithType("vmwgfx", NULL, DRM_NODE_PRIMARY);
+	igt_require_f(s.own.fd >= 0 && drmIsMaster(s.own.fd),
+		      "another has the display\n");
+	s.connector = connected(s.own.fd, &s.mode, &s.crtc);
+	for (i = 0; i < 2; i++) {
+		struct dumb *d = &s.buf[i];
+
+		d->dumb.bpp = 32;
+		d->dumb.width = s.mode.hdisplay;
+		d->dumb.height = s.mode.vdisplay;
+		igt_assert(!drmIoctl(s.own.fd, DRM_IOCTL_MODE_CREATE_DUMB,
+				     &d->dumb));
+		where.handle = d->dumb.handle;
+		igt_assert(!drmIoctl(s.own.fd, DRM_IOCTL_MODE_MAP_DUMB, &where));
+		d->map = mmap(NULL, d->dumb.size, PROT_READ | PROT_WRITE,
+			      MAP_SHARED, s.own.fd, where.offset);
+		igt_assert(d->map != MAP_FAILED);
+		memset(d->map, 0x40 + i, d->dumb.size);
+		igt_assert(!drmModeAddFB(s.own.fd, d->dumb.width,
+					 d->dumb.height, 24, 32, d->dumb.pitch,
+					 d->dumb.handle, &d->fb));
+	}
+	return s;
+}
+
+static void shown_set(struct shown *s, int which)
+{
+	igt_assert(!drmModeSetCrtc(s->own.fd, s->crtc, s->buf[which].fb, 0, 0,
+				   &s->connector, 1, &s->mode));
+}
+
+static void shown_close(struct shown *s)
+{
+	int i;
+
+	igt_assert(!drmModeSetCrtc(s->own.fd, s->crtc, 0, 0, 0, NULL, 0, NULL));
+	for (i = 0; i < 2; i++) {
+		drmModeRmFB(s->own.fd, s->buf[i].fb);
+		munmap(s->buf[i].map, s->buf[i].dumb.size);
+		drmCloseBufferHandle(s->own.fd, s->buf[i].dumb.handle);
+	}
+	drmClose(s->own.fd);
+}
+
 /* A dumb buffer is coherent: a page written is a page uploaded. */
 static void dumb_buffer(struct vmw *vmw)
 {
-	struct drm_mode_create_dumb dumb = { .bpp = 32 };
-	struct drm_mode_map_dumb where = { };
+	struct shown s = shown_open(vmw);
+	struct dumb *d = &s.buf[0];
 	struct vmw_surf *sync = vmw_buffer(vmw, PAGE, false);
+	drmModeClip clip = { .x2 = s.mode.hdisplay, .y2 = s.mode.vdisplay };
 	uint64_t before, bytes;
-	drmModeModeInfo mode;
-	uint32_t connector, crtc, fb;
-	drmModeClip clip = { };
-	char *map;
-	int i, fd;
+	int i;
 
-	/* not a render node, as vmw->fd is */
-	fd = drmOpenWithType("vmwgfx", NULL, DRM_NODE_PRIMARY);
-	igt_require_f(fd >= 0 && drmIsMaster(fd), "another has the display\n");
-	connector = connected(fd, &mode, &crtc);
-	dumb.width = mode.hdisplay;
-	dumb.height = mode.vdisplay;
-	igt_assert(!drmIoctl(fd, DRM_IOCTL_MODE_CREATE_DUMB, &dumb));
-	where.handle = dumb.handle;
-	igt_assert(!drmIoctl(fd, DRM_IOCTL_MODE_MAP_DUMB, &where));
-	map = mmap(NULL, dumb.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-		   where.offset);
-	igt_assert(map != MAP_FAILED);
-	memset(map, 0x40, dumb.size);
-	igt_assert(!drmModeAddFB(fd, dumb.width, dumb.height, 24, 32,
-				 dumb.pitch, dumb.handle, &fb));
 	before = vmw_ctl_get(vmw, SVGA3_UPDATE_BYTES);
-	igt_assert(!drmModeSetCrtc(fd, crtc, fb, 0, 0, &connector, 1,
-				   &mode));
+	shown_set(&s, 0);
 	/* all of it was written before it was shown */
 	vmw_touch(sync);
 	bytes = vmw_ctl_get(vmw, SVGA3_UPDATE_BYTES) - before;
-	igt_assert_lte(dumb.pitch * dumb.height, bytes);
+	igt_assert_lte(d->dumb.pitch * d->dumb.height, bytes);
 
-	clip.x2 = dumb.width;
-	clip.y2 = dumb.height;
 	for (i = 0; i < 5; i++)
-		igt_assert(!drmModeDirtyFB(fd, fb, &clip, 1));
+		igt_assert(!drmModeDirtyFB(s.own.fd, d->fb, &clip, 1));
 	vmw_touch(sync);
 	before = vmw_ctl_get(vmw, SVGA3_UPDATE_BYTES);
-	memset(map + 8 * PAGE, 0x80, PAGE);
-	igt_assert(!drmModeDirtyFB(fd, fb, &clip, 1));
+	memset(d->map + 8 * PAGE, 0x80, PAGE);
+	igt_assert(!drmModeDirtyFB(s.own.fd, d->fb, &clip, 1));
 	vmw_touch(sync);
 	bytes = vmw_ctl_get(vmw, SVGA3_UPDATE_BYTES) - before;
-	/* whole rows, if the page is in two of them */
-	igt_assert_lte(PAGE, bytes);
-	igt_assert_lte(bytes, PAGE + 2 * dumb.pitch);
+	igt_assert_eq_u64(bytes, PAGE);
 
-	igt_assert(!drmModeSetCrtc(fd, crtc, 0, 0, 0, NULL, 0, NULL));
-	drmModeRmFB(fd, fb);
-	munmap(map, dumb.size);
-	drmCloseBufferHandle(fd, dumb.handle);
-	drmClose(fd);
+	shown_close(&s);
 	vmw_surf_destroy(sync);
+}
+
+/* A page flip is not something that the device writes. */
+static void flip(struct vmw *vmw)
+{
+	struct shown s = shown_open(vmw);
+	struct egm_dev *dev = coh_open(&egm_vmwgfx);
+	struct egm_counters before, after;
+	int i, ms, ret;
+
+	shown_set(&s, 0);
+	coh_counters(dev, &before);
+	for (i = 1; i < 7; i++) {
+		memset(s.buf[i & 1].map + i * PAGE, i, PAGE);
+		/* until the one before is over */
+		for (ms = 0; ms < 2000; ms += 10) {
+			ret = drmModePageFlip(s.own.fd, s.crtc,
+					      s.buf[i & 1].fb, 0, NULL);
+			if (ret != -EBUSY)
+				break;
+			usleep(10000);
+		}
+		igt_assert_f(!ret, "page flip: %s\n", strerror(-ret));
+	}
+	coh_counters(dev, &after);
+	igt_assert_eq_u64(coh_delta(&before, &after, "chunks_revoked"), 0);
+	usleep(100000);
+	shown_close(&s);
+	coh_close(dev);
+}
+
+/* What is copied to the screen is in the buffer that is shown. */
+static void present(struct vmw *vmw)
+{
+	struct shown s = shown_open(vmw);
+	struct dumb *d = &s.buf[0];
+	uint32_t row = s.mode.hdisplay * 4, y, rows = 8;
+	struct vmw_surf *src = vmw_surf_create(&s.own, &(struct vmw_surf_info){
+		.format = vmw->sm4 ? SVGA3D_B8G8R8X8_UNORM : SVGA3D_X8R8G8B8,
+		.width = s.mode.hdisplay,
+		.height = rows,
+	});
+	struct drm_vmw_rect clip = { .w = s.mode.hdisplay, .h = rows };
+	struct drm_vmw_present_arg arg = {
+		.fb_id = d->fb,
+		.sid = src->handle,
+		.dest_y = 3,
+		.clips_ptr = (uintptr_t)&clip,
+		.num_clips = 1,
+	};
+	char *want = malloc(row);
+	int i;
+
+	igt_assert(want);
+	shown_set(&s, 0);
+	for (i = 1; i < 4; i++) {
+		memset(src->map, 0x10 * i, src->size);
+		vmw_update(src);
+		igt_assert(!drmCommandWrite(s.own.fd, DRM_VMW_PRESENT, &arg,
+					    sizeof(arg)));
+		/* neither is lost, the one for the other */
+		memset(d->map, i, row);
+		for (y = 0; y < 20; y++) {
+			bool shown = y >= 3 && y < 3 + rows;
+
+			memset(want, shown ? 0x10 * i : y ? 0x40 : i, row);
+			igt_assert_f(!memcmp(d->map + y * d->dumb.pitch, want,
+					     row), "round %d, row %u\n", i, y);
+		}
+	}
+	free(want);
+	vmw_surf_destroy(src);
+	shown_close(&s);
 }
 
 struct subtest {
@@ -506,6 +557,9 @@ static const struct subtest subtests[] = {
 	{ "close-busy", "C3: the process ends with work in flight",
 	  close_busy },
 	{ "dumb-buffer", "C1, C5: a dumb buffer on a screen", dumb_buffer },
+	{ "flip", "C5: a page flip leaves the buffers to the CPU", flip },
+	{ "present", "C1, C2: a surface is copied to the one that is shown",
+	  present },
 };
 
 igt_main

@@ -63,6 +63,7 @@ void drm_gem_dirty_vmas_open(struct drm_gem_dirty_vmas *vmas);
 void drm_gem_dirty_vmas_close(struct drm_gem_dirty_vmas *vmas,
 			      struct drm_gem_object *obj,
 			      struct vm_area_struct *vma);
+bool drm_gem_dirty_vmas_all(struct drm_gem_dirty_vmas *vmas);
 
 struct drm_gem_dirty *drm_gem_dirty_create(struct drm_gem_object *obj,
 					   struct drm_gem_dirty_vmas *vmas,

@@ -278,6 +278,24 @@ void drm_gem_dirty_vmas_close(struct drm_gem_dirty_vmas *vmas,
 }
 EXPORT_SYMBOL_GPL(drm_gem_dirty_vmas_close);
 
+/**
+ * drm_gem_dirty_vmas_all - Whether all VMAs that there ever were are still there
+ * @vmas: The count
+ *
+ * Context: Any.
+ */
+bool drm_gem_dirty_vmas_all(struct drm_gem_dirty_vmas *vmas)
+{
+	bool all;
+
+	spin_lock(&vmas->lock);
+	all = vmas->seq == vmas->nr;
+	spin_unlock(&vmas->lock);
+
+	return all;
+}
+EXPORT_SYMBOL_GPL(drm_gem_dirty_vmas_all);
+
 struct gem_dirty_pass {
 	struct mapping_dirty_pass base;
 	struct drm_gem_dirty *dirty;

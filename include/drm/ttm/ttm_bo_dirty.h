@@ -22,6 +22,8 @@ struct ttm_bo_dirty {
 	struct drm_gem_dirty *tracker;
 	/** @unseen: Calls of ttm_bo_dirty_unseen_begin(). As @tracker. */
 	unsigned int unseen;
+	/** @lost: See ttm_bo_dirty_is_known(). As @tracker. */
+	bool lost;
 };
 
 void ttm_bo_dirty_init(struct ttm_bo_dirty *dirty);
@@ -34,6 +36,7 @@ int ttm_bo_dirty_add(struct ttm_buffer_object *bo,
 				      pgoff_t first, pgoff_t nr));
 void ttm_bo_dirty_remove(struct ttm_buffer_object *bo,
 			 struct drm_gem_dirty_consumer *consumer);
+bool ttm_bo_dirty_is_known(struct ttm_buffer_object *bo);
 int ttm_bo_dirty_read_back(struct ttm_buffer_object *bo);
 void ttm_bo_dirty_unmap(struct ttm_buffer_object *bo);
 

@@ -102,6 +102,7 @@ void ttm_bo_dirty_init(struct ttm_bo_dirty *dirty)
 	drm_gem_dirty_vmas_init(&dirty->vmas);
 	dirty->tracker = NULL;
 	dirty->unseen = 0;
+	dirty->lost = false;
 }
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_init);
 
@@ -206,6 +207,7 @@ void ttm_bo_dirty_remove(struct ttm_buffer_object *bo,
 
 	/* Pending chunks have no entries, and will get them without waiting. */
 	dirty->tracker = NULL;
+	dirty->lost = true;
 	drm_gem_dirty_destroy(tracker);
 }
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_remove);
@@ -248,11 +250,33 @@ void ttm_bo_dirty_unseen_end(struct ttm_buffer_object *bo)
 	dma_resv_assert_held(bo->base.resv);
 
 	dirty->unseen--;
+	dirty->lost = true;
 	if (dirty->tracker)
 		drm_gem_dirty_unseen(dirty->tracker, false);
 	ttm_bo_unpin(bo);
 }
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_unseen_end);
+
+/**
+ * ttm_bo_dirty_is_known - Whether it is known what was stored to a buffer object
+ * @bo: The buffer object
+ *
+ * Ahead of a ttm_bo_dirty_add(). If true that finds all that the CPU has stored so
+ * far, and the rest is as it was when the buffer object was made. If not it has been
+ * mapped in a way that is gone, and the copy needs all of it.
+ *
+ * Context: Called with the dma_resv held.
+ */
+bool ttm_bo_dirty_is_known(struct ttm_buffer_object *bo)
+{
+	struct ttm_bo_dirty *dirty = bo_dirty(bo);
+
+	dma_resv_assert_held(bo->base.resv);
+
+	return !dirty->tracker && !dirty->lost && !dirty->unseen &&
+		drm_gem_dirty_vmas_all(&dirty->vmas);
+}
+EXPORT_SYMBOL_GPL(ttm_bo_dirty_is_known);
 
 /**
  * ttm_bo_dirty_read_back - Bring a buffer object up to date with what the device wrote
@@ -288,8 +312,13 @@ void ttm_bo_dirty_unmap(struct ttm_buffer_object *bo)
 {
 	struct ttm_bo_dirty *dirty = bo_dirty(bo);
 
-	if (dirty && dirty->tracker)
+	if (!dirty)
+		return;
+
+	if (dirty->tracker)
 		drm_gem_dirty_close(dirty->tracker);
+	else if (READ_ONCE(dirty->vmas.nr))
+		dirty->lost = true;
 }
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_unmap);
 
@@ -547,7 +576,7 @@ static int bo_dirty_vm_access(struct vm_area_struct *vma, unsigned long addr,
 	pgoff_t first = drm_gem_dirty_page(&bo->base,
 					   linear_page_index(vma, addr));
 	unsigned long offset = (first << PAGE_SHIFT) + offset_in_page(addr);
-	struct drm_gem_dirty *tracker;
+	struct ttm_bo_dirty *dirty = bo_dirty(bo);
 	int ret;
 
 	if (write && !(vma->vm_flags & VM_WRITE))
@@ -559,18 +588,19 @@ static int bo_dirty_vm_access(struct vm_area_struct *vma, unsigned long addr,
 	if (ret)
 		return ret;
 
-	tracker = bo_dirty(bo)->tracker;
-	if (tracker)
-		ret = drm_gem_dirty_read_back(tracker, first,
+	if (dirty->tracker)
+		ret = drm_gem_dirty_read_back(dirty->tracker, first,
 					      PFN_UP(offset + len) - first);
 	if (ret)
 		goto out_unreserve;
 
 	ret = ttm_bo_vm_access_reserved(bo, offset, buf, len, write);
 	/* Also after an error, which can come after some pages. */
-	if (tracker && write)
-		drm_gem_dirty_mark(tracker, first,
+	if (dirty->tracker && write)
+		drm_gem_dirty_mark(dirty->tracker, first,
 				   PFN_UP(offset + len) - first);
+	else if (write)
+		dirty->lost = true;
 
 out_unreserve:
 	ttm_bo_unreserve(bo);
