@@ -31,6 +31,6 @@ same()
 
 plan 2
 check "the tracker's documented example is the compiled one" \
-	same "$drm/drm_gem_dirty.c" "$drm/tests/drm_gem_dirty_test.c"
+	same "$drm/drm_gem_shmem_dirty.c" "$drm/tests/drm_gem_dirty_test.c"
 check "TTM's documented example is the compiled one" \
 	same "$drm/ttm/ttm_bo_dirty.c" "$drm/vmob/vmob_coherent.c"

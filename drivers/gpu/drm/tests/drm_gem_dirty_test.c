@@ -66,7 +66,7 @@ static void coherent_bo_upload(struct coherent_bo *bo, pgoff_t first, pgoff_t nr
 }
 
 /*
- * The usage example of drm_gem_dirty.c, from here...
+ * The usage example of drm_gem_shmem_dirty.c, from here...
  */
 static int coherent_bo_init(struct coherent_bo *bo,
 			    struct drm_gem_dirty_device *ddev)
