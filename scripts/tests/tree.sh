@@ -244,6 +244,87 @@ other_source()
 	cmp "$p/mm-patches/mm/new.c" "$linux/mm/new.c"
 }
 
+# patch_for VERSION DIRECTORY NAME FILE LINE: a patch for one version, as patch_file makes it
+patch_for()
+{
+	local directory=$p/$2
+
+	cp "$directory/series" "$tmp/series"
+	patch_file "$directory/$1/$3.patch" "$3" "$4" "$5"
+	rm "$directory/$1/series"
+	cp "$tmp/series" "$directory/series"
+}
+
+# The same file has other lines in 7.0, and another patch is for one version alone
+versions()
+{
+	local before
+
+	before=$(hash_of)
+	sed -i '3s/$/ of 7.0/' "$tmp/linux-source-0.1/drivers/gpu/b.c"
+	tar cJf "$tmp/linux-source-7.0.tar.xz" -C "$tmp" --transform s/0.1/7.0/ linux-source-0.1
+	LINUX_SOURCE=$tmp/linux-source-7.0.tar.xz BASE=7.0 \
+		expect 1 "0002-three.patch does not apply" tree &&
+	patch_for 7.0 drivers/patches 0002-three drivers/gpu/b.c 3 &&
+	sed -i '1,/^---$/d; /^$/d' "$p/drivers/patches/7.0/0002-three.patch" &&
+	patch_file "$p/drivers/patches/0007-new.patch" 0007-new lib/c.c 12 &&
+	sed -i 's/^0007-new/7.0: &/' "$p/drivers/patches/series" &&
+	new_version && grep -q 'gpu line 3 of 7.0 0002-three' "$new/drivers/gpu/b.c" &&
+	grep -q 'lib line 12 0007-new' "$new/lib/c.c" &&
+	[ "$(git -C "$new" log --format=%s | grep -c three)" = 1 ] &&
+	expect 0 "up to date" new_version &&
+	tree && [ "$before" = "$(hash_of)" ]
+}
+
+new=$p/build/linux-7.0
+new_version()
+{
+	LINUX_SOURCE=$tmp/linux-source-7.0.tar.xz BASE=7.0 tree "$@"
+}
+
+# An edit there is for that version, but for one of an overlay file
+version_edits_return()
+{
+	local common
+
+	common=$(sha256sum "$p"/drivers/patches/000[1-6]*.patch)
+	sed -i '3s/$/ edited/' "$new/drivers/gpu/b.c"
+	sed -i '18s/$/ edited in 7.0/' "$new/drivers/gpu/Makefile"
+	sed -i '12s/$/ edited/' "$new/lib/c.c"
+	echo "int in_both;" >> "$new/drivers/gpu/new.c"
+	new_version sync &&
+	[ "$common" = "$(sha256sum "$p"/drivers/patches/000[1-6]*.patch)" ] &&
+	grep -q '0007-new edited' "$p/drivers/patches/0007-new.patch" &&
+	grep -q 'of 7.0 0002-three edited' "$p/drivers/patches/7.0/0002-three.patch" &&
+	grep -q 'edited in 7.0' "$p/drivers/patches/7.0/0001-two.patch" &&
+	expect 0 "nothing to write back" new_version sync &&
+	tree && grep -q in_both "$linux/drivers/gpu/new.c" &&
+	! grep -q 'in 7.0' "$linux/drivers/gpu/Makefile"
+}
+
+# For 6.12 alone: a patch that changes an overlay file
+overlay_changes()
+{
+	local file=$p/drivers/gpu/new.c
+
+	seq -f 'int x%g;' 20 >> "$file"
+	mkdir -p "$tmp/a/drivers/gpu" "$tmp/b/drivers/gpu"
+	cp "$file" "$tmp/a/drivers/gpu"
+	sed 's/x18/old_x18/' "$file" > "$tmp/b/drivers/gpu/new.c"
+	mkdir -p "$p/drivers/patches/6.12"
+	(cd "$tmp" && diff -u a/drivers/gpu/new.c b/drivers/gpu/new.c |
+		sed '1i diff --git a/drivers/gpu/new.c b/drivers/gpu/new.c') \
+		> "$p/drivers/patches/6.12/0001-two.patch"
+	tree && new_version &&
+	grep -q '^int old_x18' "$linux/drivers/gpu/new.c" &&
+	grep -q '^int x18' "$new/drivers/gpu/new.c" &&
+	sed -i 's/ x2;/ edited_x2;/; s/old_x18/older_x18/' "$linux/drivers/gpu/new.c" &&
+	tree sync &&
+	grep -q '^int edited_x2' "$file" && grep -q '^int x18' "$file" &&
+	grep -q '^+int older_x18' "$p/drivers/patches/6.12/0001-two.patch" &&
+	! grep -q edited_x2 "$p/drivers/patches/6.12/0001-two.patch"
+}
+
 no_source()
 {
 	LINUX_SOURCE=$tmp/none.tar.xz expect 1 "scripts/setup" tree
@@ -251,7 +332,7 @@ no_source()
 
 make_source
 make_project
-plan 14
+plan 17
 check "overlay and patches become commits" assembled
 check "a changed overlay file rewrites only that file" minimal
 check "edits in the tree are not thrown away" refuses
@@ -265,5 +346,8 @@ check "an overlay file nobody names is an error" unclaimed
 check "a patch that does not apply is named" broken_patch
 check "the comparison comes last, with copies of the source" compared
 check "a tree with other architectures is made anew" other_source
+check "another version has patches of its own" versions
+check "edits of another version are for that one" version_edits_return
+check "a patch can change an overlay file for one version" overlay_changes
 check "no source is one clear line" no_source
 exit $((failed > 0))
