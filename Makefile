@@ -10,6 +10,9 @@ MAKEFLAGS += --no-print-directory
 
 # release, debug or (but for run and check) stock
 KERNEL ?= release
+# the version of the kernel, or 7.3: see scripts/tree
+export BASE ?= 6.12
+LINUX = $(CURDIR)/build/linux$(if $(filter-out 6.12,$(BASE)),-$(BASE))
 # for shell and vm: a GPU that scripts/vm knows
 DEVICE ?= virtio-gpu-gl
 
@@ -18,6 +21,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 11
 	@echo "KERNEL=debug or KERNEL=stock makes kernel, shell and vm use that one,"
 	@echo "DEVICE=vmwgfx shell and vm another GPU; KERNELS=stock is for vmwgfx."
+	@echo "BASE=7.3 makes all that on Linux 7.3, and check the tests that are for it."
 	@echo "scripts/vm --help: the runner itself, with the command's exact exit status."
 
 .PHONY: run
@@ -25,7 +29,7 @@ run: release user ## boot the guest, run the main job, show its result
 	@scripts/run
 
 .PHONY: check
-check: debug user $(if $(filter mm gone hosts trixie piglit piglit-all matrix soak,$(or $(SUITES),mm)),release stock) ## run the tests, SUITES="kunit igt" for some of them
+check: debug user $(if $(filter mm gone hosts trixie piglit piglit-all matrix soak,$(or $(SUITES),$(if $(filter 6.12,$(BASE)),mm))),release stock) ## run the tests, SUITES="kunit igt" for some of them
 	@scripts/check $(SUITES)
 
 .PHONY: check-all
@@ -51,9 +55,9 @@ kernel: $(KERNEL) ## assemble, configure and build the kernel
 
 .PHONY: user
 user: tree ## build the programs for the guest, and the device model
-	@$(MAKE) -s -C userspace OUT=$(CURDIR)/build/user
-	@$(MAKE) -s -C igt-tests OUT=$(CURDIR)/build/user/igt
-	@$(MAKE) -s -C igt-tests/svga3 OUT=$(CURDIR)/build/user LINUX=$(CURDIR)/build/linux
+	@$(MAKE) -s -C userspace OUT=$(CURDIR)/build/user LINUX=$(LINUX)
+	@$(MAKE) -s -C igt-tests OUT=$(CURDIR)/build/user/igt LINUX=$(LINUX)
+	@$(MAKE) -s -C igt-tests/svga3 OUT=$(CURDIR)/build/user LINUX=$(LINUX)
 
 .PHONY: shell
 shell: kernel user ## a shell in the guest, its exit or Ctrl-A x ends it
