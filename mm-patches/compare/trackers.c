@@ -495,7 +495,7 @@ static int compare_watch(struct file *file, const struct compare_notifier *args)
 	if (args->pad || args->us > 1000)
 		return -EINVAL;
 
-	watcher = kzalloc(sizeof(*watcher), GFP_KERNEL);
+	watcher = kzalloc_obj(*watcher, GFP_KERNEL);
 	if (!watcher)
 		return -ENOMEM;
 	watcher->mn.ops = &compare_watcher_ops;

@@ -8,7 +8,6 @@
 #include <linux/mm_inline.h>
 #include <linux/mmu_notifier.h>
 #include <linux/pagemap.h>
-#include <linux/pfn_t.h>
 #include <asm/tlbflush.h>
 
 #include "internal.h"
@@ -390,7 +389,7 @@ static bool dirty_vma_stays(struct vm_area_struct *vma)
 	if (!atomic_read(&vma->vm_mm->mm_users))
 		return false;
 #ifdef CONFIG_PER_VMA_LOCK
-	return !READ_ONCE(vma->detached);
+	return vma_is_attached(vma);
 #else
 	return !rwsem_is_locked(&vma->vm_mm->mmap_lock);
 #endif
@@ -442,8 +441,7 @@ int mapping_dirty_harvest(struct address_space *mapping, pgoff_t first,
 		return 0;
 
 	i_mmap_lock_read(mapping);
-	vma_interval_tree_foreach(vma, &mapping->i_mmap, first,
-				  first + nr - 1) {
+	mapping_rmap_tree_foreach(vma, mapping, first, first + nr - 1) {
 		unsigned long start = vma->vm_start, end = vma->vm_end;
 
 		if (first > vma->vm_pgoff)
@@ -576,7 +574,7 @@ static int insert_ptes(struct pfn_range_apply *apply, pte_t *pte,
 		if (!pfn_modify_allowed(pfn, prot))
 			return -EACCES;
 
-		track_pfn_insert(vma, &prot, __pfn_to_pfn_t(pfn, PFN_DEV));
+		pfnmap_setup_cachemode_pfn(pfn, &prot);
 		set_pte_at(vma->vm_mm, addr, pte,
 			   pte_mkspecial(pfn_pte(pfn, prot)));
 		update_mmu_cache(vma, addr, pte);

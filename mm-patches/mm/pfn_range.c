@@ -47,7 +47,7 @@ bool pfn_range_allowed(struct vm_area_struct *vma)
 	vm_flags_t flags = READ_ONCE(vma->vm_flags);
 
 	if ((flags & VM_PFNMAP) && !(flags & VM_HUGETLB) &&
-	    !is_cow_mapping(flags))
+	    !vma_is_cow_mapping(vma))
 		return true;
 
 	pr_err_once("pfn_range: %pS: not an mmap of device memory, refused\n",
@@ -61,15 +61,10 @@ static void pfn_range_assert_locked(const struct pfn_range_apply *closure)
 {
 	struct vm_area_struct *vma = closure->vma;
 
-	if (closure->i_mmap) {
+	if (closure->i_mmap)
 		lockdep_assert_held(&vma->vm_file->f_mapping->i_mmap_rwsem);
-		return;
-	}
-#ifdef CONFIG_PER_VMA_LOCK
-	if (rwsem_is_locked(&vma->vm_lock->lock))
-		return;
-#endif
-	mmap_assert_locked(vma->vm_mm);
+	else
+		vma_assert_stabilised(vma);
 }
 
 static bool pfn_range_huge(struct mm_walk *walk, unsigned long addr,
@@ -102,9 +97,9 @@ static bool pfn_range_ptes(struct pfn_range_apply *closure, pmd_t *pmd,
 	if (!pte)
 		return false;
 
-	arch_enter_lazy_mmu_mode();
+	lazy_mmu_mode_enable();
 	*err = closure->ptes(closure, pte, addr, (end - addr) >> PAGE_SHIFT);
-	arch_leave_lazy_mmu_mode();
+	lazy_mmu_mode_disable();
 	pte_unmap_unlock(pte, ptl);
 
 	return true;

@@ -105,7 +105,7 @@ struct drm_gem_dirty *drm_gem_dirty_create(struct drm_gem_object *obj,
 {
 	struct drm_gem_dirty *dirty;
 
-	dirty = kzalloc(sizeof(*dirty), GFP_KERNEL_ACCOUNT);
+	dirty = kzalloc_obj(*dirty, GFP_KERNEL_ACCOUNT);
 	if (!dirty)
 		return ERR_PTR(-ENOMEM);
 

@@ -308,7 +308,7 @@ int drm_gem_shmem_dirty_init(struct drm_gem_shmem_object *shmem,
 	int ret;
 
 	/* The exporter handles its faults. */
-	if (shmem->base.import_attach)
+	if (drm_gem_is_imported(&shmem->base))
 		return -EINVAL;
 
 	ret = drm_gem_shmem_pin(shmem);
@@ -322,6 +322,8 @@ int drm_gem_shmem_dirty_init(struct drm_gem_shmem_object *shmem,
 	}
 
 	shmem->dirty = dirty;
+	/* Dirty bits go from the page tables to the tracker, and not to folios. */
+	shmem->pages_mark_dirty_on_put = true;
 
 	return 0;
 }
@@ -359,7 +361,7 @@ int drm_gem_shmem_dirty_mmap(struct drm_gem_object *obj,
 	if (!shmem->dirty)
 		return drm_gem_shmem_mmap(shmem, vma);
 
-	if (is_cow_mapping(vma->vm_flags))
+	if (vma_is_cow_mapping(vma))
 		return -EINVAL;
 
 	vm_flags_set(vma, VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
@@ -396,7 +398,7 @@ int drm_gem_shmem_dirty_vmap(struct drm_gem_object *obj, struct iosys_map *map)
 			return ret;
 	}
 
-	ret = drm_gem_shmem_vmap(shmem, map);
+	ret = drm_gem_shmem_object_vmap(obj, map);
 	if (!ret && shmem->dirty)
 		drm_gem_dirty_unseen(shmem->dirty, true);
 
@@ -420,7 +422,7 @@ void drm_gem_shmem_dirty_vunmap(struct drm_gem_object *obj,
 
 	if (shmem->dirty)
 		drm_gem_dirty_unseen(shmem->dirty, false);
-	drm_gem_shmem_vunmap(shmem, map);
+	drm_gem_shmem_object_vunmap(obj, map);
 }
 EXPORT_SYMBOL_GPL(drm_gem_shmem_dirty_vunmap);
 

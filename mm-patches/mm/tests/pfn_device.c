@@ -10,7 +10,6 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/pagemap.h>
-#include <linux/pfn_t.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -54,15 +53,13 @@ static vm_fault_t pfn_device_huge_fault(struct vm_fault *vmf,
 	bool write = vmf->flags & FAULT_FLAG_WRITE;
 	vm_fault_t ret = VM_FAULT_FALLBACK;
 	unsigned long addr = vmf->address & ~((PAGE_SIZE << order) - 1);
-	pfn_t pfn;
+	unsigned long pfn;
 
 	if (dev->order != order || addr < vmf->vma->vm_start ||
 	    addr + (PAGE_SIZE << order) > vmf->vma->vm_end)
 		return VM_FAULT_FALLBACK;
 
-	pfn = __pfn_to_pfn_t(pfn_device_pfn(dev, linear_page_index(vmf->vma,
-								   addr)),
-			     PFN_DEV);
+	pfn = pfn_device_pfn(dev, linear_page_index(vmf->vma, addr));
 	mutex_lock(&dev->lock);
 	dev->faults++;
 	if (order == PMD_ORDER)
@@ -228,7 +225,7 @@ struct pfn_device *pfn_device_create(struct kunit *test, unsigned long nr,
 		kunit_skip(test, "%lu MiB for huge entries: boot with more memory",
 			   nr >> (20 - PAGE_SHIFT));
 
-	dev = kzalloc(sizeof(*dev), GFP_KERNEL);
+	dev = kzalloc_obj(*dev, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, dev);
 	mutex_init(&dev->lock);
 	spin_lock_init(&dev->vmas_lock);
@@ -562,7 +559,7 @@ struct pfn_notifier *pfn_notifier_create(struct kunit *test,
 					 struct mm_struct *mm,
 					 unsigned long addr, unsigned long nr)
 {
-	struct pfn_notifier *notifier = kzalloc(sizeof(*notifier), GFP_KERNEL);
+	struct pfn_notifier *notifier = kzalloc_obj(*notifier, GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, notifier);
 	notifier->mn.ops = &pfn_notifier_ops;

@@ -136,7 +136,7 @@ static struct drm_gem_object *test_gem_create(struct drm_device *drm,
 {
 	struct coherent_bo *bo;
 
-	bo = kzalloc(sizeof(*bo), GFP_KERNEL);
+	bo = kzalloc_obj(*bo, GFP_KERNEL);
 	if (!bo)
 		return ERR_PTR(-ENOMEM);
 
@@ -941,6 +941,26 @@ static void gem_dirty_test_odd_size(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 1, submit(test));
 }
 
+static void vmap_bo(struct kunit *test, struct iosys_map *vmap)
+{
+	struct drm_gem_object *obj = tracker(test)->obj;
+	int ret;
+
+	dma_resv_lock(obj->resv, NULL);
+	ret = obj->funcs->vmap(obj, vmap);
+	dma_resv_unlock(obj->resv);
+	KUNIT_ASSERT_EQ(test, 0, ret);
+}
+
+static void vunmap_bo(struct kunit *test, struct iosys_map *vmap)
+{
+	struct drm_gem_object *obj = tracker(test)->obj;
+
+	dma_resv_lock(obj->resv, NULL);
+	obj->funcs->vunmap(obj, vmap);
+	dma_resv_unlock(obj->resv);
+}
+
 /* C1: what the kernel stores through its own mapping, while it lasts and after. */
 static void gem_dirty_test_vmap(struct kunit *test)
 {
@@ -949,15 +969,14 @@ static void gem_dirty_test_vmap(struct kunit *test)
 	struct iosys_map vmap;
 
 	create_bo(test, nr_pages);
-	KUNIT_ASSERT_EQ(test, 0, drm_gem_vmap_unlocked(tracker(test)->obj,
-						       &vmap));
+	vmap_bo(test, &vmap);
 	iosys_map_wr(&vmap, 7 * PAGE_SIZE, u32, 1);
 	priv->expect[7 * PAGE_SIZE / sizeof(u32)] = 1;
 	KUNIT_EXPECT_EQ(test, nr_pages, submit(test));
 
 	iosys_map_wr(&vmap, 8 * PAGE_SIZE, u32, 2);
 	priv->expect[8 * PAGE_SIZE / sizeof(u32)] = 2;
-	drm_gem_vunmap_unlocked(tracker(test)->obj, &vmap);
+	vunmap_bo(test, &vmap);
 	KUNIT_EXPECT_EQ(test, nr_pages, submit(test));
 	KUNIT_EXPECT_EQ(test, 0, submit(test));
 }
@@ -1203,12 +1222,11 @@ static void gem_dirty_test_pending_mark(struct kunit *test)
 
 	/* A kernel mapping is up to date when it is made. */
 	device_store(test, 71);
-	KUNIT_ASSERT_EQ(test, 0, drm_gem_vmap_unlocked(tracker(test)->obj,
-						       &vmap));
+	vmap_bo(test, &vmap);
 	KUNIT_EXPECT_EQ(test, 0, tracker(test)->nr_pending);
 	KUNIT_EXPECT_EQ(test, priv->value,
 			iosys_map_rd(&vmap, 71 * PAGE_SIZE, u32));
-	drm_gem_vunmap_unlocked(tracker(test)->obj, &vmap);
+	vunmap_bo(test, &vmap);
 	KUNIT_EXPECT_EQ(test, nr_pages, submit(test));
 }
 
@@ -1239,8 +1257,7 @@ static void vmap_written(struct kunit *test, bool queues)
 	priv = test->priv;
 	priv->bo->device_copy.queues_read_back = queues;
 	map = map_bo(test);
-	KUNIT_ASSERT_EQ(test, 0, drm_gem_vmap_unlocked(tracker(test)->obj,
-						       &vmap));
+	vmap_bo(test, &vmap);
 	for (round = 0; round < 3; round++) {
 		kernel_store(test, &vmap, 80, 3);
 		store_page(test, map, 81);
@@ -1259,7 +1276,7 @@ static void vmap_written(struct kunit *test, bool queues)
 		expect_page(test, map, 90);
 	}
 	device_store(test, 100);
-	drm_gem_vunmap_unlocked(tracker(test)->obj, &vmap);
+	vunmap_bo(test, &vmap);
 	submit(test);
 	expect_page(test, map, 100);
 }
@@ -1377,7 +1394,7 @@ static struct slow_write *slow_write_begin(struct kunit *test,
 {
 	struct test_priv *priv = test->priv;
 	struct dma_resv *resv = priv->bo->base.base.resv;
-	struct slow_write *w = kzalloc(sizeof(*w), GFP_KERNEL);
+	struct slow_write *w = kzalloc_obj(*w, GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, w);
 	spin_lock_init(&w->lock);

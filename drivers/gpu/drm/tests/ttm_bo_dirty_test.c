@@ -81,7 +81,7 @@ static struct test_bo *to_test_bo(struct drm_gem_object *obj)
 static struct ttm_tt *test_tt_create(struct ttm_buffer_object *tbo,
 				     u32 page_flags)
 {
-	struct ttm_tt *tt = kzalloc(sizeof(*tt), GFP_KERNEL);
+	struct ttm_tt *tt = kzalloc_obj(*tt, GFP_KERNEL);
 
 	if (tt && ttm_tt_init(tt, tbo, page_flags, ttm_cached, 0)) {
 		kfree(tt);
@@ -187,7 +187,7 @@ static void test_bo_free(struct drm_gem_object *obj)
 	if (bo->tracked)
 		test_untrack(bo);
 	vfree(bo->copy);
-	ttm_bo_put(&bo->tbo);
+	ttm_bo_fini(&bo->tbo);
 }
 
 static const struct drm_gem_object_funcs test_bo_funcs = {
@@ -294,7 +294,7 @@ static struct test_bo *create_bo(struct kunit *test, enum ttm_bo_type type)
 	struct test_device *tdev = priv->tdev;
 	struct test_bo *bo;
 
-	bo = kzalloc(sizeof(*bo), GFP_KERNEL);
+	bo = kzalloc_obj(*bo, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, bo);
 	ttm_bo_dirty_init(&bo->dirty);
 	bo->tbo.base.funcs = &test_bo_funcs;
@@ -334,7 +334,7 @@ static int ttm_bo_dirty_test_init(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0,
 			ttm_device_init(&tdev->ttm, &test_ttm_funcs, dev,
 					drm->anon_inode->i_mapping,
-					drm->vma_offset_manager, false, false));
+					drm->vma_offset_manager, 0));
 	KUNIT_ASSERT_EQ(test, 0, ttm_range_man_init(&tdev->ttm, TTM_PL_TT, true,
 						    VRAM_PAGES));
 	KUNIT_ASSERT_EQ(test, 0, ttm_range_man_init(&tdev->ttm, TTM_PL_VRAM,
@@ -783,7 +783,7 @@ static int test_read_back(struct drm_gem_dirty_consumer *consumer,
 			memcpy(test_vram(tbo, first), src, PAGE_SIZE);
 			continue;
 		}
-		ret = ttm_tt_populate(tbo->bdev, tbo->ttm, &ctx);
+		ret = ttm_bo_populate(tbo, &ctx);
 		if (ret)
 			return ret;
 		memcpy_to_page(tbo->ttm->pages[first], 0, src, PAGE_SIZE);
@@ -1008,7 +1008,7 @@ static void ttm_bo_dirty_test_read_back_ended(struct kunit *test)
 	map = map_bo(test);
 	store(test, map, 5);
 
-	w = kzalloc(sizeof(*w), GFP_KERNEL);
+	w = kzalloc_obj(*w, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, w);
 	spin_lock_init(&w->lock);
 	INIT_DELAYED_WORK(&w->work, last_write_work);

@@ -346,7 +346,7 @@ static vm_fault_t bo_dirty_vm_read_back(struct ttm_buffer_object *bo,
 		if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
 			return VM_FAULT_RETRY;
 
-		ttm_bo_get(bo);
+		drm_gem_object_get(&bo->base);
 		dma_resv_unlock(bo->base.resv);
 		release_fault_lock(vmf);
 
@@ -357,7 +357,7 @@ static vm_fault_t bo_dirty_vm_read_back(struct ttm_buffer_object *bo,
 				drm_gem_dirty_read_around(dirty->tracker, page);
 			dma_resv_unlock(bo->base.resv);
 		}
-		ttm_bo_put(bo);
+		drm_gem_object_put(&bo->base);
 
 		return VM_FAULT_RETRY;
 	}

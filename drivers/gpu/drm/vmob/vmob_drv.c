@@ -111,7 +111,7 @@ static int vmob_open(struct drm_device *drm, struct drm_file *file)
 {
 	struct vmob_file *vfile;
 
-	vfile = kzalloc(sizeof(*vfile), GFP_KERNEL_ACCOUNT);
+	vfile = kzalloc_obj(*vfile, GFP_KERNEL_ACCOUNT);
 	if (!vfile)
 		return -ENOMEM;
 
@@ -186,7 +186,6 @@ static const struct drm_driver vmob_driver = {
 
 	.name = "vmob",
 	.desc = "Test driver for coherent memory",
-	.date = "20261125",
 	.major = 1,
 	.minor = 0,
 };

@@ -46,7 +46,7 @@ static const struct dma_fence_ops vmob_fence_ops = {
 /* Memory for a fence: vmob_engine_run() must not fail. */
 struct dma_fence *vmob_engine_fence_create(void)
 {
-	struct vmob_fence *fence = kzalloc(sizeof(*fence), GFP_KERNEL_ACCOUNT);
+	struct vmob_fence *fence = kzalloc_obj(*fence, GFP_KERNEL_ACCOUNT);
 
 	if (!fence)
 		return NULL;
@@ -398,7 +398,7 @@ int vmob_engine_read_back(struct vmob_copy *copy, u64 offset, u64 size)
 	if (vmob_ttm_domain(copy->bo) == DRM_VMOB_DOMAIN_VRAM) {
 		bo.vram = vmob_ttm_vram(copy->bo);
 	} else {
-		ret = ttm_tt_populate(tbo->bdev, tbo->ttm, &ctx);
+		ret = ttm_bo_populate(tbo, &ctx);
 		if (ret)
 			return ret;
 		bo.pages = tbo->ttm->pages;

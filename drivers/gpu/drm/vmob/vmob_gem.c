@@ -92,7 +92,7 @@ static void vmob_bo_free_now(struct vmob_bo *bo)
 	mutex_unlock(&vmob->bos_lock);
 
 	vmob_copy_fini(vmob, &bo->copy);
-	ttm_bo_put(&bo->tbo);
+	ttm_bo_fini(&bo->tbo);
 }
 
 static void vmob_view_free_now(struct vmob_view *view)
@@ -363,7 +363,7 @@ static struct vmob_view *vmob_view_create(struct vmob_device *vmob,
 	}
 
 	ret = -ENOMEM;
-	view = kzalloc(sizeof(*view), GFP_KERNEL_ACCOUNT);
+	view = kzalloc_obj(*view, GFP_KERNEL_ACCOUNT);
 	if (!view)
 		goto err_views;
 

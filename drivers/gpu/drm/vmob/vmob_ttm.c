@@ -7,6 +7,7 @@
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
+#include <drm/drm_print.h>
 #include <drm/drm_vma_manager.h>
 #include <drm/ttm/ttm_range_manager.h>
 #include <drm/ttm/ttm_tt.h>
@@ -45,7 +46,7 @@ static struct ttm_tt *vmob_tt_create(struct ttm_buffer_object *tbo,
 	struct vmob_bo *bo = to_vmob_bo(tbo);
 	struct ttm_tt *tt;
 
-	tt = kzalloc(sizeof(*tt), GFP_KERNEL_ACCOUNT);
+	tt = kzalloc_obj(*tt, GFP_KERNEL_ACCOUNT);
 	if (!tt)
 		return NULL;
 
@@ -267,7 +268,7 @@ int vmob_ttm_init(struct vmob_device *vmob)
 
 	ret = ttm_device_init(&vmob->ttm, &vmob_ttm_funcs, vmob->drm.dev,
 			      vmob->drm.anon_inode->i_mapping,
-			      vmob->drm.vma_offset_manager, false, false);
+			      vmob->drm.vma_offset_manager, 0);
 	if (ret)
 		goto err_vram;
 
