@@ -445,31 +445,35 @@ static void refused_buffer(struct vmw *vmw)
 	vmw_mob_destroy(vmw, &mob);
 }
 
-/* A surface goes before it was used. Its buffer does not know it any more. */
+/*
+ * Surfaces go before they were used. Their buffers do not know them any more. The
+ * kernel frees their memory some seconds later, and KASAN knows of it then.
+ */
 static void gone_surface(struct vmw *vmw)
 {
 	struct drm_vmw_surface_arg unref = { };
-	struct vmw_surf *surf, *others[32];
-	uint32_t bo;
+	struct vmw_surf *surf;
+	uint32_t bo[32];
 	int i, fd, ret;
 
 	for (i = 0; i < 32; i++) {
 		surf = vmw_buffer(vmw, PAGE, i & 1);
-		bo = surf->bo;
+		bo[i] = surf->bo;
 		unref.sid = surf->handle;
 		munmap(surf->map, surf->map_size);
 		free(surf);
 		igt_assert(!drmCommandWrite(vmw->fd, DRM_VMW_UNREF_SURFACE,
 					    &unref, sizeof(unref)));
-		others[i] = vmw_buffer(vmw, PAGE, false);
+	}
+	sleep(8);
+	for (i = 0; i < 32; i++) {
 		/* of the buffer, as there is no surface */
-		ret = drmPrimeHandleToFD(vmw->fd, bo, DRM_CLOEXEC | DRM_RDWR, &fd);
+		ret = drmPrimeHandleToFD(vmw->fd, bo[i], DRM_CLOEXEC | DRM_RDWR,
+					 &fd);
 		igt_assert_f(!ret, "dma-buf: %s\n", strerror(errno));
 		close(fd);
-		drmCloseBufferHandle(vmw->fd, bo);
+		drmCloseBufferHandle(vmw->fd, bo[i]);
 	}
-	for (i = 0; i < 32; i++)
-		vmw_surf_destroy(others[i]);
 }
 
 /* A buffer for no surface. Where that crashes the kernel a child is the victim. */
