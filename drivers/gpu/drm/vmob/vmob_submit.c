@@ -174,7 +174,7 @@ static void vmob_job_release(struct kref *ref)
 	kvfree(job->uploads);
 	kvfree(job->writes);
 	kvfree(job->cmds);
-	if (job->fence && job->fence->ops)
+	if (dma_fence_was_initialized(job->fence))
 		dma_fence_put(job->fence);
 	else
 		kfree(job->fence);	/* vmob_engine_run() has not seen it */
