@@ -228,29 +228,38 @@ static void disturbed(struct egm_dev *dev)
 	views_destroy(&v);
 }
 
-/* The views, and what the device copies to them from */
+/*
+ * The views, and what the device copies to them from, in turns: an upload is not a
+ * snapshot, and the submission before may not have been executed yet.
+ */
 struct written {
 	struct views v;
-	struct egm_bo *src;
-	struct pattern *from;
+	struct egm_bo *src[2];
+	struct pattern *from[2];
+	unsigned int turn;
 };
 
 static struct written written_create(struct egm_dev *dev)
 {
-	struct written w = {
-		.v = views_create(dev),
-		.src = coh_create(dev, SIZE),
-		.from = pattern_new(SIZE),
-	};
+	struct written w = { .v = views_create(dev) };
+	int i;
 
+	for (i = 0; i < 2; i++) {
+		w.src[i] = coh_create(dev, SIZE);
+		w.from[i] = pattern_new(SIZE);
+	}
 	create_all(&w.v);
 	return w;
 }
 
 static void written_destroy(struct written *w)
 {
-	egm_bo_destroy(w->src);
-	pattern_free(w->from);
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		egm_bo_destroy(w->src[i]);
+		pattern_free(w->from[i]);
+	}
 	views_destroy(&w->v);
 }
 
@@ -258,14 +267,15 @@ static void written_destroy(struct written *w)
 static struct egm_copy device_copy(struct written *w, int which, uint64_t off,
 				   uint64_t len)
 {
+	int turn = w->turn++ & 1;
 	uint64_t offset;
 	struct egm_copy copy = {
 		.dst = consumer(&w->v, which, &offset), .dst_off = off,
-		.src = w->src, .src_off = off, .len = len,
+		.src = w->src[turn], .src_off = off, .len = len,
 	};
 
-	pattern_fill(w->from, w->src->map, off, len);
-	pattern_copied(w->v.p, offset + off, w->from, off, len);
+	pattern_fill(w->from[turn], w->src[turn]->map, off, len);
+	pattern_copied(w->v.p, offset + off, w->from[turn], off, len);
 	return copy;
 }
 
