@@ -156,12 +156,6 @@ int coh_export_mappable(const struct egm_bo *bo)
 	return coh_export(bo);
 }
 
-bool coh_debugger_has_access(const struct egm_dev *dev)
-{
-	(void)dev;
-	return true;
-}
-
 void *coh_map(const struct egm_bo *bo, int prot, uint64_t len)
 {
 	void *map = egm_bo_mmap(bo, prot, MAP_SHARED, len);

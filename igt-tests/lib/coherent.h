@@ -48,8 +48,6 @@ int coh_export(const struct egm_bo *bo);
 int coh_export_mappable(const struct egm_bo *bo);
 /* A surface of vmwgfx as a dma-buf is a name for it, and no memory. */
 bool coh_dmabuf_has_memory(const struct egm_dev *dev);
-/* Whether the driver's mmaps have an operation for it: all have. */
-bool coh_debugger_has_access(const struct egm_dev *dev);
 /* A mapping besides bo->map. */
 void *coh_map(const struct egm_bo *bo, int prot, uint64_t len);
 /* The same, of a dma-buf, to read and to write */

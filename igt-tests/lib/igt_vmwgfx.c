@@ -55,6 +55,21 @@ void vmw_close(struct vmw *vmw)
 	free(vmw);
 }
 
+void vmw_subtests(const struct vmw_subtest *tests, size_t n)
+{
+	static size_t i;
+
+	for (i = 0; i < n; i++) {
+		igt_describe(tests[i].description);
+		igt_subtest(tests[i].name) {
+			struct vmw *vmw = vmw_open();
+
+			tests[i].run(vmw);
+			vmw_close(vmw);
+		}
+	}
+}
+
 /* --------------------------------------------------------------- surfaces */
 
 struct vmw_surf *vmw_surf_create(struct vmw *vmw,

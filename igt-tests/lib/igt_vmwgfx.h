@@ -8,6 +8,7 @@
 #define IGT_VMWGFX_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <xf86drm.h>
@@ -40,8 +41,16 @@ struct vmw_surf_info {
 	bool coherent;
 };
 
+struct vmw_subtest {
+	const char *name;
+	const char *description;	/* begins with the clause it is about */
+	void (*run)(struct vmw *vmw);
+};
+
 struct vmw *vmw_open(void);
 void vmw_close(struct vmw *vmw);
+/* Runs an array of subtests, each with the device opened for it. */
+void vmw_subtests(const struct vmw_subtest *tests, size_t n);
 /* One of DRM_VMW_PARAM_* */
 uint64_t vmw_param(struct vmw *vmw, uint32_t param);
 

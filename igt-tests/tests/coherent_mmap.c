@@ -705,7 +705,7 @@ static bool write_proc_mem(pid_t pid, void *to, uint64_t word)
 
 static void poke_ptrace(struct egm_dev *dev)
 {
-	igt_assert_eq(poke(dev, write_ptrace), coh_debugger_has_access(dev) * 6);
+	igt_assert_eq(poke(dev, write_ptrace), 6);
 }
 
 /* A debugger can't write where the program itself could not. */
@@ -723,11 +723,9 @@ static void poke_readonly(struct egm_dev *dev)
 	}
 	igt_assert(WIFSTOPPED(child_wait(pid)));
 	errno = 0;
-	if (coh_debugger_has_access(dev)) {
-		igt_assert_eq_u64(ptrace(PTRACE_PEEKDATA, pid, map + off, NULL),
-				  b.p->want[off / 8]);
-		igt_assert_eq(errno, 0);
-	}
+	igt_assert_eq_u64(ptrace(PTRACE_PEEKDATA, pid, map + off, NULL),
+			  b.p->want[off / 8]);
+	igt_assert_eq(errno, 0);
 	igt_assert_eq(ptrace(PTRACE_POKEDATA, pid, map + off, 1), -1);
 	igt_assert_eq(errno, EIO);
 	igt_assert(!ptrace(PTRACE_CONT, pid, NULL, NULL));
@@ -744,7 +742,7 @@ static void poke_vm(struct egm_dev *dev)
 
 static void poke_proc_mem(struct egm_dev *dev)
 {
-	igt_assert_eq(poke(dev, write_proc_mem), coh_debugger_has_access(dev) * 6);
+	igt_assert_eq(poke(dev, write_proc_mem), 6);
 }
 
 /* The kernel's own stores, by copy_to_user() into the mapping. */

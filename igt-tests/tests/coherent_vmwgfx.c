@@ -864,12 +864,7 @@ static void fbdev(struct vmw *vmw)
 	close(sc.fd);
 }
 
-struct subtest {
-	const char *name, *description;
-	void (*run)(struct vmw *vmw);
-};
-
-static const struct subtest subtests[] = {
+static const struct vmw_subtest subtests[] = {
 	{ "first-small",
 	  "C1, C3: written before the first submission, 64 KiB (defect V1)",
 	  first_small },
@@ -942,15 +937,5 @@ static const struct subtest subtests[] = {
 
 igt_main
 {
-	static size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(subtests); i++) {
-		igt_describe(subtests[i].description);
-		igt_subtest(subtests[i].name) {
-			struct vmw *vmw = vmw_open();
-
-			subtests[i].run(vmw);
-			vmw_close(vmw);
-		}
-	}
+	vmw_subtests(subtests, ARRAY_SIZE(subtests));
 }

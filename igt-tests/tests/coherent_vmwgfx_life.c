@@ -525,12 +525,7 @@ static void present(struct vmw *vmw)
 	shown_close(&s);
 }
 
-struct subtest {
-	const char *name, *description;
-	void (*run)(struct vmw *vmw);
-};
-
-static const struct subtest subtests[] = {
+static const struct vmw_subtest subtests[] = {
 	{ "switch-mapped",
 	  "C1, C3: a buffer that was written to becomes the surface's",
 	  switch_mapped },
@@ -564,18 +559,8 @@ static const struct subtest subtests[] = {
 
 igt_main
 {
-	static size_t i;
-
 	igt_fixture
 		igt_install_exit_handler(pages_limit_restore);
 
-	for (i = 0; i < ARRAY_SIZE(subtests); i++) {
-		igt_describe(subtests[i].description);
-		igt_subtest(subtests[i].name) {
-			struct vmw *vmw = vmw_open();
-
-			subtests[i].run(vmw);
-			vmw_close(vmw);
-		}
-	}
+	vmw_subtests(subtests, ARRAY_SIZE(subtests));
 }

@@ -490,12 +490,7 @@ static void bind_nothing(struct vmw *vmw)
 	vmw_mob_destroy(vmw, &mob);
 }
 
-struct subtest {
-	const char *name, *description;
-	void (*run)(struct vmw *vmw);
-};
-
-static const struct subtest subtests[] = {
+static const struct vmw_subtest subtests[] = {
 	{ "both-ends", "C5: a page at each end is two pages to upload",
 	  both_ends },
 	{ "sparse-buffer", "C5: what is uploaded of pages here and there",
@@ -518,18 +513,8 @@ static const struct subtest subtests[] = {
 
 igt_main
 {
-	static size_t i;
-
 	igt_fixture
 		igt_install_exit_handler(track_writes_on);
 
-	for (i = 0; i < ARRAY_SIZE(subtests); i++) {
-		igt_describe(subtests[i].description);
-		igt_subtest(subtests[i].name) {
-			struct vmw *vmw = vmw_open();
-
-			subtests[i].run(vmw);
-			vmw_close(vmw);
-		}
-	}
+	vmw_subtests(subtests, ARRAY_SIZE(subtests));
 }

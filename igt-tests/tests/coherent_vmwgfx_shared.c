@@ -634,12 +634,7 @@ static void becomes_tracked(struct vmw *vmw)
 	vmw_buf_destroy(&b);
 }
 
-struct subtest {
-	const char *name, *description;
-	void (*run)(struct vmw *vmw);
-};
-
-static const struct subtest subtests[] = {
+static const struct vmw_subtest subtests[] = {
 	{ "two-written", "C2: the device writes two surfaces of a buffer",
 	  two_written },
 	{ "two-written-unseen",
@@ -694,15 +689,5 @@ static const struct subtest subtests[] = {
 
 igt_main
 {
-	static size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(subtests); i++) {
-		igt_describe(subtests[i].description);
-		igt_subtest(subtests[i].name) {
-			struct vmw *vmw = vmw_open();
-
-			subtests[i].run(vmw);
-			vmw_close(vmw);
-		}
-	}
+	vmw_subtests(subtests, ARRAY_SIZE(subtests));
 }
