@@ -6,14 +6,12 @@
 
 set -uo pipefail
 
-. "$(dirname "$(realpath "$0")")/ktap.sh"
+here=$(dirname "$(realpath "$0")")
+. "$here/ktap.sh"
+. "$here/virgl.sh"
+export PIGLIT_PLATFORM=gbm
 
 programs=(/usr/lib/*/piglit/bin)
-
-# There can be other nodes
-node=$(grep -l DRIVER=virtio-pci /sys/class/drm/renderD*/device/uevent)
-node=${node%/device/uevent}
-export WAFFLE_GBM_DEVICE=/dev/dri/${node##*/} PIGLIT_PLATFORM=gbm
 
 virgl()
 {
