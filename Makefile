@@ -59,6 +59,10 @@ user: tree ## build the programs for the guest, and the device model
 	@$(MAKE) -s -C igt-tests OUT=$(CURDIR)/build/user/igt LINUX=$(LINUX)
 	@$(MAKE) -s -C igt-tests/svga3 OUT=$(CURDIR)/build/user LINUX=$(LINUX)
 
+.PHONY: install
+install: user ## egm with its man page and completion, below PREFIX=/usr/local
+	@$(MAKE) -s -C userspace install OUT=$(CURDIR)/build/user LINUX=$(LINUX)
+
 .PHONY: shell
 shell: kernel user ## a shell in the guest, its exit or Ctrl-A x ends it
 	@scripts/vm --kernel $(KERNEL) --device $(DEVICE) --shell

@@ -68,7 +68,7 @@ int finish(int status)
 int next_option(int argc, char **argv, const struct option *longs, const char *help)
 {
 	/* Up to the first argument: what follows may be another program's */
-	int c = getopt_long(argc, argv, "+:", longs, NULL);
+	int c = getopt_long(argc, argv, "+:h", longs, NULL);
 	const char *last = argv[optind - 1];
 
 	switch (c) {

@@ -33,8 +33,8 @@ void cannot(const char *format, ...);
 int finish(int status);
 
 /*
- * The next option's short name, -1 after the last one. --help is done here, and
- * so are mistakes; arguments that are no options are left for the caller.
+ * The next option's short name, -1 after the last one. --help and -h are done here,
+ * and so are mistakes; arguments that are no options are left for the caller.
  */
 int next_option(int argc, char **argv, const struct option *longs, const char *help);
 /* For those that take none */

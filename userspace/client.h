@@ -17,12 +17,12 @@ struct command {
 	const char *help;
 };
 
-extern const struct command command_list, command_verify, command_watch,
-	command_heatmap, command_bench;
+extern const struct command command_list, command_doctor, command_verify,
+	command_watch, command_heatmap, command_bench;
 
 /* What all of them have. */
 extern struct common {
-	const char *help;
+	const char *command, *help;
 	const char *device;	/* a path, or NULL */
 	bool json;
 } common;
@@ -59,7 +59,10 @@ json_t *counted_json(const struct counted *from, const struct counted *to);
 uint64_t counted_since(const struct egm_counters *from, const struct egm_counters *to,
 		       const char *name);
 
-/* Prints and frees it, on one line or many. */
+/*
+ * Prints an object and frees it, on one line or many, behind what all of them
+ * begin with: egm's version and the command.
+ */
 void print_json(json_t *json, bool one_line);
 
 #endif

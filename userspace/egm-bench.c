@@ -45,7 +45,7 @@ static const char help_bench[] =
 "  --pattern NAME      only this one (may be given again; default: all)\n"
 "  --size SIZE         of the buffer, such as 64K or 256M (default 64M, at most 1024M)\n"
 "  --submissions N     timed ones for each pattern (default 100)\n"
-"  --json              print an array with an object for each pattern\n"
+"  --json              print an object for each pattern, one a line\n"
 "  --help              this text\n"
 "\n"
 "Times are medians in microseconds, p99 is the 99th percentile of submit; counts are\n"
@@ -338,7 +338,6 @@ static int run_bench(int argc, char **argv)
 	uint32_t submissions = 100;
 	unsigned int wanted = 0;
 	struct egm_dev *dev;
-	json_t *all = json_array();
 	struct result r;
 	int c, i, ret = 0;
 
@@ -374,15 +373,10 @@ static int run_bench(int argc, char **argv)
 		if (ret)
 			fprintf(stderr, "egm bench: submission: %s\n", strerror(-ret));
 		else if (common.json)
-			json_array_append_new(all, result_json(dev, &kinds[i], bytes,
-							       submissions, &r));
+			print_json(result_json(dev, &kinds[i], bytes, submissions, &r), true);
 		else
 			row(&kinds[i], submissions, &r);
 	}
-	if (common.json)
-		print_json(all, false);
-	else
-		json_decref(all);
 	if (!common.json && !ret && !r.before.known)
 		printf("no counts: %s\n", r.before.why);
 	egm_close(dev);

@@ -30,6 +30,7 @@
 
 static const char help_heatmap[] =
 "usage: egm heatmap [options] [-- COMMAND [argument...]]\n"
+"       egm heatmap --from FILE [--text] [--output FILE]\n"
 "\n"
 "Draws which pages of which coherent buffers were dirty when, for all processes that\n"
 "use a device: while COMMAND runs, or for some seconds.\n"
@@ -37,8 +38,10 @@ static const char help_heatmap[] =
 "  --device NODE    render node (default: the first of a driver with coherent buffers)\n"
 "  --seconds S      how long at most (default 10; with a command: until it ends)\n"
 "  --output FILE    the picture (default heatmap.png)\n"
+"  --text           print it as text, and make no picture if --output is not given\n"
 "  --json           print all that was recorded: ranges as [seconds, buffer, first page,\n"
 "                   number of pages]; COMMAND's output goes to standard error\n"
+"  --from FILE      record nothing, draw what --json has printed, here or elsewhere\n"
 "  --help           this text\n"
 "\n"
 "Each band is a buffer, its first page on top, from left to right in time; a page is\n"
@@ -46,7 +49,7 @@ static const char help_heatmap[] =
 "dirty pages are shown, at most 12.\n"
 "\n"
 "Exit status: 0 done, 1 nothing was dirty (no picture) or the command failed, 2 wrong\n"
-"usage, 77 cannot run here: this needs root and tracefs.\n";
+"usage, 77 cannot run here: recording needs root and tracefs.\n";
 
 struct range {
 	double time;
@@ -67,6 +70,7 @@ static struct heat {
 	size_t n_buffers;
 	unsigned long long lost;	/* events */
 	double start, end;
+	const char *what;		/* the command, or NULL */
 } heat;
 
 /* ---- recording --------------------------------------------------------- */
@@ -134,11 +138,22 @@ static uint32_t buffer_index(uint64_t id, uint64_t pages, int pid)
 	return i;
 }
 
+static void add_range(double time, uint32_t buffer, uint32_t first, uint32_t nr)
+{
+	if (heat.n_ranges == heat.room) {
+		heat.room = 2 * heat.room + 1024;
+		heat.range = grow(heat.range, heat.room, sizeof(*heat.range));
+	}
+	heat.range[heat.n_ranges++] = (struct range){
+		.time = time, .buffer = buffer, .first = first, .nr = nr,
+	};
+	heat.buffer[buffer].ranges++;
+	heat.buffer[buffer].dirty += nr;
+}
+
 static int record_event(struct tep_event *event, struct tep_record *record, int cpu, void *data)
 {
 	unsigned long long id, pages, first, nr;
-	struct buffer *b;
-	struct range *r;
 
 	(void)cpu;
 	(void)data;
@@ -149,18 +164,8 @@ static int record_event(struct tep_event *event, struct tep_record *record, int 
 	    tep_get_field_val(NULL, event, "first", record, &first, 0) ||
 	    tep_get_field_val(NULL, event, "nr", record, &nr, 0) || !nr || first + nr > pages)
 		return 0;
-	if (heat.n_ranges == heat.room) {
-		heat.room = 2 * heat.room + 1024;
-		heat.range = grow(heat.range, heat.room, sizeof(*heat.range));
-	}
-	r = &heat.range[heat.n_ranges++];
-	r->time = record->ts * 1e-9;
-	r->buffer = buffer_index(id, pages, tep_data_pid(event->tep, record));
-	r->first = first;
-	r->nr = nr;
-	b = &heat.buffer[r->buffer];
-	b->ranges++;
-	b->dirty += nr;
+	add_range(record->ts * 1e-9, buffer_index(id, pages, tep_data_pid(event->tep, record)),
+		  first, nr);
 	return 0;
 }
 
@@ -244,11 +249,44 @@ static int older(const void *a, const void *b)
 	return (x->id > y->id) - (x->id < y->id);
 }
 
-static uint32_t column_of(double time)
+/* Those to show, the oldest first. */
+static uint32_t *busiest(size_t *shown)
 {
-	double at = (time - heat.start) / (heat.end - heat.start) * COLUMNS;
+	uint32_t *order = grow(NULL, heat.n_buffers, sizeof(*order));
 
-	return at < 0 ? 0 : at >= COLUMNS ? COLUMNS - 1 : (uint32_t)at;
+	*shown = heat.n_buffers < MAX_BANDS ? heat.n_buffers : MAX_BANDS;
+	for (size_t i = 0; i < heat.n_buffers; i++)
+		order[i] = i;
+	qsort(order, heat.n_buffers, sizeof(*order), more_dirty);
+	qsort(order, *shown, sizeof(*order), older);
+	return order;
+}
+
+static uint32_t column_of(double time, uint32_t columns)
+{
+	double at = (time - heat.start) / (heat.end - heat.start) * columns;
+
+	return at < 0 ? 0 : at >= columns ? columns - 1 : (uint32_t)at;
+}
+
+/* How often a page of a row was dirty in a column, row by row */
+static uint32_t *count_cells(uint32_t index, uint32_t rows, uint32_t columns)
+{
+	const struct buffer *b = &heat.buffer[index];
+	uint32_t *count = calloc((size_t)rows * columns, sizeof(*count));
+
+	if (!count)
+		cannot("%s", strerror(ENOMEM));
+	for (size_t i = 0; i < heat.n_ranges; i++) {
+		const struct range *r = &heat.range[i];
+		uint32_t column = column_of(r->time, columns);
+
+		if (r->buffer != index)
+			continue;
+		for (uint64_t page = r->first; page < (uint64_t)r->first + r->nr; page++)
+			count[page * rows / b->pages * columns + column]++;
+	}
+	return count;
 }
 
 static int band_height(const struct buffer *b)
@@ -263,7 +301,7 @@ static void draw_buffer(cairo_t *c, uint32_t index, double top)
 	const struct buffer *b = &heat.buffer[index];
 	int height = band_height(b);
 	uint32_t rows = b->pages < (uint64_t)height ? b->pages : (uint64_t)height;
-	uint32_t *count = calloc(rows * COLUMNS, sizeof(*count));
+	uint32_t *count = count_cells(index, rows, COLUMNS);
 	char name[32], note[64];
 	struct draw_band band = {
 		.name = name, .note = note, .size = b->pages * PAGE, .pages = b->pages,
@@ -271,17 +309,6 @@ static void draw_buffer(cairo_t *c, uint32_t index, double top)
 		.full = (double)b->pages / rows, .count = count,
 	};
 
-	if (!count)
-		cannot("%s", strerror(ENOMEM));
-	for (size_t i = 0; i < heat.n_ranges; i++) {
-		const struct range *r = &heat.range[i];
-		uint32_t column = column_of(r->time);
-
-		if (r->buffer != index)
-			continue;
-		for (uint64_t page = r->first; page < (uint64_t)r->first + r->nr; page++)
-			count[page * rows / b->pages * COLUMNS + column]++;
-	}
 	snprintf(name, sizeof(name), "buffer %llu", (unsigned long long)b->id);
 	snprintf(note, sizeof(note), "%s, process %d", b->command, b->pid);
 	draw_band(c, &band, top);
@@ -300,7 +327,7 @@ static void draw_rate(cairo_t *c, double top)
 	char note[64];
 
 	for (size_t i = 0; i < heat.n_ranges; i++)
-		kib[column_of(heat.range[i].time)] += heat.range[i].nr * (PAGE / 1024.0);
+		kib[column_of(heat.range[i].time, COLUMNS)] += heat.range[i].nr * (PAGE / 1024.0);
 	for (int i = 0; i < COLUMNS; i++)
 		max = fmax(max, kib[i]);
 	snprintf(note, sizeof(note), "in %.3g ms", (heat.end - heat.start) * 1e3 / COLUMNS);
@@ -310,22 +337,18 @@ static void draw_rate(cairo_t *c, double top)
 	draw_key(c, top, "all buffers");
 }
 
-static int picture(const char *path, const struct egm_node *node, const char *what)
+static int picture(const char *path, const struct egm_node *node)
 {
 	int height = DRAW_TOP + DRAW_PANEL + DRAW_GAP + DRAW_BOTTOM;
-	uint32_t *order = grow(NULL, heat.n_buffers, sizeof(*order));
-	size_t i, shown = heat.n_buffers < MAX_BANDS ? heat.n_buffers : MAX_BANDS;
+	size_t i, shown;
+	uint32_t *order = busiest(&shown);
 	uint64_t dirty = 0;
 	double y = DRAW_TOP;
 	char subtitle[384], lost[80] = "";
 	cairo_t *c;
 
-	for (i = 0; i < heat.n_buffers; i++) {
-		order[i] = i;
+	for (i = 0; i < heat.n_buffers; i++)
 		dirty += heat.buffer[i].dirty;
-	}
-	qsort(order, heat.n_buffers, sizeof(*order), more_dirty);
-	qsort(order, shown, sizeof(*order), older);
 	for (i = 0; i < shown; i++)
 		height += band_height(&heat.buffer[order[i]]) + DRAW_GAP;
 
@@ -333,8 +356,8 @@ static int picture(const char *path, const struct egm_node *node, const char *wh
 		snprintf(lost, sizeof(lost), "; at least %llu ranges were not recorded", heat.lost);
 	snprintf(subtitle, sizeof(subtitle),
 		 "%s (%s), %.1f s%s%.60s: %zu of %zu buffers, %llu dirty pages in %zu ranges%s",
-		 node->path, node->driver, heat.end - heat.start, what ? " of " : "",
-		 what ? what : "", shown, heat.n_buffers, (unsigned long long)dirty,
+		 node->path, node->driver, heat.end - heat.start, heat.what ? " of " : "",
+		 heat.what ? heat.what : "", shown, heat.n_buffers, (unsigned long long)dirty,
 		 heat.n_ranges, lost);
 	c = draw_begin(height, "Pages the CPU wrote between submissions", subtitle);
 	for (i = 0; i < shown; i++) {
@@ -346,6 +369,47 @@ static int picture(const char *path, const struct egm_node *node, const char *wh
 	draw_axis(c, y + DRAW_PANEL, heat.end - heat.start, 0, 1e-3, "seconds");
 	free(order);
 	return draw_end(c, path);
+}
+
+/* ---- the same as text ---------------------------------------------------- */
+
+#define TEXT_COLUMNS 64
+#define TEXT_ROWS 8
+
+/* The share of a cell's pages, each time it could be dirty, decides for the letter. */
+static void text_buffer(uint32_t index)
+{
+	static const char letters[] = ".:-=+*#%@";
+	const struct buffer *b = &heat.buffer[index];
+	uint32_t rows = b->pages < TEXT_ROWS ? b->pages : TEXT_ROWS, most = 1;
+	uint32_t *count = count_cells(index, rows, TEXT_COLUMNS);
+
+	for (uint32_t i = 0; i < rows * TEXT_COLUMNS; i++)
+		most = count[i] > most ? count[i] : most;
+	printf("\nbuffer %llu, %llu pages, %s, process %d, @ is %u dirty pages\n",
+	       (unsigned long long)b->id, (unsigned long long)b->pages, b->command, b->pid, most);
+	for (uint32_t row = 0; row < rows; row++) {
+		printf("%10llu |", (unsigned long long)((b->pages * row + rows - 1) / rows));
+		for (uint32_t column = 0; column < TEXT_COLUMNS; column++) {
+			uint64_t n = count[row * TEXT_COLUMNS + column];
+
+			putchar(n ? letters[(n * (sizeof(letters) - 1) - 1) / most] : ' ');
+		}
+		printf("|\n");
+	}
+	free(count);
+}
+
+static void text(void)
+{
+	size_t shown;
+	uint32_t *order = busiest(&shown);
+
+	printf("%zu of %zu buffers, first page by time: %.1f s%s%s\n", shown, heat.n_buffers,
+	       heat.end - heat.start, heat.what ? " of " : "", heat.what ? heat.what : "");
+	for (size_t i = 0; i < shown; i++)
+		text_buffer(order[i]);
+	free(order);
 }
 
 /* ---- the command ------------------------------------------------------- */
@@ -369,10 +433,60 @@ static void report_json(const struct egm_node *node)
 		json_array_append_new(ranges, json_pack("[f, I, i, i]", r->time - heat.start,
 			(json_int_t)heat.buffer[r->buffer].id, r->first, r->nr));
 	}
-	print_json(json_pack("{s:s, s:s, s:f, s:I, s:o, s:o}", "node", node->path,
-			     "driver", node->driver, "seconds", heat.end - heat.start,
-			     "lost_events", (json_int_t)heat.lost, "buffers", buffers,
-			     "ranges", ranges), true);
+	print_json(json_pack("{s:s, s:s, s:s?, s:f, s:I, s:o, s:o}", "node", node->path,
+			     "driver", node->driver, "of", heat.what, "seconds",
+			     heat.end - heat.start, "lost_events", (json_int_t)heat.lost,
+			     "buffers", buffers, "ranges", ranges), true);
+}
+
+/* What report_json() has printed. A file may have been changed since: 77 */
+static json_t *load(const char *path, struct egm_node *node)
+{
+	json_t *json, *buffers, *ranges, *item;
+	const char *name, *driver;
+	json_error_t error;
+	json_int_t lost;
+	size_t i;
+
+	json = json_load_file(path, 0, &error);
+	if (!json)
+		cannot("%s: %s", path, error.text);
+	if (json_unpack_ex(json, &error, 0, "{s:s, s:s, s?:s, s:F, s:I, s:o, s:o}", "node", &name,
+			   "driver", &driver, "of", &heat.what, "seconds", &heat.end,
+			   "lost_events", &lost, "buffers", &buffers, "ranges", &ranges) ||
+	    !(heat.end > 0) || !json_is_array(buffers) || !json_is_array(ranges))
+		cannot("%s is no record of egm heatmap", path);
+	heat.lost = lost;
+	snprintf(node->path, sizeof(node->path), "%s", name);
+	snprintf(node->driver, sizeof(node->driver), "%s", driver);
+	json_array_foreach(buffers, i, item) {
+		json_int_t id, pages;
+		struct buffer *b;
+
+		if (json_unpack(item, "{s:I, s:I, s:s}", "buffer", &id, "pages", &pages,
+				"command", &name) || pages < 1 || pages > UINT32_MAX)
+			cannot("%s: buffer %zu is not to be understood", path, i);
+		heat.buffer = grow(heat.buffer, i + 1, sizeof(*heat.buffer));
+		b = &heat.buffer[heat.n_buffers++];
+		*b = (struct buffer){ .id = id, .pages = pages };
+		json_unpack(item, "{s:i}", "pid", &b->pid);
+		snprintf(b->command, sizeof(b->command), "%s", name);
+	}
+	json_array_foreach(ranges, i, item) {
+		json_int_t id, first, nr;
+		double time;
+		uint32_t k;
+
+		if (json_unpack(item, "[F, I, I, I]", &time, &id, &first, &nr))
+			cannot("%s: range %zu is not to be understood", path, i);
+		for (k = 0; k < heat.n_buffers && heat.buffer[k].id != (uint64_t)id; k++)
+			;
+		if (k == heat.n_buffers || first < 0 || nr < 1 || first >= INT64_MAX - nr ||
+		    (uint64_t)(first + nr) > heat.buffer[k].pages)
+			cannot("%s: range %zu is of no buffer", path, i);
+		add_range(time, k, first, nr);
+	}
+	return json;
 }
 
 static bool can_create(const char *path)
@@ -389,11 +503,15 @@ static int run_heatmap(int argc, char **argv)
 		DEVICE_OPTION,
 		{ "seconds", required_argument, NULL, 's' },
 		{ "output", required_argument, NULL, 'o' },
+		{ "text", no_argument, NULL, 't' },
+		{ "from", required_argument, NULL, 'f' },
 		JSON_OPTION, HELP_OPTION, { 0 }
 	};
-	const char *output = "heatmap.png";
+	const char *output = NULL, *from = NULL;
+	json_t *loaded = NULL;
+	bool as_text = false;
 	double limit = -1;
-	struct egm_node node;
+	struct egm_node node = { 0 };
 	char **child;
 	int c, status, ret = 0;
 
@@ -405,38 +523,60 @@ static int run_heatmap(int argc, char **argv)
 		case 'o':
 			output = optarg;
 			break;
+		case 't':
+			as_text = true;
+			break;
+		case 'f':
+			from = optarg;
+			break;
 		}
 	}
 	child = optind < argc ? argv + optind : NULL;
 	if (child && strcmp(argv[optind - 1], "--"))
 		usage("unexpected argument \"%s\": a command comes after --", argv[optind]);
+	if (from && (child || limit >= 0 || common.device || common.json))
+		usage("--from records nothing: it goes with --text and --output only");
+	if (as_text && common.json)
+		usage("--text and --json both want standard output");
 	if (limit < 0)
 		limit = child ? 0 : 10;
+	if (!output && !as_text)
+		output = "heatmap.png";
 
-	node = find_node();
+	if (from)
+		loaded = load(from, &node);
+	else
+		node = find_node();
 	/* better now than when all is recorded */
-	if (access(output, W_OK) && (errno != ENOENT || !can_create(output)))
+	if (output && access(output, W_OK) && (errno != ENOENT || !can_create(output)))
 		cannot("cannot write %s: %s", output, strerror(errno));
-	status = record(&node, child, limit);
-	if (status) {
-		fprintf(stderr, "egm heatmap: %s ended with %s %d\n", child[0],
-			WIFEXITED(status) ? "status" : "signal",
-			WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
-		ret = EXIT_FAILED;
+	if (!from) {
+		heat.what = child ? child[0] : NULL;
+		status = record(&node, child, limit);
+		if (status) {
+			fprintf(stderr, "egm heatmap: %s ended with %s %d\n", child[0],
+				WIFEXITED(status) ? "status" : "signal",
+				WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+			ret = EXIT_FAILED;
+		}
 	}
 	if (common.json)
 		report_json(&node);
 	if (!heat.n_ranges) {
 		fprintf(stderr, "egm heatmap: nothing was dirty\n");
 		ret = EXIT_FAILED;
-	} else if (picture(output, &node, child ? child[0] : NULL)) {
-		cannot("cannot write %s: %s", output, strerror(errno));
-	} else if (!common.json) {
-		printf("%s: %zu buffers, %zu ranges in %.1f s\n", output, heat.n_buffers,
-		       heat.n_ranges, heat.end - heat.start);
+	} else {
+		if (as_text)
+			text();
+		if (output && picture(output, &node))
+			cannot("cannot write %s: %s", output, strerror(errno));
+		if (output && !common.json)
+			printf("%s: %zu buffers, %zu ranges in %.1f s\n", output, heat.n_buffers,
+			       heat.n_ranges, heat.end - heat.start);
 	}
 	free(heat.range);
 	free(heat.buffer);
+	json_decref(loaded);
 	return ret;
 }
 

@@ -44,7 +44,6 @@ static struct options {
 	enum scene_buffer_id lose_buffer;
 	const char *out, *device;
 	enum output output;
-	bool probe;
 } opt = {
 	.frames = 120, .width = 512, .height = 512, .seed = 1, .version = 45,
 	.lose_frame = -1, .lose_buffer = SCENE_SPARSE, .out = ".",
@@ -150,67 +149,6 @@ static void cannot_run(const char *format, ...)
 
 /* ---- GL with the feature off and on ------------------------------------ */
 
-static int probe(int fd)
-{
-	struct gl_context gl;
-	char err[256];
-
-	if (gl_context_create(&gl, fd, err, sizeof(err))) {
-		fprintf(stderr, "egm-stream: no OpenGL: %s\n", err);
-		return EXIT_CANNOT;
-	}
-	printf("version %d.%d\nbuffer_storage %d\nversion_string %s\nrenderer %s\n",
-	       gl.version / 10, gl.version % 10, gl.buffer_storage,
-	       gl.version_string, gl.renderer);
-	return 0;
-}
-
-/*
- * Mesa keeps one screen for all open files of a device in a process, so what it
- * sees with the parameter off takes a process of its own.
- */
-static FILE *probe_start(int fd, pid_t *pid)
-{
-	char device[32];
-	int pipes[2];
-
-	if (pipe2(pipes, O_CLOEXEC))
-		return NULL;
-	*pid = fork();
-	if (*pid < 0)
-		return NULL;
-	if (!*pid) {
-		fcntl(fd, F_SETFD, 0);
-		dup2(pipes[1], STDOUT_FILENO);
-		snprintf(device, sizeof(device), "fd:%d", fd);
-		execl("/proc/self/exe", "egm-stream", "--probe", "--device", device,
-		      (char *)NULL);
-		_exit(127);
-	}
-	close(pipes[1]);
-	return fdopen(pipes[0], "r");
-}
-
-static void probe_finish(struct gl_state *state, FILE *f, pid_t pid)
-{
-	struct gl_context *gl = &state->gl;
-	int major, minor, storage, status;
-
-	state->tried = true;
-	state->known = fscanf(f, "version %d.%d buffer_storage %d version_string %127[^\n] "
-			      "renderer %127[^\n]", &major, &minor, &storage,
-			      gl->version_string, gl->renderer) == 5;
-	fclose(f);
-	waitpid(pid, &status, 0);
-	if (!state->known) {
-		snprintf(state->why, sizeof(state->why),
-			 "OpenGL does not start with the parameter off");
-		return;
-	}
-	gl->version = 10 * major + minor;
-	gl->buffer_storage = storage;
-}
-
 /*
  * Opens the node with the feature on, and with it off if that can be had
  * (otherwise *@off is -1). The parameter is as before when this returns: it
@@ -247,10 +185,9 @@ static int open_both(const struct gpu_device *dev, int *off)
 
 static void start_gl(void)
 {
-	FILE *child = NULL;
+	struct gl_probe child;
 	char err[256];
 	int fd = -1, off = -1;
-	pid_t pid;
 
 	if (gpu_device_find(&r.device, opt.device, err))
 		cannot_run("%s", err);
@@ -264,16 +201,16 @@ static void start_gl(void)
 			 "not tried: software rendering has no kernel driver");
 	}
 	if (off >= 0) {
-		child = probe_start(off, &pid);
-		close(off);
-		if (!child)
+		r.off.tried = !gl_probe_start(&child, off, NULL);
+		if (!r.off.tried)
 			cannot_run("cannot start a process: %s", strerror(errno));
+		close(off);
 	}
 
 	/* Both start at once: it is most of the time of a short run. */
 	r.on.known = !gl_context_create(&r.on.gl, fd, r.on.why, sizeof(r.on.why));
-	if (child)
-		probe_finish(&r.off, child, pid);
+	if (r.off.tried)
+		r.off.known = !gl_probe_finish(&child, &r.off.gl, r.off.why, sizeof(r.off.why));
 	if (!r.on.known)
 		cannot_run("no OpenGL on %s: %s",
 			   r.device.node.path[0] ? r.device.node.path : "software", r.on.why);
@@ -772,7 +709,6 @@ static void help(FILE *f)
 "                    setup\n"
 "  --json            print result.json instead of the report\n"
 "  --ktap            print KTAP, with the report as comments\n"
-"  --probe           only print the OpenGL version of the node\n"
 "  --help            this text\n"
 "\n"
 "Files: frame.png     the last frame, or the first wrong one\n"
@@ -841,7 +777,6 @@ static void parse(int argc, char **argv)
 		{ "lose", required_argument, NULL, 'l' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "ktap", no_argument, NULL, 'k' },
-		{ "probe", no_argument, NULL, 'p' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 }
 	};
@@ -876,9 +811,6 @@ static void parse(int argc, char **argv)
 		case 'k':
 			opt.output = OUTPUT_KTAP;
 			break;
-		case 'p':
-			opt.probe = true;
-			break;
 		case 'h':
 			help(stdout);
 			exit(0);
@@ -902,16 +834,10 @@ int main(int argc, char **argv)
 	struct gpu_counters c;
 	uint32_t *shown;
 	char err[256];
-	int ret, fd;
+	int ret;
 
 	program = "egm-stream";
 	parse(argc, argv);
-	if (opt.probe) {
-		if (gpu_device_find(&r.device, opt.device, err))
-			cannot_run("%s", err);
-		fd = r.device.node.path[0] ? gpu_device_open(&r.device) : -1;
-		return probe(fd);
-	}
 	if ((mkdir(opt.out, 0777) && errno != EEXIST) || access(opt.out, W_OK))
 		cannot_run("cannot write to %s: %s (see --out)", opt.out, strerror(errno));
 

@@ -13,14 +13,14 @@ _egm()
 	--pattern)
 		mapfile -t COMPREPLY < <(compgen -W "idle page sparse tenth ring dense" -- "$word")
 		return ;;
-	--output)
+	--output | --from)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return ;;
 	esac
 	if [ "$COMP_CWORD" = 1 ]; then
 		command=
 		word=${COMP_WORDS[1]}
-		mapfile -t COMPREPLY < <(compgen -W "--help $("${COMP_WORDS[0]}" --help |
+		mapfile -t COMPREPLY < <(compgen -W "help --help --version $("${COMP_WORDS[0]}" --help |
 			sed -n 's/^  \([a-z]*\)  .*/\1/p')" -- "$word")
 	else
 		mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" "$command" --help \

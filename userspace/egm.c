@@ -14,7 +14,8 @@
 #include "client.h"
 
 static const struct command *const commands[] = {
-	&command_list, &command_verify, &command_bench, &command_watch, &command_heatmap,
+	&command_list, &command_doctor, &command_verify, &command_bench, &command_watch,
+	&command_heatmap,
 };
 
 struct common common;
@@ -122,12 +123,16 @@ json_t *counted_json(const struct counted *from, const struct counted *to)
 
 void print_json(json_t *json, bool one_line)
 {
+	json_t *all = json_pack("{s:s, s:s}", "egm", EGM_VERSION, "command", common.command);
+
+	json_object_update(all, json);
+	json_decref(json);
 	/* whole numbers are exact, this is for times */
-	json_dumpf(json, stdout, JSON_REAL_PRECISION(9) |
+	json_dumpf(all, stdout, JSON_REAL_PRECISION(9) |
 		   (one_line ? JSON_COMPACT : JSON_INDENT(2)));
 	putchar('\n');
 	fflush(stdout);
-	json_decref(json);
+	json_decref(all);
 }
 
 /* ---- list -------------------------------------------------------------- */
@@ -137,7 +142,7 @@ static const char help_list[] =
 "\n"
 "Lists the DRM render nodes, and what coherent buffers they have.\n"
 "\n"
-"  --json   print an array with an object for each node\n"
+"  --json   print an object: \"nodes\" has one for each node\n"
 "  --help   this text\n"
 "\n"
 "Exit status: 0 there is a device with coherent buffers, 1 there is none, 2 wrong usage.\n";
@@ -215,7 +220,7 @@ static int run_list(int argc, char **argv)
 			egm_table_free(&table);
 	}
 	if (common.json)
-		print_json(all, false);
+		print_json(json_pack("{s:o}", "nodes", all), false);
 	else
 		json_decref(all);
 	if (!n)
@@ -238,30 +243,50 @@ static void help(void)
 	for (int i = 0; i < LENGTH(commands); i++)
 		printf("  %-10s%s\n", commands[i]->name, commands[i]->summary);
 	printf("\n"
-	       "egm COMMAND --help has the options of a command; each can print JSON.\n"
+	       "egm help COMMAND has the options of a command; each can print JSON.\n"
+	       "egm --version prints the version.\n"
 	       "\n"
 	       "Exit status: 0 all is well, 1 something is wrong with what was looked at, 2 wrong\n"
 	       "usage, 77 cannot be done here, with a line that says why.\n");
 }
 
+static const struct command *find_command(const char *name)
+{
+	for (int i = 0; i < LENGTH(commands); i++)
+		if (!strcmp(name, commands[i]->name))
+			return commands[i];
+	usage("unknown command \"%s\"", name);
+}
+
+/* word, --word or the letter */
+static bool is(const char *arg, const char *word, const char *letter)
+{
+	return !strcmp(arg, letter) || !strcmp(strncmp(arg, "--", 2) ? arg : arg + 2, word);
+}
+
 int main(int argc, char **argv)
 {
+	const struct command *command;
 	char name[32];
 
 	program = "egm";
 	if (argc < 2)
-		usage("which command?");
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")) {
-		help();
+		usage("a command is missing");
+	if (is(argv[1], "version", "-V")) {
+		printf("egm %s\n", EGM_VERSION);
 		return finish(0);
 	}
-	for (int i = 0; i < LENGTH(commands); i++) {
-		if (strcmp(argv[1], commands[i]->name))
-			continue;
-		snprintf(name, sizeof(name), "egm %s", commands[i]->name);
-		program = name;
-		common.help = commands[i]->help;
-		return finish(commands[i]->run(argc - 1, argv + 1));
+	if (is(argv[1], "help", "-h")) {
+		if (argc > 2)
+			fputs(find_command(argv[2])->help, stdout);
+		else
+			help();
+		return finish(0);
 	}
-	usage("there is no command \"%s\"", argv[1]);
+	command = find_command(argv[1]);
+	snprintf(name, sizeof(name), "egm %s", command->name);
+	program = name;
+	common.command = command->name;
+	common.help = command->help;
+	return finish(command->run(argc - 1, argv + 1));
 }

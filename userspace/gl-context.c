@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT
+#define _GNU_SOURCE
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/wait.h>
 #include <epoxy/egl.h>
 #include <epoxy/gl.h>
 #include <gbm.h>
@@ -58,4 +63,55 @@ int gl_context_create(struct gl_context *gl, int fd, char *err, size_t size)
 	snprintf(gl->renderer, sizeof(gl->renderer), "%s",
 		 (const char *)glGetString(GL_RENDERER));
 	return 0;
+}
+
+/* What the process writes to the pipe, at once */
+struct answer {
+	int ret;
+	struct gl_context gl;
+	char err[256];
+};
+
+int gl_probe_start(struct gl_probe *probe, int fd, char *setting)
+{
+	struct answer answer = { 0 };
+	int pipes[2];
+
+	if (pipe2(pipes, O_CLOEXEC))
+		return -1;
+	fflush(NULL);
+	probe->pid = fork();
+	if (!probe->pid) {
+		/* What is wrong is in the answer. */
+		if (!freopen("/dev/null", "w", stderr))
+			_exit(1);
+		if (setting)
+			putenv(setting);
+		answer.ret = gl_context_create(&answer.gl, fd, answer.err, sizeof(answer.err));
+		_exit(write(pipes[1], &answer, sizeof(answer)) != sizeof(answer));
+	}
+	close(pipes[1]);
+	probe->result = pipes[0];
+	if (probe->pid > 0)
+		return 0;
+	close(pipes[0]);
+	return -1;
+}
+
+int gl_probe_finish(struct gl_probe *probe, struct gl_context *gl, char *err, size_t size)
+{
+	struct answer answer;
+	int status;
+
+	if (read(probe->result, &answer, sizeof(answer)) != sizeof(answer)) {
+		answer.ret = -1;
+		answer.err[0] = 0;
+	}
+	close(probe->result);
+	waitpid(probe->pid, &status, 0);
+	*gl = answer.gl;
+	if (answer.ret)
+		snprintf(err, size, "%s", answer.err[0] ? answer.err :
+			 "OpenGL ends the program that starts it");
+	return answer.ret;
 }

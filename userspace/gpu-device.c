@@ -8,8 +8,6 @@
 
 #include "gpu-device.h"
 
-#define PARAMETER "/sys/module/virtio_gpu/parameters/coherent"
-
 const char *const gpu_counter_name[GPU_NUM_COUNTERS] = {
 #define X(name) #name,
 	GPU_COUNTERS(X)
@@ -78,14 +76,19 @@ int gpu_device_open(const struct gpu_device *dev)
 	return open(dev->node.path, O_RDWR | O_CLOEXEC);
 }
 
+/* The file of the parameter, or -1 */
+static int open_parameter(const struct gpu_device *dev, int flags)
+{
+	const struct egm_driver *drv = egm_driver_find(dev->node.driver);
+
+	return drv && drv->parameter ? open(drv->parameter, flags | O_CLOEXEC) : -1;
+}
+
 int gpu_coherent_get(const struct gpu_device *dev)
 {
-	int fd, ret = -1;
+	int fd = open_parameter(dev, O_RDONLY), ret = -1;
 	char c;
 
-	if (strcmp(dev->node.driver, "virtio_gpu"))
-		return -1;
-	fd = open(PARAMETER, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
 	if (read(fd, &c, 1) == 1)
@@ -100,7 +103,7 @@ int gpu_coherent_set(const struct gpu_device *dev, bool on)
 
 	if (gpu_coherent_get(dev) == on)
 		return 0;
-	fd = open(PARAMETER, O_WRONLY | O_CLOEXEC);
+	fd = open_parameter(dev, O_WRONLY);
 	if (fd < 0)
 		return -1;
 	ret = write(fd, on ? "Y" : "N", 1) == 1 ? 0 : -1;

@@ -28,17 +28,53 @@ json()
 # The devices as DRIVER=NODE
 devices()
 {
-	"$egm" list --json | jq -r '.[] | select(.coherent) | "\(.driver)=\(.node)"'
+	"$egm" list --json | jq -r '.nodes[] | select(.coherent) | "\(.driver)=\(.node)"'
 }
 
 listed()
 {
-	"$egm" list --json | json "all(.coherent and .emulated and .buffers == 0 and
-		.can_lose) and ([.[].driver] | sort | join(\" \")) == \"$*\"" &&
+	"$egm" list --json | json "(.nodes | all(.coherent and .emulated and .buffers == 0 and
+		.can_lose)) and ([.nodes[].driver] | sort | join(\" \")) == \"$*\" and
+		\"egm \(.egm)\" == \"$("$egm" --version)\" and .command == \"list\"" &&
 		[ "$("$egm" list | grep -c '^    coherent buffers  yes, emulated$')" = $# ]
 }
 
 # ---- on a device: $node
+
+# It says so with everything that it looked at
+healthy()
+{
+	local gl='"unknown"'
+
+	[ "$driver" != virtio_gpu ] || gl='"good"'
+	"$egm" doctor --device "$node" > "$tmp/doctor" &&
+		[ "$(tail -n 1 "$tmp/doctor")" = "Coherent buffers work." ] &&
+		"$egm" doctor --device "$node" --json | json ".works and .why == null and
+			.driver == \"$driver\" and (.checks | map({(.check): .verdict}) | add |
+				.device == \"good\" and .buffers == \"good\" and .OpenGL == $gl) and
+			(.counters.uploads > 0) and .kernel == \"$(uname -r)\"" &&
+		{ [ "$driver" != virtio_gpu ] ||
+			grep -q '^good     OpenGL       4.5 with persistent buffers, 4.3 without: ' \
+				"$tmp/doctor"; } && return
+	cat "$tmp/doctor"
+	return 1
+}
+
+# A device that loses what is uploaded is not well
+sick()
+{
+	local fail=/sys/kernel/debug/dri/$((${node##*renderD} - 128))/fail_upload status
+
+	echo 100 > "$fail/probability"
+	echo 0 > "$fail/verbose"
+	echo 1 > "$fail/times"
+	expect 1 "Coherent buffers do not work: the device did not get what was written" \
+		"$egm" doctor --device "$node"
+	status=$?
+	echo 0 > "$fail/probability"
+	echo 0 > "$fail/times"
+	return $status
+}
 
 verified()
 {
@@ -95,15 +131,14 @@ benched()
 
 	[ "$driver" != vmwgfx ] || equals=">="
 	"$egm" bench --device "$node" --size 1M --submissions 16 --json > "$tmp/out" &&
-		json '[.[].pattern] == ["idle", "page", "sparse", "tenth", "ring", "dense", "back",
+		jq -s . "$tmp/out" | json '[.[].pattern] == ["idle", "page", "sparse", "tenth", "ring", "dense", "back",
 				"both", "twin"] and
 			(.[:6] | all(.counters.passes == 16 and
 				.counters.upload_bytes '"$equals"' 4096 * .pages_written)) and
 			[.[].pages_written] == [0, 16, 16, 400, 256, 4096, 4096, 400, 400] and
 			.[0].counters.passes_idle == 16 and .[0].counters.ptes_scanned == 0 and
 			.[6].counters.pages_read_back == 4096 and
-			.[7].counters.pages_read_back >= 400 and .[8].counters.passes == 0' \
-			< "$tmp/out" &&
+			.[7].counters.pages_read_back >= 400 and .[8].counters.passes == 0' &&
 		"$egm" bench --device "$node" --size 256K --submissions 4 --pattern page |
 		grep -q '^page  *1\.0 '
 }
@@ -156,6 +191,11 @@ heatmap()
 			.buffers[0].pages == 256 and .buffers[0].command == "egm"' < "$tmp/out" &&
 		[ "$(head -c 8 "$tmp/map.png" | od -An -tx1 | tr -d ' ')" = 89504e470d0a1a0a ] &&
 		[ -z "$(ls /sys/kernel/tracing/instances)" ] || return
+	# Drawn again from that, it is the same; and the next 16th each time is one more
+	# row of eight every other time, from the upper left to the lower right
+	"$egm" heatmap --from "$tmp/out" --output "$tmp/again.png" --text > "$tmp/text" &&
+		cmp "$tmp/map.png" "$tmp/again.png" &&
+		[ "$(grep -c '^ *[0-9]* |.*[.:=+*#%@-].*|$' "$tmp/text")" = 8 ] || return
 	[ ! -d /results ] || cp "$tmp/map.png" "/results/heatmap-$driver.png"
 }
 
@@ -219,6 +259,8 @@ no_device()
 	local hide='mount -t tmpfs none /dev/dri'
 
 	expect 1 "no DRM render node" without "$hide" "$egm" list &&
+		expect 1 "no DRM render node" without "$hide" "$egm" doctor &&
+		expect 1 "is no DRM render node" "$egm" doctor --device /dev/null &&
 		expect 77 "no DRM render node" without "$hide" "$egm" verify &&
 		expect 77 "no DRM render node" without "$hide" "$egm" watch &&
 		expect 77 "not a DRM node" "$egm" bench --device /dev/null &&
@@ -231,8 +273,10 @@ turned_off()
 	local parameter=/sys/module/virtio_gpu/parameters/coherent status
 
 	echo 0 > $parameter
-	"$egm" list --json | json "(.[] | select(.driver == \"virtio_gpu\") |
+	"$egm" list --json | json "(.nodes[] | select(.driver == \"virtio_gpu\") |
 		.coherent == false and .emulated == null and (.needs | test(\"virtio_gpu.coherent=1\")))" &&
+		expect 1 "a kernel with coherent buffers (virtio_gpu.coherent=1)" \
+			"$egm" doctor --device /dev/dri/renderD128 &&
 		"$egm" watch --count 1 --interval 0.1 --json | json '.driver == "vmob"' &&
 		"$egm" verify --rounds 1 --size 64K --json | json '.driver == "vmob"'
 	status=$?
@@ -244,9 +288,11 @@ no_root()
 {
 	chmod 600 /dev/dri/*
 	expect 1 "Permission denied" as_nobody "$egm" list &&
+		expect 1 "do not work: /dev/dri/renderD128: Permission denied" as_nobody "$egm" doctor &&
 		expect 77 "Permission denied" as_nobody "$egm" verify || return
 	chmod 666 /dev/dri/renderD*
-	expect 0 "only root may read debugfs" as_nobody "$egm" verify --rounds 2 --size 64K &&
+	expect 0 "only root may read debugfs" as_nobody "$egm" doctor &&
+		expect 0 "only root may read debugfs" as_nobody "$egm" verify --rounds 2 --size 64K &&
 		expect 0 "only root may read debugfs" as_nobody "$egm" bench --size 64K \
 			--submissions 2 &&
 		expect 77 "only root may read debugfs" as_nobody "$egm" watch &&
@@ -288,8 +334,9 @@ no_space()
 
 wrong_arguments()
 {
-	expect 2 "which command" "$egm" &&
-		expect 2 'no command "soak"' "$egm" soak &&
+	expect 2 "a command is missing" "$egm" &&
+		expect 2 'unknown command "soak"' "$egm" soak &&
+		expect 2 'unknown command "soak"' "$egm" help soak &&
 		expect 2 "unknown option --fast" "$egm" verify --fast &&
 		expect 2 "unknown option -x" "$egm" verify --json -xyz &&
 		expect 2 "--seed needs a value" "$egm" verify --seed &&
@@ -302,7 +349,36 @@ wrong_arguments()
 		expect 2 "none called" "$egm" bench --pattern random &&
 		expect 2 "unexpected argument" "$egm" list all &&
 		expect 2 "a command comes after --" "$egm" heatmap true &&
+		expect 2 "records nothing" "$egm" heatmap --from "$tmp/out" --seconds 2 &&
+		expect 2 "both want standard output" "$egm" heatmap --text --json &&
+		expect 77 "No such file" "$egm" heatmap --from "$tmp/none.json" &&
+		expect 77 "no record of egm heatmap" "$egm" heatmap --from <(echo '{}') &&
+		expect 77 "range 0 is of no buffer" "$egm" heatmap --text --from <(echo '{"node": "",
+			"driver": "", "seconds": 1, "lost_events": 0, "buffers": [{"buffer": 1,
+			"pages": 4, "pid": 1, "command": ""}], "ranges": [[0.5, 1, 3, 2]]}') &&
 		expect 1 "true ended with status 127" "$egm" heatmap --output "$tmp/none.png" -- /no/true
+}
+
+# However it is asked for
+helped()
+{
+	local command
+
+	for command in list doctor verify bench watch heatmap; do
+		cmp <("$egm" help $command) <("$egm" $command --help) &&
+			cmp <("$egm" help $command) <("$egm" $command -h) &&
+			grep -q "^  $command " <("$egm" -h) || return
+	done
+	cmp <("$egm" help) <("$egm" --help) && cmp <("$egm" version) <("$egm" -V)
+}
+
+# Where a package would have it
+installed()
+{
+	make -s -C "$top/userspace" install OUT="$top/build/user" DESTDIR="$tmp" PREFIX=/usr &&
+		[ "$("$tmp/usr/bin/egm" --version)" = "$("$egm" --version)" ] &&
+		(cd "$tmp/usr/share" && cat man/man1/egm.1 bash-completion/completions/egm) |
+		cmp - <(cat "$top"/userspace/egm.{1,bash})
 }
 
 # Each option is in the man page too, and none is there that is not
@@ -310,7 +386,7 @@ documented()
 {
 	local command
 
-	for command in list verify bench watch heatmap; do
+	for command in list doctor verify bench watch heatmap; do
 		diff <("$egm" "$command" --help | grep -o '^  --[a-z]*' | tr -d ' -' | sort) \
 			<({ sed '/^.Sh DESC/,$d' "$top/userspace/egm.1" |
 				sed -n "/^.Cm $command\$/,/^.Nm\$/p" | grep -o -- '-[a-z]\{2,\}'; echo help; } |
@@ -335,15 +411,21 @@ mapfile -t devices < <(devices | grep "^${1:-}")
 
 # What has to be there is in the kernel's configuration, not in what was found
 if [ $# = 0 ]; then
-	plan $((11 + 8 * ${#devices[@]}))
+	plan $((13 + 10 * ${#devices[@]}))
 	check "list: virtio_gpu vmob" listed virtio_gpu vmob
 else
-	plan $((1 + 8 * ${#devices[@]}))
+	plan $((1 + 10 * ${#devices[@]}))
 	check "list: vmob $1" listed vmob "$1"
 fi
 for device in "${devices[@]}"; do
 	driver=${device%=*}
 	node=${device#*=}
+	check "$driver: doctor finds nothing" healthy
+	if [ "$driver" = vmwgfx ]; then
+		skip "$driver: doctor notices a lost upload (C1)" "vmwgfx has no fault injection"
+	else
+		check "$driver: doctor notices a lost upload (C1)" sick
+	fi
 	check "$driver: verify (C1 C3)" verified
 	check "$driver: verify while buffers are moved (C3)" disturbed
 	check "$driver: verify notices a lost upload (C1)" loss_noticed
@@ -362,7 +444,9 @@ if [ $# = 0 ]; then
 	check "no root" no_root
 	check "no debugfs, no tracefs" no_debugfs
 	check "wrong arguments" wrong_arguments
+	check "help and version" helped
 	check "the man page has every option" documented
+	check "make install" installed
 	check "completion in bash" completed
 fi
 exit $((failed > 0))

@@ -78,7 +78,7 @@ listed()
 	"$user/egm" list --json > "$tmp/json"
 	cat "$tmp/json"
 	grep -A1 virtio_gpu "$tmp/list" | grep -q "^    coherent buffers  $text\$" &&
-		[ "$(jq -r '.[] | select(.driver == "virtio_gpu") |
+		[ "$(jq -r '.nodes[] | select(.driver == "virtio_gpu") |
 			"\(.coherent) \(.emulated)"' "$tmp/json")" = "$want" ]
 }
 

@@ -28,6 +28,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#define EGM_VERSION "1.0"
 #define EGM_ERR 256
 
 /* ---- nodes ------------------------------------------------------------- */
@@ -60,6 +61,8 @@ struct egm_copy {
 /* What a driver brings. All of these return 0 or -errno. */
 struct egm_driver {
 	const char *name;
+	/* what turns coherent buffers on and off, or NULL */
+	const char *parameter;
 	/* below /sys/kernel/debug/dri/<minor>/: "name value" lines */
 	const char *const *counter_files;
 	/* counters from elsewhere, or NULL */

@@ -243,6 +243,7 @@ static const char *const virtgpu_counter_files[] = {
 
 const struct egm_driver egm_virtio_gpu = {
 	.name = "virtio_gpu",
+	.parameter = "/sys/module/virtio_gpu/parameters/coherent",
 	.counter_files = virtgpu_counter_files,
 	.probe = virtgpu_probe,
 	.emulated = virtgpu_emulated,
