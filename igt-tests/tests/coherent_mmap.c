@@ -24,6 +24,7 @@
 
 #include "coherent.h"
 #include "igt_core.h"
+#include "igt_fuse.h"
 
 IGT_TEST_DESCRIPTION("Coherent buffers: every way to map and to write them");
 
@@ -1047,18 +1048,12 @@ static void uncached_9p(char dir[128])
 	igt_require_f(found, "no 9p without a cache that can be written to\n");
 }
 
-/* Without a cache 9p gives the user's pages to the server, in both directions. */
-static void file_9p(struct egm_dev *dev)
+/* A file system that has the user's pages read and written, in both directions */
+static void refused_file(struct egm_dev *dev, int fd)
 {
-	char path[128 + 16];
-	struct exchange e;
-	int fd, i;
+	struct exchange e = exchange_start(dev);
+	int i;
 
-	uncached_9p(path);
-	strcat(path, "/coherent-XXXXXX");
-	fd = mkstemp(path);
-	igt_assert(fd >= 0 && !unlink(path));
-	e = exchange_start(dev);
 	exchange_new(&e);
 	igt_assert_eq(pwrite(fd, e.data, PAGE, 0), PAGE);
 	for (i = 0; i < 2; i++) {
@@ -1073,7 +1068,28 @@ static void file_9p(struct egm_dev *dev)
 	igt_assert_eq(pread(fd, e.data, PAGE, 0), PAGE);
 	memcpy(e.map, e.data, PAGE);
 	exchange_end(&e);
+}
+
+static void file_9p(struct egm_dev *dev)
+{
+	char path[128 + 16];
+	int fd;
+
+	uncached_9p(path);
+	strcat(path, "/coherent-XXXXXX");
+	fd = mkstemp(path);
+	igt_assert(fd >= 0 && !unlink(path));
+	refused_file(dev, fd);
 	close(fd);
+}
+
+static void file_fuse(struct egm_dev *dev)
+{
+	int fd;
+	struct fuse_file *f = fuse_file_create(PAGE, &fd);
+
+	refused_file(dev, fd);
+	fuse_file_destroy(f, fd);
 }
 
 /* ---- when a store counts ---------------------------------------------------- */
@@ -1454,6 +1470,8 @@ static const struct coh_subtest subtests[] = {
 	  madvise_populate },
 	{ "file-9p", "C1: read and write of a file without a cache: refused (EFAULT)",
 	  file_9p },
+	{ "file-fuse", "C1: direct read and write of a file on FUSE: refused (EFAULT)",
+	  file_fuse },
 	{ "later-store", "C1, C3: a store behind the ioctl is seen by the next submission",
 	  later_store },
 	{ "dmabuf-mmap", "C1, C3: mappings of the dma-buf (defect G2)",
