@@ -107,6 +107,7 @@ vmwgfx: user $(or $(KERNELS),stock release) ## what vmwgfx loses, on the model o
 
 .PHONY: bench
 bench: release user ## walker, trackers and frames against what there is else, and a page of results
+	@scripts/setup bench
 	@scripts/bench $(BENCH)
 
 .PHONY: clean

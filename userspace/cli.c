@@ -139,6 +139,16 @@ double seconds(const char *option, const char *string, double min, double max)
 	return value;
 }
 
+void size_name(char *out, size_t size, uint64_t bytes)
+{
+	if (bytes >= 1 << 30)
+		snprintf(out, size, "%.4g GiB", bytes / 1073741824.0);
+	else if (bytes >= 1 << 20)
+		snprintf(out, size, "%.4g MiB", bytes / 1048576.0);
+	else
+		snprintf(out, size, "%.4g KiB", bytes / 1024.0);
+}
+
 /* ---- times ------------------------------------------------------------- */
 
 double now(void)

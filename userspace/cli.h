@@ -42,6 +42,8 @@ void no_arguments(int argc, char **argv);
 uint64_t number(const char *option, const char *string, uint64_t min, uint64_t max);
 /* With K, M or G behind it */
 uint64_t size(const char *option, const char *string, uint64_t min, uint64_t max);
+/* 4096 as "4 KiB" */
+void size_name(char *out, size_t size, uint64_t bytes);
 double seconds(const char *option, const char *string, double min, double max);
 
 /* In seconds */

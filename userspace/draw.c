@@ -41,16 +41,6 @@ static void heat(cairo_t *c, double share)
 			     stop[i][2] * (1 - t) + stop[i + 1][2] * t);
 }
 
-void draw_size(char *out, size_t size, uint64_t bytes)
-{
-	if (bytes >= 1 << 30)
-		snprintf(out, size, "%.4g GiB", bytes / 1073741824.0);
-	else if (bytes >= 1 << 20)
-		snprintf(out, size, "%.4g MiB", bytes / 1048576.0);
-	else
-		snprintf(out, size, "%.4g KiB", bytes / 1024.0);
-}
-
 static void legend(cairo_t *c, double y)
 {
 	const double x = DRAW_LEFT, width = 160;
@@ -97,29 +87,6 @@ int draw_end(cairo_t *c, const char *path)
 	return ret;
 }
 
-void draw_files(const char *dir, const char *name, int width, int height,
-		void (*draw)(cairo_t *c, const void *data), const void *data)
-{
-	for (int png = 0; png < 2; png++) {
-		cairo_surface_t *surface;
-		char path[4096];
-		cairo_t *c;
-
-		snprintf(path, sizeof(path), "%s/%s.%s", dir, name, png ? "png" : "svg");
-		surface = png ? cairo_image_surface_create(CAIRO_FORMAT_RGB24, width, height) :
-			  cairo_svg_surface_create(path, width, height);
-		c = cairo_create(surface);
-		draw(c, data);
-		cairo_destroy(c);
-		if (png && cairo_surface_write_to_png(surface, path))
-			cannot("cannot write %s", path);
-		cairo_surface_finish(surface);
-		if (cairo_surface_status(surface))
-			cannot("cannot write %s", path);
-		cairo_surface_destroy(surface);
-	}
-}
-
 void draw_band(cairo_t *c, const struct draw_band *b, double top)
 {
 	double w = (double)DRAW_PLOT / b->columns, h = (double)b->height / b->rows;
@@ -148,7 +115,7 @@ void draw_band(cairo_t *c, const struct draw_band *b, double top)
 	cairo_rectangle(c, DRAW_LEFT - 0.5, top - 0.5, DRAW_PLOT + 1, b->height + 1);
 	cairo_stroke(c);
 
-	draw_size(size, sizeof(size), b->size);
+	size_name(size, sizeof(size), b->size);
 	draw_grey(c, 0.1);
 	snprintf(line, sizeof(line), "%s, %s", b->name, size);
 	draw_text(c, DRAW_LEFT - 12, middle - 2, DRAW_FROM_RIGHT, 13, true, line);

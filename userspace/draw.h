@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Pictures of dirty pages: bands, one for each buffer, over a common axis of
- * frames or time, and a panel below them; and what other plots share with them.
+ * frames or time, and a panel below them.
  */
 #ifndef DRAW_H
 #define DRAW_H
@@ -26,14 +26,9 @@ cairo_t *draw_begin(int height, const char *title, const char *subtitle);
 /* Returns 0 or -1. */
 int draw_end(cairo_t *c, const char *path);
 
-/* A plot, as @dir/@name.svg and .png; ends the program if they cannot be written. */
-void draw_files(const char *dir, const char *name, int width, int height,
-		void (*draw)(cairo_t *c, const void *data), const void *data);
-
 void draw_text(cairo_t *c, double x, double y, enum draw_align align, double size,
 	       bool bold, const char *string);
 void draw_grey(cairo_t *c, double level);
-void draw_size(char *out, size_t size, uint64_t bytes);
 
 /*
  * Which pages were dirty when. The pages share @rows and the times @columns;

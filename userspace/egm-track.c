@@ -34,7 +34,6 @@
 #include <pattern.h>
 
 #include "cli.h"
-#include "draw.h"
 #include "../mm-patches/compare/trackers.h"
 
 #define DEVICE "/dev/vmob_compare"
@@ -616,7 +615,7 @@ static struct spread ratio_spread(const struct cell *c, unsigned int a, unsigned
 static void label(char *out, size_t size, const struct cell *c)
 {
 	if (c->setup.axis == SIZE)
-		draw_size(out, size, c->setup.value);
+		size_name(out, size, c->setup.value);
 	else
 		snprintf(out, size, "%llu%s", (unsigned long long)c->setup.value,
 			 c->setup.axis == NOTIFIER ? " us" : "");
@@ -900,7 +899,7 @@ static void huge_size(uint64_t size, json_t *all)
 			huge_round(&s, (round + i) % PAGE_SIZES, round,
 				   taken[(round + i) % PAGE_SIZES]);
 
-	draw_size(label, sizeof(label), size);
+	size_name(label, sizeof(label), size);
 	for (unsigned int step = 0; step < STEPS; step++) {
 		json_t *kinds = json_object();
 		double ratio[MAX_ROUNDS];
@@ -947,298 +946,6 @@ static void run_huge(void)
 	write_json_file(out_dir, "huge", json);
 }
 
-/* ---- plots ------------------------------------------------------------- */
-
-#define PANEL_WIDTH 250
-#define PANEL_HEIGHT 210
-#define PANEL_STEP_X 320
-#define PANEL_STEP_Y 290
-#define PLOT_LEFT 70
-#define PLOT_TOP 112
-
-static const double colour[COMPARE_TRACKERS][3] = {
-	[COMPARE_MAINLINE] = { 0.84, 0.15, 0.16 }, [COMPARE_PAGETABLE] = { 1.00, 0.60, 0.20 },
-	[COMPARE_MKWRITE] = { 0.58, 0.40, 0.74 }, [COMPARE_OURS] = { 0.12, 0.47, 0.71 },
-	[COMPARE_ORACLE] = { 0.45, 0.45, 0.45 },
-};
-
-/* A panel's points: for each tracker and place on the x axis a time. */
-struct panel {
-	const char *title;
-	unsigned int n;
-	char x[16][16];
-	double y[COMPARE_TRACKERS][16], least[COMPARE_TRACKERS][16], most[COMPARE_TRACKERS][16];
-};
-
-static double place(double y, double low, double high)
-{
-	y = fmin(fmax(y, low), high);
-	return 1 - log(y / low) / log(high / low);
-}
-
-static void draw_one(cairo_t *c, const struct panel *p, double left, double top)
-{
-	const double step = (double)PANEL_WIDTH / (p->n > 1 ? p->n - 1 : 1);
-	double low = 1e12, high = 0;
-	unsigned int every = p->n > 8 ? 2 : 1;
-
-	for (unsigned int t = COMPARE_MAINLINE; t < COMPARE_TRACKERS; t++)
-		for (unsigned int i = 0; i < p->n; i++) {
-			low = fmin(low, fmax(p->y[t][i], 10));
-			high = fmax(high, p->y[t][i]);
-		}
-	low = pow(10, floor(log10(low)));
-	high = fmax(pow(10, ceil(log10(high))), low * 10);
-
-	draw_grey(c, 0.1);
-	draw_text(c, left, top - 10, DRAW_FROM_LEFT, 14, true, p->title);
-	for (double y = low; y <= high * 1.01; y *= 10) {
-		double at = round(top + PANEL_HEIGHT * place(y, low, high)) + 0.5;
-		char text[16];
-
-		if (y < 1000)
-			snprintf(text, sizeof(text), "%g ns", y);
-		else if (y < 1e6)
-			snprintf(text, sizeof(text), "%g us", y / 1e3);
-		else
-			snprintf(text, sizeof(text), "%g ms", y / 1e6);
-		draw_grey(c, 0.4);
-		draw_text(c, left - 8, at + 4, DRAW_FROM_RIGHT, 11, false, text);
-		draw_grey(c, 0.85);
-		cairo_set_line_width(c, 1);
-		cairo_move_to(c, left, at);
-		cairo_line_to(c, left + PANEL_WIDTH, at);
-		cairo_stroke(c);
-	}
-	draw_grey(c, 0.4);
-	for (unsigned int i = 0; i < p->n; i += every)
-		draw_text(c, left + i * step, top + PANEL_HEIGHT + 18, DRAW_CENTRE, 11, false,
-			  p->x[i]);
-
-	cairo_set_line_width(c, 2);
-	for (unsigned int t = COMPARE_MAINLINE; t < COMPARE_TRACKERS; t++) {
-		cairo_set_source_rgb(c, colour[t][0], colour[t][1], colour[t][2]);
-		cairo_new_path(c);
-		for (unsigned int i = 0; i < p->n; i++)
-			cairo_line_to(c, left + i * step,
-				      top + PANEL_HEIGHT * place(p->y[t][i], low, high));
-		cairo_stroke(c);
-		for (unsigned int i = 0; i < p->n; i++) {
-			double x = left + i * step;
-
-			cairo_move_to(c, x, top + PANEL_HEIGHT * place(p->least[t][i], low, high));
-			cairo_line_to(c, x, top + PANEL_HEIGHT * place(p->most[t][i], low, high));
-			cairo_stroke(c);
-			cairo_arc(c, x, top + PANEL_HEIGHT * place(p->y[t][i], low, high), 3, 0, 7);
-			cairo_fill(c);
-		}
-	}
-}
-
-static void legend(cairo_t *c, double y)
-{
-	static const char *const meaning[COMPARE_TRACKERS] = {
-		[COMPARE_MAINLINE] = "mainline's vmwgfx", [COMPARE_PAGETABLE] = "its scan only",
-		[COMPARE_MKWRITE] = "its write-protection only",
-		[COMPARE_OURS] = "ours", [COMPARE_ORACLE] = "oracle: told what is dirty",
-	};
-	double x = PLOT_LEFT;
-
-	for (unsigned int t = COMPARE_MAINLINE; t < COMPARE_TRACKERS; t++) {
-		cairo_set_source_rgb(c, colour[t][0], colour[t][1], colour[t][2]);
-		cairo_rectangle(c, x, y - 11, 12, 12);
-		cairo_fill(c);
-		draw_grey(c, 0.1);
-		draw_text(c, x + 18, y, DRAW_FROM_LEFT, 13, false, meaning[t]);
-		x += 60 + 7.2 * strlen(meaning[t]);
-	}
-}
-
-struct page {
-	const char *title, *subtitle;
-	const struct panel *panels;
-	unsigned int n, columns;
-};
-
-static void draw_page(cairo_t *c, const void *data)
-{
-	const struct page *page = data;
-
-	draw_grey(c, 1);
-	cairo_paint(c);
-	draw_grey(c, 0.1);
-	draw_text(c, PLOT_LEFT, 30, DRAW_FROM_LEFT, 18, true, page->title);
-	draw_grey(c, 0.35);
-	draw_text(c, PLOT_LEFT, 50, DRAW_FROM_LEFT, 12, false, page->subtitle);
-	legend(c, 76);
-	for (unsigned int i = 0; i < page->n; i++)
-		draw_one(c, &page->panels[i], PLOT_LEFT + i % page->columns * PANEL_STEP_X,
-			 PLOT_TOP + i / page->columns * PANEL_STEP_Y);
-}
-
-static void write_page(const char *name, const char *title, const char *subtitle,
-		       const struct panel *panels, unsigned int n, unsigned int columns)
-{
-	const struct page page = {
-		.title = title, .subtitle = subtitle, .panels = panels, .n = n, .columns = columns,
-	};
-
-	if (n)
-		draw_files(out_dir, name, PLOT_LEFT + columns * PANEL_STEP_X,
-			   PLOT_TOP + (n + columns - 1) / columns * PANEL_STEP_Y - 30, draw_page,
-			   &page);
-}
-
-/* The cells of an axis and a pattern, if there are any. */
-static bool fill_panel(struct panel *p, enum axis axis, unsigned int pattern, const char *title)
-{
-	*p = (struct panel){ .title = title };
-	for (unsigned int i = 0; i < n_cells && p->n < LENGTH(p->x); i++) {
-		const struct cell *c = &cells[i];
-
-		if (c->setup.axis != axis || c->pattern != pattern)
-			continue;
-		label(p->x[p->n], sizeof(p->x[0]), c);
-		for (unsigned int t = COMPARE_MAINLINE; t < COMPARE_TRACKERS; t++) {
-			struct spread s = cost_spread(c, t);
-
-			p->y[t][p->n] = s.median;
-			p->least[t][p->n] = s.least;
-			p->most[t][p->n] = s.most;
-		}
-		p->n++;
-	}
-	return p->n;
-}
-
-static void plot_sizes(void)
-{
-	struct panel panels[PATTERNS];
-	unsigned int n = 0;
-
-	for (unsigned int pattern = 0; pattern < PATTERNS; pattern++)
-		n += fill_panel(&panels[n], SIZE, pattern, pattern_name[pattern]);
-	write_page("track", "What a submission costs, by size of the buffer",
-		   "Faults and harvest over no tracking, by what is written between two submissions. Lower is better; at the bottom, no more than without.",
-		   panels, n, 5);
-}
-
-static void plot_axes(void)
-{
-	static const struct {
-		enum axis axis;
-		enum pattern_kind pattern;
-		const char *title;
-	} wanted[] = {
-		{ VMAS, IDLE, "VMAs of a buffer, idle" }, { VMAS, ONE, "VMAs, one page written" },
-		{ BUFFERS, ONE, "Buffers, 10 are written" },
-		{ NOTIFIER, IDLE, "A slow mmu_notifier, idle" },
-		{ NOTIFIER, ONE, "Slow notifier, one page" },
-		{ NOTIFIER, LATER_ONE, "Slow notifier, one page, later" },
-	};
-	struct panel panels[LENGTH(wanted)];
-	unsigned int n = 0;
-
-	for (int i = 0; i < LENGTH(wanted); i++)
-		n += fill_panel(&panels[n], wanted[i].axis, wanted[i].pattern, wanted[i].title);
-	write_page("axes", "What a submission costs, by VMAs, buffers and notifiers",
-		   "Faults and harvest over no tracking. Lower is better; at the bottom, no more than without.", panels, n, 3);
-}
-
-static void plot_phases(void)
-{
-	struct panel panels[4];
-	char titles[LENGTH(panels)][64];
-	unsigned int n = 0;
-
-	for (unsigned int i = 0; i < n_cells && n < LENGTH(panels); i++) {
-		const struct cell *c = &cells[i];
-		struct panel *p = &panels[n];
-		char size[32];
-
-		if (c->pattern != PHASES || c->setup.size < 4 << 20)
-			continue;
-		draw_size(size, sizeof(size), c->setup.size);
-		snprintf(titles[n], sizeof(titles[n]), "%s: idle, dense, sparse", size);
-		*p = (struct panel){ .title = titles[n], .n = MAX_SERIES };
-		for (unsigned int at = 0; at < MAX_SERIES; at++) {
-			snprintf(p->x[at], sizeof(p->x[at]), "%s", phases[at] == IDLE ? "idle" :
-				 phases[at] == DENSE ? "dense" : "sparse");
-			for (unsigned int t = COMPARE_MAINLINE; t < COMPARE_TRACKERS; t++) {
-				double v[MAX_ROUNDS];
-				struct spread s;
-
-				for (unsigned int r = 0; r < c->setup.rounds; r++)
-					v[r] = c->run[r][t].series[at] -
-						c->run[r][COMPARE_NONE].series[at];
-				s = spread_of(v, c->setup.rounds);
-				p->y[t][at] = s.median;
-				p->least[t][at] = s.least;
-				p->most[t][at] = s.most;
-			}
-		}
-		n++;
-	}
-	write_page("phases", "Phases: the cost of each submission, one after the other",
-		   "Four with nothing written, three with everything, five with 0.1 %, and again. Lower is better.",
-		   panels, n, 3);
-}
-
-static int index_of(const char *const *names, int n, json_t *name)
-{
-	int i;
-
-	for (i = 0; i < n && strcmp(names[i], json_string_value(name) ?: ""); i++)
-		;
-	if (i == n)
-		cannot("track.json has an unknown name in it");
-	return i;
-}
-
-/* A cell whose spreads are those of the one that was written. */
-static void load_cell(struct cell *c, json_t *json)
-{
-	c->setup.axis = index_of(axis_name, AXES, json_object_get(json, "axis"));
-	c->setup.value = json_integer_value(json_object_get(json, "value"));
-	c->setup.size = json_integer_value(json_object_get(json, "size"));
-	c->setup.rounds = 3;	/* least, median and most */
-	c->pattern = index_of(pattern_name, PATTERNS, json_object_get(json, "pattern"));
-	for (unsigned int t = 0; t < COMPARE_TRACKERS; t++) {
-		json_t *tracker = json_object_get(json_object_get(json, "trackers"),
-						  tracker_name[t]);
-		static const char *const of[] = { "least", "median", "most" };
-		json_t *cost = json_object_get(tracker, "cost_ns");
-		json_t *series = json_object_get(tracker, "series_ns");
-
-		for (unsigned int i = 0; i < LENGTH(of); i++) {
-			c->run[i][t].write = json_number_value(json_object_get(cost, of[i]));
-			for (size_t at = 0; at < json_array_size(series) && at < MAX_SERIES; at++)
-				c->run[i][t].series[at] =
-					json_number_value(json_array_get(series, at));
-		}
-	}
-}
-
-/* From track.json, where that is. */
-static void write_plots(void)
-{
-	json_error_t error;
-	char path[4096];
-	json_t *json, *all;
-
-	snprintf(path, sizeof(path), "%s/track.json", out_dir);
-	json = json_load_file(path, 0, &error);
-	if (!json)
-		cannot("%s: %s", path, error.text);
-	all = json_object_get(json, "cells");
-	for (n_cells = 0; n_cells < json_array_size(all) && n_cells < MAX_CELLS; n_cells++)
-		load_cell(&cells[n_cells], json_array_get(all, n_cells));
-	json_decref(json);
-	plot_sizes();
-	plot_axes();
-	plot_phases();
-}
-
 /* ---- the whole --------------------------------------------------------- */
 
 static const char help[] =
@@ -1251,8 +958,6 @@ static const char help[] =
 "what was written.\n"
 "\n"
 "  --out DIR     also write track.json there\n"
-"  --plot DIR    draw track.png, axes.png and phases.png, and the same as SVG, from\n"
-"                the track.json in that directory; measure nothing\n"
 "  --axis NAME   size, vmas, buffers, notifier or vcpus (all of them)\n"
 "  --max SIZE    of the buffer (256M)\n"
 "  --rounds N    measure each cell N times, the trackers in turn (3); those with\n"
@@ -1371,7 +1076,6 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "out", required_argument, NULL, 'o' },
-		{ "plot", required_argument, NULL, 'p' },
 		{ "axis", required_argument, NULL, 'a' },
 		{ "max", required_argument, NULL, 'm' },
 		{ "rounds", required_argument, NULL, 'r' },
@@ -1381,7 +1085,7 @@ int main(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 }
 	};
-	bool plot = false, huge = false;
+	bool huge = false;
 	int option;
 
 	program = "egm-track";
@@ -1389,10 +1093,6 @@ int main(int argc, char **argv)
 		switch (option) {
 		case 'o':
 			out_dir = optarg;
-			break;
-		case 'p':
-			out_dir = optarg;
-			plot = true;
 			break;
 		case 'a':
 			only = 0;
@@ -1419,11 +1119,6 @@ int main(int argc, char **argv)
 		}
 	}
 	no_arguments(argc, argv);
-
-	if (plot) {
-		write_plots();
-		return finish(0);
-	}
 
 	open_vmob();
 	printf("seed %llu, each %u times\n", (unsigned long long)seed, rounds);

@@ -2,7 +2,7 @@
 /*
  * Measures passes over page tables: mapping_dirty_harvest() against mainline's
  * functions, in turn, on the same mappings of /dev/mapping_dirty. For each
- * size and pattern of dirty pages: a line in a table, in JSON, and a plot.
+ * size and pattern of dirty pages: a line in a table, and in JSON.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,7 +20,6 @@
 #include <jansson.h>
 
 #include "cli.h"
-#include "draw.h"
 #include "../mm-patches/compare/bench.h"
 
 #define DEVICE "/dev/mapping_dirty"
@@ -157,7 +156,7 @@ static void print_cell(const struct cell *c)
 {
 	char size[32];
 
-	draw_size(size, sizeof(size), c->size);
+	size_name(size, sizeof(size), c->size);
 	printf("%8s  %-12s  %8llu  %10.1f  %10.1f  %6.2f  %5.2f..%-6.2f  %8llu  %3llu  %3llu\n",
 	       size, pattern_name[c->pattern],
 	       (unsigned long long)c->dirty, c->stock * 1e6, c->ours * 1e6,
@@ -195,112 +194,6 @@ static void write_json(void)
 	write_json_file(out_dir, "walk",
 			json_pack("{s:I, s:i, s:o}", "seed", (json_int_t)seed, "repeat", repeat,
 				  "cells", all));
-}
-
-#define PLOT_WIDTH 1000
-#define PLOT_HEIGHT 470
-#define PLOT_LEFT 70
-#define PLOT_TOP 84
-#define PANEL_WIDTH 380
-#define PANEL_HEIGHT 320
-#define RATIO_MIN 0.5
-#define RATIO_MAX 64.0
-
-static double plot_y(double ratio)
-{
-	ratio = fmin(fmax(ratio, RATIO_MIN), RATIO_MAX);
-	return PLOT_TOP + PANEL_HEIGHT * (1 - log(ratio / RATIO_MIN) /
-					  log(RATIO_MAX / RATIO_MIN));
-}
-
-static const double colour[PATTERNS][3] = {
-	{ 0.45, 0.45, 0.45 }, { 0.12, 0.47, 0.71 }, { 0.84, 0.15, 0.16 },
-	{ 1.00, 0.50, 0.05 }, { 0.17, 0.63, 0.17 }, { 0.58, 0.40, 0.74 },
-	{ 0.55, 0.34, 0.29 }
-};
-
-static void plot_panel(cairo_t *c, double left, bool wrprotect)
-{
-	double step = (double)PANEL_WIDTH / (LENGTH(sizes) - 1);
-
-	draw_grey(c, 0.2);
-	draw_text(c, left, PLOT_TOP - 12, DRAW_FROM_LEFT, 14, false,
-		  wrprotect ? "write-protect and clean" : "clean");
-	for (double ratio = RATIO_MIN; ratio <= RATIO_MAX; ratio *= 2) {
-		char label[16];
-
-		snprintf(label, sizeof(label), "%g", ratio);
-		draw_grey(c, 0.2);
-		draw_text(c, left - 30, plot_y(ratio) + 4, DRAW_FROM_LEFT, 12, false,
-			  label);
-		cairo_set_line_width(c, ratio == 1 ? 2 : 0.5);
-		draw_grey(c, 0.6);
-		cairo_move_to(c, left, plot_y(ratio));
-		cairo_line_to(c, left + PANEL_WIDTH, plot_y(ratio));
-		cairo_stroke(c);
-	}
-	draw_grey(c, 0.2);
-	for (int i = 0; i < LENGTH(sizes); i++) {
-		char label[32];
-
-		draw_size(label, sizeof(label), sizes[i]);
-		draw_text(c, left + i * step - 20, PLOT_TOP + PANEL_HEIGHT + 20,
-			  DRAW_FROM_LEFT, 12, false, label);
-	}
-
-	cairo_set_line_width(c, 2);
-	for (unsigned int pattern = 0; pattern < PATTERNS; pattern++) {
-		double x = left;
-
-		cairo_new_path(c);	/* not from where a text ended */
-		cairo_set_source_rgb(c, colour[pattern][0], colour[pattern][1],
-				     colour[pattern][2]);
-		for (unsigned int i = 0; i < n_cells; i++) {
-			if (cells[i].pattern != pattern ||
-			    cells[i].wrprotect != wrprotect)
-				continue;
-			cairo_line_to(c, x, plot_y(cells[i].ratio.median));
-			x += step;
-		}
-		cairo_stroke(c);
-		x = left;
-		for (unsigned int i = 0; i < n_cells; i++) {
-			if (cells[i].pattern != pattern ||
-			    cells[i].wrprotect != wrprotect)
-				continue;
-			cairo_move_to(c, x, plot_y(cells[i].ratio.least));
-			cairo_line_to(c, x, plot_y(cells[i].ratio.most));
-			cairo_stroke(c);
-			cairo_arc(c, x, plot_y(cells[i].ratio.median), 3.5, 0, 7);
-			cairo_fill(c);
-			x += step;
-		}
-	}
-}
-
-static void plot(cairo_t *c, const void *unused)
-{
-	(void)unused;
-	draw_grey(c, 1);
-	cairo_paint(c);
-	draw_grey(c, 0.1);
-	draw_text(c, PLOT_LEFT, 28, DRAW_FROM_LEFT, 17, false,
-		  "Time of a pass: mainline over ours, by size of the mapping");
-	draw_text(c, PLOT_LEFT, 48, DRAW_FROM_LEFT, 12, false,
-		  "Above 1 ours is faster. Tables populated, all clean but what the pattern writes; bars from least to most.");
-	plot_panel(c, PLOT_LEFT, false);
-	plot_panel(c, PLOT_LEFT + PANEL_WIDTH + 90, true);
-	for (unsigned int i = 0; i < PATTERNS; i++) {
-		double x = PLOT_LEFT + i * 128;
-
-		cairo_set_source_rgb(c, colour[i][0], colour[i][1],
-				     colour[i][2]);
-		cairo_rectangle(c, x, PLOT_HEIGHT - 30, 12, 12);
-		cairo_fill(c);
-		draw_grey(c, 0.1);
-		draw_text(c, x + 18, PLOT_HEIGHT - 19, DRAW_FROM_LEFT, 12, false,
-			  pattern_name[i]);
-	}
 }
 
 /* Of a child that does nothing: its page tables are made, and taken down. */
@@ -460,9 +353,7 @@ int main(int argc, char **argv)
 			munmap(map, sizes[i]);
 		}
 	}
-	if (out_dir) {
+	if (out_dir)
 		write_json();
-		draw_files(out_dir, "walk", PLOT_WIDTH, PLOT_HEIGHT, plot, NULL);
-	}
 	return finish(0);
 }

@@ -23,7 +23,6 @@
 #include <jansson.h>
 
 #include "cli.h"
-#include "draw.h"
 #include "gl-context.h"
 #include "gl-frames.h"
 #include "gl-words.h"
@@ -381,92 +380,6 @@ static void write_json(void)
 	write_json_file(out_dir, "ways", json);
 }
 
-/* ---- the plot ------------------------------------------------------------ */
-
-#define PLOT_WIDTH 1080
-#define PLOT_HEIGHT 460
-#define PLOT_LEFT 60
-#define PLOT_TOP 96
-#define PLOT_BARS 260
-#define PLOT_STEP 168
-#define BAR_WIDTH 24
-#define MOST_SHOWN 2.0
-
-static const double colour[COLUMNS][3] = {
-	[SUBDATA_OFF] = { 1.00, 0.75, 0.45 }, [EXPLICIT_OFF] = { 0.93, 0.55, 0.55 },
-	[SUBDATA_ON] = { 1.00, 0.60, 0.20 }, [EXPLICIT_ON] = { 0.84, 0.15, 0.16 },
-	[COHERENT_ON] = { 0.12, 0.47, 0.71 },
-};
-
-static double plot_y(double share)
-{
-	return PLOT_TOP + PLOT_BARS * (1 - (share < MOST_SHOWN ? share : MOST_SHOWN) / MOST_SHOWN);
-}
-
-static void draw_plot(cairo_t *c, const void *unused)
-{
-	char label[64];
-
-	(void)unused;
-	draw_grey(c, 1);
-	cairo_paint(c);
-	draw_grey(c, 0.1);
-	draw_text(c, PLOT_LEFT, 28, DRAW_FROM_LEFT, 17, true,
-		  "Time of a frame by the way its updates get to the GPU");
-	draw_text(c, PLOT_LEFT, 50, DRAW_FROM_LEFT, 12, false,
-		  "Over the better explicit way with the parameter off; medians, and in the lines all rounds");
-	for (double share = 0; share <= MOST_SHOWN; share += 0.5) {
-		draw_grey(c, share == 1 ? 0.4 : 0.85);
-		cairo_set_line_width(c, 1);
-		cairo_move_to(c, PLOT_LEFT, plot_y(share));
-		cairo_line_to(c, PLOT_LEFT + PLOT_STEP * CELLS, plot_y(share));
-		cairo_stroke(c);
-		draw_grey(c, 0.2);
-		snprintf(label, sizeof(label), "%.1f", share);
-		draw_text(c, PLOT_LEFT - 8, plot_y(share) + 4, DRAW_FROM_RIGHT, 12, false, label);
-	}
-	for (unsigned int cell = 0; cell < CELLS; cell++) {
-		double left = PLOT_LEFT + cell * PLOT_STEP + 14;
-
-		for (unsigned int i = 0; i < COLUMNS; i++, left += BAR_WIDTH + 3) {
-			double v[FRAMES_MAX_ROUNDS], middle = left + BAR_WIDTH / 2.0;
-			struct spread s;
-
-			for (unsigned int k = 0; k < rounds; k++)
-				v[k] = value(cell, i, k, false) / best(cell, false, k, false);
-			s = spread_of(v, rounds);
-			cairo_set_source_rgb(c, colour[i][0], colour[i][1], colour[i][2]);
-			cairo_rectangle(c, left, plot_y(s.median), BAR_WIDTH,
-					plot_y(0) - plot_y(s.median));
-			cairo_fill(c);
-			draw_grey(c, 0.2);
-			cairo_move_to(c, middle, plot_y(s.least));
-			cairo_line_to(c, middle, plot_y(s.most));
-			cairo_stroke(c);
-			if (s.median > MOST_SHOWN) {
-				snprintf(label, sizeof(label), "%.1f", s.median);
-				draw_text(c, middle, PLOT_TOP - 6, DRAW_CENTRE, 11, false, label);
-			}
-		}
-		snprintf(label, sizeof(label), "%.2f ms",
-			 taken(cell, COHERENT_ON, false).median * 1e3);
-		draw_grey(c, 0.2);
-		draw_text(c, PLOT_LEFT + (cell + 0.5) * PLOT_STEP, plot_y(0) + 20, DRAW_CENTRE, 11,
-			  false, cells[cell].name);
-		draw_text(c, PLOT_LEFT + (cell + 0.5) * PLOT_STEP, plot_y(0) + 38, DRAW_CENTRE, 11,
-			  false, label);
-	}
-	for (unsigned int i = 0; i < COLUMNS; i++) {
-		double x = PLOT_LEFT + i * 180;
-
-		cairo_set_source_rgb(c, colour[i][0], colour[i][1], colour[i][2]);
-		cairo_rectangle(c, x, PLOT_HEIGHT - 34, 14, 14);
-		cairo_fill(c);
-		draw_grey(c, 0.1);
-		draw_text(c, x + 20, PLOT_HEIGHT - 22, DRAW_FROM_LEFT, 12, false, columns[i].name);
-	}
-}
-
 /* ---- the whole ----------------------------------------------------------- */
 
 static const char help[] =
@@ -479,7 +392,7 @@ static const char help[] =
 "  --frames N      frames to measure in each case (default 60)\n"
 "  --out DIR       write ways.json, ways.png and ways.svg there\n"
 "  --explicit      only the ways that need no coherent buffers, with the parameter off\n"
-"                  or in a kernel that does not have it; no plot\n"
+"                  or in a kernel that does not have it\n"
 "  --lose          leave out an update in each case: must fail\n"
 "  --help          this text\n"
 "\n"
@@ -548,11 +461,8 @@ int main(int argc, char **argv)
 	}
 	print_table(false);
 	print_table(true);
-	if (out_dir) {
+	if (out_dir)
 		write_json();
-		if (n_columns == COLUMNS)
-			draw_files(out_dir, "ways", PLOT_WIDTH, PLOT_HEIGHT, draw_plot, NULL);
-	}
 	printf("\n%llu points wrong\n", (unsigned long long)wrong);
 	return finish(wrong ? EXIT_FAILED : 0);
 }

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MIT
-#define _GNU_SOURCE
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +75,7 @@ int gl_probe_start(struct gl_probe *probe, int fd, char *setting)
 	struct answer answer = { 0 };
 	int pipes[2];
 
-	if (pipe2(pipes, O_CLOEXEC))
+	if (pipe(pipes))
 		return -1;
 	fflush(NULL);
 	probe->pid = fork();
