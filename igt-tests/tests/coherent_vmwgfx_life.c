@@ -525,6 +525,88 @@ static void present(struct vmw *vmw)
 	shown_close(&s);
 }
 
+/*
+ * A framebuffer that is a plain buffer is copied to the screen and from it by the
+ * kernel. It can be a coherent surface's, too.
+ */
+static void present_readback(struct vmw *vmw)
+{
+	struct shown s = shown_open(vmw);
+	uint32_t row = s.mode.hdisplay * 4;
+	uint64_t size = (uint64_t)row * s.mode.vdisplay, i;
+	struct vmw_mob mob = vmw_mob_create(&s.own, size);
+	struct vmw_surf *surf, *snap, *src;
+	drmModeClip all = { .x2 = s.mode.hdisplay, .y2 = s.mode.vdisplay };
+	struct drm_vmw_rect clip = { .w = s.mode.hdisplay, .h = 8 };
+	struct drm_vmw_present_readback_arg arg = {
+		.clips_ptr = (uintptr_t)&clip,
+		.num_clips = 1,
+	};
+	uint8_t *map;
+	uint32_t fb;
+
+	igt_assert(!drmModeAddFB(s.own.fd, s.mode.hdisplay, s.mode.vdisplay, 24,
+				 32, row, mob.bo, &fb));
+	arg.fb_id = fb;
+	surf = vmw_surf_create(&s.own, &(struct vmw_surf_info){
+		.format = SVGA3D_BUFFER,
+		.width = size,
+		.bo = mob.bo,
+		.coherent = true,
+	});
+	snap = vmw_snap_create(surf);
+	src = vmw_buffer(&s.own, size, false);
+	map = surf->map;
+	memset(map, 0x11, size);
+	vmw_snapshot(surf, snap);
+	igt_assert(!drmModeSetCrtc(s.own.fd, s.crtc, fb, 0, 0, &s.connector, 1,
+				   &s.mode));
+
+	/* What the kernel stores is for the device, too. */
+	memset(map, 0x22, size);
+	vmw_touch(surf);
+	igt_assert(!drmCommandWrite(s.own.fd, DRM_VMW_PRESENT_READBACK, &arg,
+				    sizeof(arg)));
+	vmw_snapshot(surf, snap);
+	for (i = 0; i < size; i += 4) {
+		uint8_t want = i < 8 * row ? 0x11 : 0x22;
+
+		igt_assert_eq(map[i], want);
+		igt_assert_f(((uint8_t *)snap->map)[i] == want,
+			     "what the screen had is not on the device: %#x at %#jx\n",
+			     ((uint8_t *)snap->map)[i], (uintmax_t)i);
+	}
+
+	/* What the device wrote is what is shown, */
+	memset(src->map, 0x33, size);
+	vmw_update(src);
+	vmw_device_write(surf, src);
+	igt_assert(!drmModeDirtyFB(s.own.fd, fb, &all, 1));
+	memset(map, 0x44, size);
+	/* and it is not read back over what the kernel stores. */
+	memset(src->map, 0x55, size);
+	vmw_update(src);
+	vmw_device_write(surf, src);
+	igt_assert(!drmCommandWrite(s.own.fd, DRM_VMW_PRESENT_READBACK, &arg,
+				    sizeof(arg)));
+	vmw_snapshot(surf, snap);
+	for (i = 0; i < size; i += 4) {
+		uint8_t want = i < 8 * row ? 0x33 : 0x55;
+
+		igt_assert_f(map[i] == want, "%#x at %#jx\n", map[i],
+			     (uintmax_t)i);
+		igt_assert_eq(((uint8_t *)snap->map)[i], want);
+	}
+
+	vmw_surf_destroy(surf);
+	vmw_surf_destroy(snap);
+	vmw_surf_destroy(src);
+	shown_set(&s, 0);
+	drmModeRmFB(s.own.fd, fb);
+	vmw_mob_destroy(&s.own, &mob);
+	shown_close(&s);
+}
+
 static const struct vmw_subtest subtests[] = {
 	{ "switch-mapped",
 	  "C1, C3: a buffer that was written to becomes the surface's",
@@ -555,6 +637,9 @@ static const struct vmw_subtest subtests[] = {
 	{ "flip", "C5: a page flip leaves the buffers to the CPU", flip },
 	{ "present", "C1, C2: a surface is copied to the one that is shown",
 	  present },
+	{ "present-readback",
+	  "C1, C2: the kernel copies a buffer to the screen, and the screen to it",
+	  present_readback },
 };
 
 igt_main

@@ -38,6 +38,7 @@ void ttm_bo_dirty_remove(struct ttm_buffer_object *bo,
 			 struct drm_gem_dirty_consumer *consumer);
 bool ttm_bo_dirty_is_known(struct ttm_buffer_object *bo);
 int ttm_bo_dirty_read_back(struct ttm_buffer_object *bo);
+void ttm_bo_dirty_mark(struct ttm_buffer_object *bo, pgoff_t first, pgoff_t nr);
 void ttm_bo_dirty_unmap(struct ttm_buffer_object *bo);
 
 void ttm_bo_dirty_unseen_begin(struct ttm_buffer_object *bo);

@@ -299,6 +299,31 @@ int ttm_bo_dirty_read_back(struct ttm_buffer_object *bo)
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_read_back);
 
 /**
+ * ttm_bo_dirty_mark - The kernel has stored to a buffer object
+ * @bo: The buffer object, tracked or not
+ * @first: First page
+ * @nr: Number of pages, within the buffer object
+ *
+ * For stores that come through no mapping that is seen. What the device wrote to
+ * these pages has to be brought up to date before, by ttm_bo_dirty_read_back(), with
+ * the dma_resv held from then on.
+ *
+ * Context: Called with the dma_resv held.
+ */
+void ttm_bo_dirty_mark(struct ttm_buffer_object *bo, pgoff_t first, pgoff_t nr)
+{
+	struct ttm_bo_dirty *dirty = bo_dirty(bo);
+
+	dma_resv_assert_held(bo->base.resv);
+
+	if (dirty->tracker)
+		drm_gem_dirty_mark(dirty->tracker, first, nr);
+	else
+		dirty->lost = true;
+}
+EXPORT_SYMBOL_GPL(ttm_bo_dirty_mark);
+
+/**
  * ttm_bo_dirty_unmap - Find out what has been written before a buffer object is unmapped
  * @bo: The buffer object, tracked or not
  *
@@ -596,11 +621,8 @@ static int bo_dirty_vm_access(struct vm_area_struct *vma, unsigned long addr,
 
 	ret = ttm_bo_vm_access_reserved(bo, offset, buf, len, write);
 	/* Also after an error, which can come after some pages. */
-	if (dirty->tracker && write)
-		drm_gem_dirty_mark(dirty->tracker, first,
-				   PFN_UP(offset + len) - first);
-	else if (write)
-		dirty->lost = true;
+	if (write)
+		ttm_bo_dirty_mark(bo, first, PFN_UP(offset + len) - first);
 
 out_unreserve:
 	ttm_bo_unreserve(bo);
