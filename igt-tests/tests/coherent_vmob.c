@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -637,7 +638,8 @@ static pid_t start_long(struct egm_dev *dev, int dmabuf, struct pattern *p, bool
 		int i;
 
 		pattern_fill(p, bo->map, 0, SIZE);
-		for (i = 0; i < 8; i++)
+		/* no more than can be queued */
+		for (i = 0; i < 4; i++)
 			submit(mine, &(struct submission){
 				.ctx = i & 1 ? ctx : 0, .cmds = cmds, .n_cmds = 2,
 				.handles = &bo->handle, .n_handles = 1,
@@ -736,6 +738,67 @@ static void killed_closing(struct egm_dev *dev)
 	close(go[0]);
 	close(go[1]);
 	close(dmabuf);
+}
+
+/*
+ * A file can't have the device work for it for more than some submissions ahead. Who
+ * submits more waits, and a signal ends that. Others do not wait for it.
+ */
+static void queue_bounded(struct egm_dev *dev)
+{
+	const struct drm_vmob_cmd cmds[] = {
+		{ .op = DRM_VMOB_CMD_DELAY, .value = LONG_US },
+		{ .op = DRM_VMOB_CMD_CHECKSUM, .size = MiB(64) },
+		{ .op = DRM_VMOB_CMD_FILL, .size = 4 },
+	};
+	static const unsigned int most[] = { 4, 256, 1024 };
+	volatile unsigned int *n;
+	unsigned int kind, i;
+	int status;
+	pid_t pid;
+
+	n = mmap(NULL, sizeof(*n), PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	igt_assert(n != MAP_FAILED);
+	for (kind = 0; kind < ARRAY_SIZE(cmds); kind++) {
+		*n = 0;
+		pid = fork();
+		igt_assert_lte(0, pid);
+		if (!pid) {
+			struct egm_dev *mine = coh_open_again(dev);
+			struct egm_bo *bo = coh_create_plain(mine, MiB(64));
+
+			/* nothing that comes after it is done soon */
+			submit(mine, &(struct submission){
+				.cmds = cmds, .n_cmds = 1,
+				.handles = &bo->handle, .n_handles = 1,
+			});
+			for (*n = 1; *n < 2048; ++*n)
+				submit(mine, &(struct submission){
+					.cmds = &cmds[kind], .n_cmds = 1,
+					.handles = &bo->handle, .n_handles = 1,
+				});
+			_exit(0);
+		}
+		/* until nothing more comes */
+		do {
+			i = *n;
+			usleep(1000000);
+		} while (i != *n || !i);
+		igt_info("kind %u: %u submissions\n", kind, i);
+		igt_assert_f(i <= most[kind], "%u submissions, %u wanted\n", i,
+			     most[kind]);
+		/* a file that has nothing queued does not wait */
+		coh_touch(coh_create(dev, SIZE));
+
+		igt_assert(!kill(pid, SIGKILL));
+		for (i = 0; i < SOON_MS / 10 &&
+		     waitpid(pid, &status, WNOHANG) != pid; i++)
+			usleep(10000);
+		igt_assert_lt(i, SOON_MS / 10);
+		igt_assert(WIFSIGNALED(status));
+	}
+	munmap((void *)n, sizeof(*n));
 }
 
 /* ---- moves -------------------------------------------------------------- */
@@ -1018,6 +1081,9 @@ static const struct coh_subtest subtests[] = {
 	{ "killed-closing",
 	  "C2: killed while a copy that goes waits for what others write",
 	  killed_closing },
+	{ "queue-bounded",
+	  "C5: a process can't queue work for the device without end",
+	  queue_bounded },
 	{ "move-waits", "C3: a move waits for the engine", move_waits },
 	{ "move-cost", "C5: a buffer moved while dirty is uploaded once", move_cost },
 	{ "swapout-busy", "C3: who is short of memory does not wait for jobs",

@@ -295,6 +295,9 @@ struct drm_vmob_sync {
  *
  * All is checked first: with any error, nothing has happened.
  *
+ * A file can have 1024 submissions that are not done, and in these four times what the
+ * commands of one may ask for. Another one waits until there is room.
+ *
  * Commands that take longer than 30 seconds are cut short. So are those that are not
  * done 5 seconds after the file was closed, or as soon as its process has been killed.
  * The fence in out_syncs and in the buffers has the error -ETIME or -ECANCELED then,

@@ -117,6 +117,8 @@ static int vmob_open(struct drm_device *drm, struct drm_file *file)
 
 	kref_init(&vfile->ref);
 	xa_init_flags(&vfile->ctxs, XA_FLAGS_ALLOC1);
+	spin_lock_init(&vfile->lock);
+	init_waitqueue_head(&vfile->room);
 	vfile->ctx = vmob_ctx_create(to_vmob(drm), vfile);
 	if (IS_ERR(vfile->ctx)) {
 		int ret = PTR_ERR(vfile->ctx);

@@ -6,6 +6,8 @@
 #include <linux/kref.h>
 #include <linux/rwsem.h>
 #include <linux/sizes.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
@@ -29,6 +31,9 @@
 #define VMOB_MAX_BYTES		SZ_4G
 #define VMOB_MAX_CTXS		1024
 #define VMOB_MAX_VIEWS		64
+/* The most jobs of a file that are not done, and how many of the largest that may be. */
+#define VMOB_MAX_JOBS		1024
+#define VMOB_MAX_QUEUED		4
 
 struct task_struct;
 struct vmob_job;
@@ -207,6 +212,16 @@ static inline bool vmob_copy_is_view(const struct vmob_copy *copy)
 }
 
 /**
+ * struct vmob_asked - What commands ask for
+ */
+struct vmob_asked {
+	/** @delay: Microseconds to wait */
+	u64 delay;
+	/** @bytes: To read and write */
+	u64 bytes;
+};
+
+/**
  * struct vmob_file - An open file
  */
 struct vmob_file {
@@ -220,6 +235,14 @@ struct vmob_file {
 	struct vmob_ctx *ctx;
 	/** @ctxs: The others */
 	struct xarray ctxs;
+	/** @lock: Protects @jobs and @asked */
+	spinlock_t lock;
+	/** @jobs: Its jobs that are not done */
+	u32 jobs;
+	/** @asked: What their commands ask for together */
+	struct vmob_asked asked;
+	/** @room: Woken when these become less */
+	wait_queue_head_t room;
 };
 
 /**
@@ -296,6 +319,10 @@ struct vmob_job {
 	struct work_struct work;
 	/** @fence: Signals when it has been executed */
 	struct dma_fence *fence;
+	/** @asked: What its commands ask for */
+	struct vmob_asked asked;
+	/** @queued: It is one of &vmob_file.jobs */
+	bool queued;
 	/** @end: When it has run for too long, in jiffies */
 	unsigned long end;
 	/** @error: Why it was ended early, or 0 */

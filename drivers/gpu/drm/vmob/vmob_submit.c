@@ -161,11 +161,48 @@ int vmob_ctx_destroy_ioctl(struct drm_device *drm, void *data,
 	return 0;
 }
 
+/* Whether a file may have one more job, which it has then. */
+static bool vmob_job_try_queue(struct vmob_job *job)
+{
+	struct vmob_file *vfile = job->ctx->file;
+	struct vmob_asked *asked = &vfile->asked;
+
+	spin_lock(&vfile->lock);
+	job->queued = vfile->jobs < VMOB_MAX_JOBS &&
+		asked->delay + job->asked.delay <=
+			VMOB_MAX_QUEUED * VMOB_MAX_DELAY &&
+		asked->bytes + job->asked.bytes <=
+			VMOB_MAX_QUEUED * VMOB_MAX_BYTES;
+	if (job->queued) {
+		vfile->jobs++;
+		asked->delay += job->asked.delay;
+		asked->bytes += job->asked.bytes;
+	}
+	spin_unlock(&vfile->lock);
+
+	return job->queued;
+}
+
+/* It is done, or won't be. */
+static void vmob_job_unqueue(struct vmob_job *job)
+{
+	struct vmob_file *vfile = job->ctx->file;
+
+	spin_lock(&vfile->lock);
+	vfile->jobs--;
+	vfile->asked.delay -= job->asked.delay;
+	vfile->asked.bytes -= job->asked.bytes;
+	spin_unlock(&vfile->lock);
+	wake_up(&vfile->room);
+}
+
 static void vmob_job_release(struct kref *ref)
 {
 	struct vmob_job *job = container_of(ref, struct vmob_job, ref);
 	u32 i;
 
+	if (job->queued)
+		vmob_job_unqueue(job);
 	if (job->objs)
 		for (i = 0; i < job->nr_bos; i++)
 			drm_gem_object_put(job->objs[i]);
@@ -255,16 +292,10 @@ static bool vmob_in_copy(const struct vmob_job *job, u32 *index, u64 offset,
 	return offset <= copy->size && size <= copy->size - offset;
 }
 
-/* What the commands of a submission ask for together. */
-struct vmob_work {
-	u64 delay;
-	u64 bytes;
-};
-
 static const char *vmob_verify_cmd(struct vmob_job *job,
-				   struct drm_vmob_cmd *cmd,
-				   struct vmob_work *work)
+				   struct drm_vmob_cmd *cmd)
 {
+	struct vmob_asked *asked = &job->asked;
 	const struct vmob_op *op;
 
 	if (cmd->op >= ARRAY_SIZE(vmob_ops))
@@ -293,9 +324,9 @@ static const char *vmob_verify_cmd(struct vmob_job *job,
 			return "value";
 		break;
 	case DRM_VMOB_CMD_DELAY:
-		if (cmd->value > VMOB_MAX_DELAY - work->delay)
+		if (cmd->value > VMOB_MAX_DELAY - asked->delay)
 			return "delay";
-		work->delay += cmd->value;
+		asked->delay += cmd->value;
 		break;
 	}
 
@@ -307,10 +338,10 @@ static const char *vmob_verify_cmd(struct vmob_job *job,
 
 	/* Each of the two is within a copy, and so is what is read of it. */
 	if (op->dst)
-		work->bytes += vmob_dst_size(cmd);
+		asked->bytes += vmob_dst_size(cmd);
 	if (op->src || vmob_is_transfer(cmd))
-		work->bytes += cmd->size;
-	if (work->bytes > VMOB_MAX_BYTES)
+		asked->bytes += cmd->size;
+	if (asked->bytes > VMOB_MAX_BYTES)
 		return "too much work";
 
 	/* Also if it is there twice */
@@ -326,12 +357,11 @@ static const char *vmob_verify_cmd(struct vmob_job *job,
 
 static int vmob_verify_cmds(struct vmob_job *job)
 {
-	struct vmob_work work = { };
 	const char *wrong;
 	u32 i;
 
 	for (i = 0; i < job->nr_cmds; i++) {
-		wrong = vmob_verify_cmd(job, &job->cmds[i], &work);
+		wrong = vmob_verify_cmd(job, &job->cmds[i]);
 		if (wrong) {
 			drm_dbg(&job->vmob->drm, "command %u refused: %s\n", i,
 				wrong);
@@ -842,6 +872,12 @@ int vmob_submit_ioctl(struct drm_device *drm, void *data,
 	job = vmob_job_create(vmob, file, args);
 	if (IS_ERR(job))
 		return PTR_ERR(job);
+
+	/* What others wait for is bounded. Nobody waits for this one yet. */
+	ret = wait_event_interruptible(job->ctx->file->room,
+				       vmob_job_try_queue(job));
+	if (ret)
+		goto out_put;
 
 	ret = drm_sched_job_init(&job->base, &job->ctx->entity, 1, vmob,
 				 file->client_id);
