@@ -34,13 +34,13 @@
 #include <pattern.h>
 
 #include "cli.h"
+#include "stores.h"
 #include "../mm-patches/compare/trackers.h"
 
 #define DEVICE "/dev/vmob_compare"
 #define PAGE_WORDS (PAGE / sizeof(uint64_t))
 #define MAX_ROUNDS 15
 #define LEAST_ROUNDS 5	/* with many buffers */
-#define MAX_SERIES 12
 #define MAX_CELLS 256
 #define MAX_BUFFERS 10000
 #define MAX_VCPUS 8
@@ -54,25 +54,7 @@ static const char *const tracker_name[COMPARE_TRACKERS] = {
 	[COMPARE_OURS] = "ours", [COMPARE_ORACLE] = "oracle",
 };
 
-/* ---- what is written --------------------------------------------------- */
-
-/*
- * In the order in which they are measured: LATER_ONE and LATER_SPARSE are ONE and
- * SPARSE once more, in a buffer that has been written to as a whole before.
- */
-enum pattern_kind {
-	FIRST, IDLE, ONE, SPARSE, RING, TENTH, DENSE, LATER_ONE, LATER_SPARSE, PHASES, PATTERNS
-};
-
-static const char *const pattern_name[PATTERNS] = {
-	"first touch", "idle", "one page", "0.1 % random", "ring, 1/16", "10 % random", "dense",
-	"one, later", "0.1 %, later", "phases",
-};
-
-/* Idle, dense, sparse: what each of the submissions of PHASES is like. */
-static const enum pattern_kind phases[MAX_SERIES] = {
-	IDLE, IDLE, IDLE, IDLE, DENSE, DENSE, DENSE, SPARSE, SPARSE, SPARSE, SPARSE, SPARSE,
-};
+/* ---- what is measured ---------------------------------------------------- */
 
 enum axis { SIZE, VMAS, BUFFERS, NOTIFIER, VCPUS, AXES };
 
@@ -316,101 +298,24 @@ static void populate(const struct setup *s)
 
 /* ---- one submission ---------------------------------------------------- */
 
-/* The pages to write: in the order of the buffer, and in that of the stores. */
-struct plan {
-	unsigned int buffer[DIRTY_BUFFERS], n_buffers;
-	uint32_t *page, *order;
-	struct compare_range *range;
-	uint32_t n, n_ranges;
-};
-
-static struct plan plan_new(const struct setup *s)
+/* How many buffers are written to, and the first, second ... of them */
+static unsigned int n_written(const struct setup *s)
 {
-	const uint64_t pages = s->size / PAGE;
-	struct plan p = {
-		.page = calloc(pages, sizeof(*p.page)), .order = calloc(pages, sizeof(*p.order)),
-		.range = calloc(pages, sizeof(*p.range)),
-	};
-
-	if (!p.page || !p.order || !p.range)
-		cannot("%s", strerror(ENOMEM));
-	return p;
+	return s->buffers < DIRTY_BUFFERS ? s->buffers : DIRTY_BUFFERS;
 }
 
-static void plan_free(struct plan *p)
+static unsigned int written(const struct setup *s, unsigned int i)
 {
-	free(p->page);
-	free(p->order);
-	free(p->range);
+	return (uint64_t)i * s->buffers / n_written(s);
 }
 
-static void plan_add(struct plan *p, uint32_t page)
-{
-	if (p->n_ranges && p->range[p->n_ranges - 1].first + p->range[p->n_ranges - 1].nr == page)
-		p->range[p->n_ranges - 1].nr++;
-	else
-		p->range[p->n_ranges++] = (struct compare_range){ .first = page, .nr = 1 };
-	p->page[p->n++] = page;
-}
-
-/* @turn: counts submissions. The same pages for all trackers. */
-static void make_plan(struct plan *p, const struct setup *s, enum pattern_kind pattern,
-		      uint32_t turn)
-{
-	const uint64_t pages = s->size / PAGE;
-	struct rng rng = rng_seeded(seed, turn);
-	uint64_t n = 0, first = 0;
-
-	p->n = p->n_ranges = 0;
-	p->n_buffers = s->buffers < DIRTY_BUFFERS ? s->buffers : DIRTY_BUFFERS;
-	for (unsigned int i = 0; i < p->n_buffers; i++)
-		p->buffer[i] = (uint64_t)i * s->buffers / p->n_buffers;
-
-	switch (pattern) {
-	case ONE:
-	case LATER_ONE:
-		plan_add(p, pages / 2);
-		break;
-	case SPARSE:
-	case LATER_SPARSE:
-	case TENTH:
-		/* somewhere in each nth of the buffer, so no page twice */
-		n = pages / (pattern == TENTH ? 10 : 1000);
-		n = n ? n : 1;
-		for (uint64_t i = 0; i < n; i++)
-			plan_add(p, i * (pages / n) + rng_below(&rng, pages / n));
-		break;
-	case RING:
-		n = pages / 16;
-		first = turn % 16 * n;
-		for (uint64_t i = 0; i < n; i++)
-			plan_add(p, first + i);
-		break;
-	case FIRST:
-	case DENSE:
-		for (uint64_t i = 0; i < pages; i++)
-			plan_add(p, i);
-		break;
-	default:
-		break;
-	}
-	memcpy(p->order, p->page, p->n * sizeof(*p->page));
-	if (pattern != RING && pattern != FIRST && pattern != DENSE)
-		for (uint32_t i = p->n; i > 1; i--) {
-			uint32_t j = rng_below(&rng, i), swap = p->order[j];
-
-			p->order[j] = p->order[i - 1];
-			p->order[i - 1] = swap;
-		}
-}
-
-static void tell(const struct plan *p)
+static void tell(const struct setup *s, const struct plan *p)
 {
 	const uint32_t skip = forget && p->n_ranges > 1;
 
-	for (unsigned int i = 0; i < p->n_buffers; i++) {
+	for (unsigned int i = 0; i < n_written(s); i++) {
 		const struct compare_tell arg = {
-			.addr = (uintptr_t)buffers[p->buffer[i]].map,
+			.addr = (uintptr_t)buffers[written(s, i)].map,
 			.ranges = (uintptr_t)(p->range + skip), .nr = p->n_ranges - skip,
 		};
 
@@ -428,9 +333,9 @@ static void once(const struct setup *s, const struct plan *p, unsigned int track
 	double t;
 
 	t = cpu_ns();
-	for (unsigned int b = 0; p->n && b < p->n_buffers; b++) {
-		volatile uint64_t *map = buffers[p->buffer[b]].map;
-		uint64_t *want = buffers[p->buffer[b]].want;
+	for (unsigned int b = 0; p->n && b < n_written(s); b++) {
+		volatile uint64_t *map = buffers[written(s, b)].map;
+		uint64_t *want = buffers[written(s, b)].want;
 
 		for (uint32_t i = 0; i < p->n; i++) {
 			uint32_t page = p->order[i];
@@ -441,10 +346,10 @@ static void once(const struct setup *s, const struct plan *p, unsigned int track
 	}
 	r->write += cpu_ns() - t;
 	r->faults += faults_now() - faults;
-	r->dirty += (double)p->n * p->n_buffers * PAGE;
+	r->dirty += (double)p->n * n_written(s) * PAGE;
 
 	if (tracker == COMPARE_ORACLE && p->n)
-		tell(p);
+		tell(s, p);
 	before = stats_now();
 	t = cpu_ns();
 	submit(s, NULL, 0);
@@ -473,14 +378,14 @@ static void add_counts(struct run *r, unsigned int tracker, const struct compare
 }
 
 /* How many pages the device has not got: what it has is put where they are. */
-static uint64_t wrong_pages(const struct setup *s, const struct plan *p)
+static uint64_t wrong_pages(const struct setup *s)
 {
 	uint64_t wrong = 0;
 
-	for (unsigned int b = 0; b < p->n_buffers; b++) {
-		const struct buffer *buffer = &buffers[p->buffer[b]];
+	for (unsigned int b = 0; b < n_written(s); b++) {
+		const struct buffer *buffer = &buffers[written(s, b)];
 		const struct drm_vmob_cmd cmd = {
-			.op = DRM_VMOB_CMD_READBACK, .dst = p->buffer[b], .size = s->size,
+			.op = DRM_VMOB_CMD_READBACK, .dst = written(s, b), .size = s->size,
 		};
 
 		submit(s, &cmd, 1);
@@ -493,22 +398,6 @@ static uint64_t wrong_pages(const struct setup *s, const struct plan *p)
 
 /* ---- cells ------------------------------------------------------------- */
 
-/* A pattern's mean is over so many submissions; those before let it settle. */
-static void how_many(const struct setup *s, enum pattern_kind pattern, unsigned int *settle,
-		     unsigned int *submissions)
-{
-	bool much = pattern == DENSE && s->size > 4 << 20;
-
-	*settle = much ? 4 : 24;	/* ours closes what is quiet after 20 */
-	*submissions = much ? 4 : 16;
-	if (pattern == PHASES)
-		*settle = *submissions = MAX_SERIES;
-	if (pattern == FIRST) {
-		*settle = 0;
-		*submissions = 1;
-	}
-}
-
 static void measure(const struct setup *s, enum pattern_kind pattern, unsigned int tracker,
 		    struct plan *p, struct run *r)
 {
@@ -517,12 +406,12 @@ static void measure(const struct setup *s, enum pattern_kind pattern, unsigned i
 	struct compare_stats from = { 0 };
 
 	memset(r, 0, sizeof(*r));
-	how_many(s, pattern, &settle, &submissions);
+	how_many(s->size, pattern, &settle, &submissions);
 	for (unsigned int i = 0; i < settle + submissions; i++) {
 		uint64_t value = (uint64_t)(pattern * 1000 + i + 1) << 32;
 		struct run before = *r;
 
-		make_plan(p, s, pattern == PHASES ? phases[i % MAX_SERIES] : pattern, i);
+		plan_make(p, pattern == PHASES ? phases[i % MAX_SERIES] : pattern, seed, i);
 		if (i == settle) {
 			memset(r, 0, sizeof(*r));
 			before = *r;
@@ -535,7 +424,7 @@ static void measure(const struct setup *s, enum pattern_kind pattern, unsigned i
 	add_counts(r, tracker, &from, &from_device);
 	r->memory = from.memory;
 	if (tracker != COMPARE_NONE)
-		r->wrong = wrong_pages(s, p);
+		r->wrong = wrong_pages(s);
 
 	r->write /= submissions;
 	r->harvest /= submissions;
@@ -567,7 +456,7 @@ static void check(const struct setup *s, enum pattern_kind pattern, unsigned int
 static void run_tracker(const struct setup *s, unsigned int tracker, unsigned int round,
 			struct cell *cell)
 {
-	struct plan p = plan_new(s);
+	struct plan p = plan_new(s->size / PAGE);
 
 	compare_select(tracker, s->axis == BUFFERS ? COMPARE_UNTIMED : 0);
 	create_buffers(s);
@@ -779,7 +668,7 @@ static void run_setup(const struct setup *s)
 			abort();
 		cells[n_cells].setup = *s;
 		cells[n_cells].pattern = pattern;
-		how_many(s, pattern, &settle, &cells[n_cells].submissions);
+		how_many(s->size, pattern, &settle, &cells[n_cells].submissions);
 		n_cells++;
 	}
 	start_spinners(s->vcpus);
@@ -858,7 +747,7 @@ static void huge_step(const struct setup *s, enum step step, struct plan *p, uns
 		read_all(buffers[0].map, s->size);
 		to->ns[round] = cpu_ns() - t;
 	} else {
-		make_plan(p, s, steps[step].pattern, step);
+		plan_make(p, steps[step].pattern, seed, step);
 		once(s, p, COMPARE_OURS, (uint64_t)(step + 1) << 32, &r);
 		to->ns[round] = r.write + r.harvest;
 	}
@@ -870,14 +759,14 @@ static void huge_round(const struct setup *s, unsigned int kind, unsigned int ro
 		       struct huge_step to[STEPS])
 {
 	const double tables = page_tables();
-	struct plan p = plan_new(s);
+	struct plan p = plan_new(s->size / PAGE);
 	uint64_t wrong;
 
 	compare_select(kind == HUGE_PAGES ? COMPARE_HUGE : COMPARE_OURS, 0);
 	create_buffers(s);
 	for (unsigned int step = 0; step < UNMAP; step++)
 		huge_step(s, step, &p, round, tables, &to[step]);
-	wrong = wrong_pages(s, &p);
+	wrong = wrong_pages(s);
 	if (wrong)
 		failed("%s: the device did not get %llu pages", page_size_name[kind],
 		       (unsigned long long)wrong);
