@@ -76,22 +76,32 @@ struct vmw_surf *vmw_surf_create(struct vmw *vmw,
 				 const struct vmw_surf_info *info)
 {
 	struct vmw_surf *surf = calloc(1, sizeof(*surf));
-	union drm_vmw_gb_surface_create_arg arg = {
+	union drm_vmw_gb_surface_create_ext_arg arg = {
 		.req = {
-			.format = info->format,
-			.mip_levels = info->mips ?: 1,
-			.drm_surface_flags = drm_vmw_surface_flag_shareable |
-				(info->coherent ?
-				 drm_vmw_surface_flag_coherent : 0) |
-				(info->bo ? 0 :
-				 drm_vmw_surface_flag_create_buffer),
-			.buffer_handle = info->bo ?: SVGA3D_INVALID_ID,
-			.array_size = info->array,
-			.base_size = {
-				.width = info->width ?: 1,
-				.height = info->height ?: 1,
-				.depth = info->depth ?: 1,
+			.base = {
+				.format = info->format,
+				.mip_levels = info->mips ?: 1,
+				.drm_surface_flags =
+					drm_vmw_surface_flag_shareable |
+					(info->coherent ?
+					 drm_vmw_surface_flag_coherent : 0) |
+					(info->bo ? 0 :
+					 drm_vmw_surface_flag_create_buffer),
+				.multisample_count = info->samples,
+				.buffer_handle = info->bo ?: SVGA3D_INVALID_ID,
+				.array_size = info->array,
+				.base_size = {
+					.width = info->width ?: 1,
+					.height = info->height ?: 1,
+					.depth = info->depth ?: 1,
+				},
 			},
+			.version = drm_vmw_gb_surface_v1,
+			.svga3d_flags_upper_32_bits = info->samples ?
+				SVGA3D_SURFACE_MULTISAMPLE >> 32 : 0,
+			.multisample_pattern = info->samples ?
+				SVGA3D_MS_PATTERN_STANDARD :
+				SVGA3D_MS_PATTERN_NONE,
 		},
 	};
 	int ret;
@@ -104,7 +114,8 @@ struct vmw_surf *vmw_surf_create(struct vmw *vmw,
 	surf->depth = info->depth ?: 1;
 	surf->mips = info->mips ?: 1;
 	surf->layers = info->array ?: 1;
-	ret = drmCommandWriteRead(vmw->fd, DRM_VMW_GB_SURFACE_CREATE, &arg,
+	surf->samples = info->samples;
+	ret = drmCommandWriteRead(vmw->fd, DRM_VMW_GB_SURFACE_CREATE_EXT, &arg,
 				  sizeof(arg));
 	igt_assert_f(!ret, "surface of %ux%ux%u: %s\n", surf->width,
 		     surf->height, surf->depth, strerror(-ret));
@@ -325,6 +336,7 @@ struct vmw_surf *vmw_snap_create(struct vmw_surf *surf)
 		.depth = surf->depth,
 		.mips = surf->mips,
 		.array = surf->layers > 1 ? surf->layers : 0,
+		.samples = surf->samples,
 	});
 }
 

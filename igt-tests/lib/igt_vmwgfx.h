@@ -28,7 +28,7 @@ struct vmw_surf {
 	struct vmw *vmw;
 	uint32_t handle, bo;
 	bool shared;		/* bo is another's */
-	uint32_t format, width, height, depth, mips, layers;
+	uint32_t format, width, height, depth, mips, layers, samples;
 	uint64_t size;		/* of its contents */
 	uint64_t map_size;	/* of its buffer */
 	uint64_t map_offset;
@@ -37,7 +37,7 @@ struct vmw_surf {
 
 /* What to create; 0 stands for 1 of width and so on, and for no buffer. */
 struct vmw_surf_info {
-	uint32_t format, width, height, depth, mips, array, bo;
+	uint32_t format, width, height, depth, mips, array, samples, bo;
 	bool coherent;
 };
 

@@ -141,6 +141,8 @@ static u32 devcap(struct svga3 *s, u32 index)
 	case SVGA3D_DEVCAP_MAX_SURFACE_IDS:
 		return MAX_SURFACES;
 	case SVGA3D_DEVCAP_DXCONTEXT:
+	case SVGA3D_DEVCAP_SM41:
+	case SVGA3D_DEVCAP_SM5:
 		return s->sm4;
 	}
 	return 0;
@@ -246,6 +248,8 @@ void regs_reset(struct svga3 *s)
 	s->reg[SVGA_REG_CAP2] =
 		SVGA_CAP2_INTRA_SURFACE_COPY | SVGA_CAP2_EXTRA_REGS |
 		SVGA_CAP2_CB_MAX_SIZE_4MB | SVGA_CAP2_GB_MEMSIZE_2;
+	if (s->sm4)
+		s->reg[SVGA_REG_CAP2] |= SVGA_CAP2_DX2 | SVGA_CAP2_DX3;
 	s->reg[SVGA_REG_MAX_PRIMARY_MEM] = 4 * MAX_TEXTURE * MAX_TEXTURE;
 	s->reg[SVGA_REG_MOB_MAX_SIZE] = MAX_MOB_SIZE;
 	s->reg[SVGA_REG_GBOBJECT_MEM_SIZE_KB] = s->mob_memory >> 10;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * Surfaces. Guest memory and the device's copy have the same layout: layers,
- * in each the mip levels, in each slices of rows of blocks, tightly packed.
- * Each command moves exactly what it names, and a box that is not within its
- * image is refused.
+ * Surfaces. Guest memory and the device's copy have the same layout: a sheet for
+ * each sample, in each the layers, in each the mip levels, in each slices of rows
+ * of blocks, tightly packed. An image of a planar format is one plane after the
+ * other, of which each has a part of each block. A command moves exactly what it
+ * names, of all samples, and a box that is not within its image is refused.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -53,55 +54,91 @@ static bool size_valid(const struct surface_info *info)
 	       size->depth <= MAX_VOLUME;
 }
 
+static bool info_valid(struct svga3 *s, const struct surface_info *info)
+{
+	if (!size_valid(info) || info->mips > MAX_MIPS)
+		return false;
+	if (info->array && (!s->sm4 ||
+			    info->array > SVGA3D_SM5_MAX_SURFACE_ARRAYSIZE))
+		return false;
+	if (info->samples > 1 && (!s->sm4 || info->samples > MAX_SAMPLES ||
+				  info->samples & (info->samples - 1) ||
+				  info->format == SVGA3D_BUFFER))
+		return false;
+	return info->format < ARRAY_SIZE(g_SVGA3dSurfaceDescs) &&
+	       g_SVGA3dSurfaceDescs[info->format].blockDesc !=
+			SVGA3DBLOCKDESC_NONE;
+}
+
+/* What is where in a block */
+static int set_planes(struct surface *surf, const SVGA3dSurfaceDesc *desc,
+		      u32 depth)
+{
+	static const struct plane nv12[] = { { 2, 2 }, { 2, 1 } };
+	static const struct plane yv12[] = { { 2, 2 }, { 1, 1 }, { 1, 1 } };
+
+	if (!(desc->blockDesc & SVGA3DBLOCKDESC_PLANAR_YUV)) {
+		surf->plane[0] = (struct plane){ desc->bytesPerBlock, 1 };
+		surf->planes = 1;
+		return 0;
+	}
+	/* Both are of 2 x 2 pixels: four of brightness, and a color */
+	if (depth > 1 || desc->bytesPerBlock != 6)
+		return -EINVAL;
+	if (desc->blockDesc & SVGA3DBLOCKDESC_2PLANAR_YUV) {
+		memcpy(surf->plane, nv12, sizeof(nv12));
+		surf->planes = ARRAY_SIZE(nv12);
+	} else {
+		memcpy(surf->plane, yv12, sizeof(yv12));
+		surf->planes = ARRAY_SIZE(yv12);
+	}
+	return 0;
+}
+
 int surface_define(struct svga3 *s, u32 sid, const struct surface_info *info)
 {
 	const SVGA3dSurfaceDesc *desc;
 	struct surface *surf;
 	u32 i;
 
-	if (!id_valid(s, sid) || s->surface[sid] || !size_valid(info) ||
-	    info->mips > MAX_MIPS || info->samples > 1)
-		return -EINVAL;
-	if (info->array && (!s->sm4 ||
-			    info->array > SVGA3D_SM4_MAX_SURFACE_ARRAYSIZE))
-		return -EINVAL;
-	if (info->format >= ARRAY_SIZE(g_SVGA3dSurfaceDescs))
+	if (!id_valid(s, sid) || s->surface[sid] || !info_valid(s, info))
 		return -EINVAL;
 	desc = &g_SVGA3dSurfaceDescs[info->format];
-	if (desc->blockDesc == SVGA3DBLOCKDESC_NONE ||
-	    desc->blockDesc & SVGA3DBLOCKDESC_PLANAR_YUV)
-		return -EINVAL;
 
 	surf = calloc(1, sizeof(*surf));
 	if (!surf)
 		return -ENOMEM;
+	if (set_planes(surf, desc, info->size.depth)) {
+		free(surf);
+		return -EINVAL;
+	}
 	surf->block = desc->blockSize;
 	surf->block_bytes = desc->bytesPerBlock;
 	surf->flags = info->flags;
 	surf->format = info->format;
 	surf->mobid = SVGA3D_INVALID_ID;
 	surf->mips = info->mips ?: 1;
+	surf->sheets = info->samples ?: 1;
 	surf->layers = info->array ?:
 		       info->flags & SVGA3D_SURFACE_CUBEMAP ?
 		       SVGA3D_MAX_SURFACE_FACES : 1;
 	for (i = 0; i < surf->mips; i++) {
 		struct mip *mip = &surf->mip[i];
-		u32 across;
 
 		mip->size.width = mip_dim(info->size.width, i);
 		mip->size.height = mip_dim(info->size.height, i);
 		mip->size.depth = mip_dim(info->size.depth, i);
-		across = (mip->size.width + desc->blockSize.width - 1) /
-			 desc->blockSize.width;
+		mip->across = (mip->size.width + desc->blockSize.width - 1) /
+			      desc->blockSize.width;
 		mip->rows = (mip->size.height + desc->blockSize.height - 1) /
 			    desc->blockSize.height;
-		mip->row = (u64)across * desc->bytesPerBlock;
-		mip->slice = mip->row * mip->rows;
-		mip->bytes = mip->slice * mip->size.depth;
+		mip->row = (u64)mip->across * desc->bytesPerBlock;
+		mip->bytes = mip->row * mip->rows * mip->size.depth;
 		mip->offset = surf->layer_bytes;
 		surf->layer_bytes += mip->bytes;
 	}
-	surf->bytes = surf->layer_bytes * surf->layers;
+	surf->sheet_bytes = surf->layer_bytes * surf->layers;
+	surf->bytes = surf->sheet_bytes * surf->sheets;
 	if (surf->bytes <= MAX_MOB_SIZE &&
 	    s->surface_bytes + surf->bytes <= MAX_SURFACE_MEMORY)
 		surf->data = calloc(1, surf->bytes);
@@ -208,6 +245,41 @@ static int box_to_blocks(struct surface *surf, const struct mip *mip,
 	return 0;
 }
 
+/* Calls a function for each piece of memory that a box of blocks is. */
+static int each_row(struct surface *surf, u32 sub, const struct blocks *b,
+		    int (*fn)(void *arg, u64 offset, u64 len), void *arg)
+{
+	u32 sheet, i, z, y;
+	u64 at = 0, row, slice;
+	int ret = 0;
+
+	for (sheet = 0; sheet < surf->sheets; sheet++) {
+		const struct mip *mip = find_sub(surf, sub, &at);
+
+		at += sheet * surf->sheet_bytes;
+		for (i = 0; i < surf->planes; i++) {
+			const struct plane *plane = &surf->plane[i];
+
+			row = (u64)mip->across * plane->bytes;
+			slice = row * mip->rows * plane->rows;
+			for (z = b->z; z < b->z + b->d && !ret; z++)
+				for (y = b->y * plane->rows;
+				     y < (b->y + b->h) * plane->rows && !ret; y++)
+					ret = fn(arg, at + z * slice + y * row +
+						 (u64)b->x * plane->bytes,
+						 (u64)b->w * plane->bytes);
+			at += slice;
+		}
+	}
+	return ret;
+}
+
+static struct blocks all_blocks(struct surface *surf, const struct mip *mip)
+{
+	return (struct blocks){ .w = mip->across, .h = mip->rows,
+				.d = mip->size.depth / surf->block.depth };
+}
+
 /* ------------------------------------------------- between guest and copy */
 
 static int transfer(struct svga3 *s, struct surface *surf, u64 offset, u64 len,
@@ -236,14 +308,27 @@ static int transfer_all(struct svga3 *s, u32 sid, bool readback)
 	return transfer(s, surf, 0, surf->bytes, readback);
 }
 
+struct row_transfer {
+	struct svga3 *s;
+	struct surface *surf;
+	bool readback;
+};
+
+static int transfer_row(void *arg, u64 offset, u64 len)
+{
+	struct row_transfer *t = arg;
+
+	return transfer(t->s, t->surf, offset, len, t->readback);
+}
+
 static int transfer_box(struct svga3 *s, u32 sid, u32 sub, const SVGA3dBox *box,
 			bool readback)
 {
 	struct surface *surf = surface_get(s, sid);
+	struct row_transfer t = { s, surf, readback };
 	const struct mip *mip;
 	struct blocks b;
-	u64 at, row, len;
-	u32 y, z, bytes;
+	u64 at;
 	int ret;
 
 	if (!surf)
@@ -252,19 +337,14 @@ static int transfer_box(struct svga3 *s, u32 sid, u32 sub, const SVGA3dBox *box,
 	if (!mip)
 		return -EINVAL;
 	count(s, readback ? SVGA3_READBACKS : SVGA3_UPDATES, 1);
-	if (!box)
-		return transfer(s, surf, at, mip->bytes, readback);
-	ret = box_to_blocks(surf, mip, box, &b);
-	bytes = surf->block_bytes;
-	len = (u64)b.w * bytes;
-	for (z = 0; z < b.d && !ret; z++) {
-		for (y = 0; y < b.h && !ret; y++) {
-			row = at + (b.z + z) * mip->slice +
-			      (b.y + y) * mip->row + (u64)b.x * bytes;
-			ret = transfer(s, surf, row, len, readback);
-		}
+	if (!box) {
+		b = all_blocks(surf, mip);
+	} else {
+		ret = box_to_blocks(surf, mip, box, &b);
+		if (ret)
+			return ret;
 	}
-	return ret;
+	return each_row(surf, sub, &b, transfer_row, &t);
 }
 
 int surface_update(struct svga3 *s, u32 sid)
@@ -299,10 +379,19 @@ int surface_invalidate(struct svga3 *s, u32 sid)
 	return 0;
 }
 
+static int poison_row(void *arg, u64 offset, u64 len)
+{
+	struct surface *surf = arg;
+
+	memset(surf->data + offset, POISON, len);
+	return 0;
+}
+
 int surface_invalidate_sub(struct svga3 *s, u32 sid, u32 sub)
 {
 	struct surface *surf = surface_get(s, sid);
 	const struct mip *mip;
+	struct blocks b;
 	u64 at;
 
 	if (!surf)
@@ -311,16 +400,41 @@ int surface_invalidate_sub(struct svga3 *s, u32 sid, u32 sub)
 	if (!mip)
 		return -EINVAL;
 	count(s, SVGA3_INVALIDATES, 1);
-	memset(surf->data + at, POISON, mip->bytes);
-	return 0;
+	b = all_blocks(surf, mip);
+	return each_row(surf, sub, &b, poison_row, surf);
 }
 
 /* --------------------------------------------------------- between copies */
 
 static bool same_blocks(struct surface *a, struct surface *b)
 {
-	return a->block_bytes == b->block_bytes &&
+	return a->block_bytes == b->block_bytes && a->sheets == b->sheets &&
+	       a->planes == b->planes &&
+	       !memcmp(a->plane, b->plane, sizeof(a->plane)) &&
 	       !memcmp(&a->block, &b->block, sizeof(a->block));
+}
+
+/* The rows of a box, one after the other, and a surface that has them */
+struct row_copy {
+	u8 *data, *p;
+};
+
+static int gather_row(void *arg, u64 offset, u64 len)
+{
+	struct row_copy *c = arg;
+
+	memcpy(c->p, c->data + offset, len);
+	c->p += len;
+	return 0;
+}
+
+static int scatter_row(void *arg, u64 offset, u64 len)
+{
+	struct row_copy *c = arg;
+
+	memcpy(c->data + offset, c->p, len);
+	c->p += len;
+	return 0;
 }
 
 int surface_copy(struct svga3 *s, u32 dst, u32 dst_sub, u32 src, u32 src_sub,
@@ -334,16 +448,16 @@ int surface_copy(struct svga3 *s, u32 dst, u32 dst_sub, u32 src, u32 src_sub,
 		box->srcx, box->srcy, box->srcz, box->w, box->h, box->d
 	};
 	const struct mip *to_mip, *from_mip;
+	struct row_copy copy;
 	struct blocks tb, fb;
-	u64 to_at = 0, from_at = 0, len;
-	u32 bytes, y, z;
-	u8 *rows, *p;
+	u64 at, len;
+	u8 *rows;
 	int ret;
 
 	if (!to || !from)
 		return -ENOENT;
-	to_mip = find_sub(to, dst_sub, &to_at);
-	from_mip = find_sub(from, src_sub, &from_at);
+	to_mip = find_sub(to, dst_sub, &at);
+	from_mip = find_sub(from, src_sub, &at);
 	if (!to_mip || !from_mip || !same_blocks(to, from))
 		return -EINVAL;
 	ret = box_to_blocks(to, to_mip, &to_box, &tb);
@@ -355,28 +469,17 @@ int surface_copy(struct svga3 *s, u32 dst, u32 dst_sub, u32 src, u32 src_sub,
 		return -ERANGE;
 
 	/* By way of a buffer, since the boxes may overlap */
-	bytes = to->block_bytes;
-	len = (u64)tb.w * bytes;
-	rows = malloc(len * tb.h * tb.d ?: 1);
+	len = (u64)tb.w * tb.h * tb.d * to->block_bytes * to->sheets;
+	rows = malloc(len ?: 1);
 	if (!rows)
 		return -ENOMEM;
-	p = rows;
-	for (z = 0; z < tb.d; z++)
-		for (y = 0; y < tb.h; y++, p += len)
-			memcpy(p, from->data + from_at +
-			       (fb.z + z) * from_mip->slice +
-			       (fb.y + y) * from_mip->row +
-			       (u64)fb.x * bytes, len);
-	p = rows;
-	for (z = 0; z < tb.d; z++)
-		for (y = 0; y < tb.h; y++, p += len)
-			memcpy(to->data + to_at +
-			       (tb.z + z) * to_mip->slice +
-			       (tb.y + y) * to_mip->row +
-			       (u64)tb.x * bytes, p, len);
+	copy = (struct row_copy){ from->data, rows };
+	each_row(from, src_sub, &fb, gather_row, &copy);
+	copy = (struct row_copy){ to->data, rows };
+	each_row(to, dst_sub, &tb, scatter_row, &copy);
 	free(rows);
 	count(s, SVGA3_COPIES, 1);
-	count(s, SVGA3_COPY_BYTES, len * tb.h * tb.d);
+	count(s, SVGA3_COPY_BYTES, len);
 	return 0;
 }
 
@@ -397,38 +500,51 @@ int surface_copy_whole(struct svga3 *s, u32 dst, u32 src)
 	return 0;
 }
 
+/* To the rows of a box, from a buffer with pitches of its own */
+struct row_fill {
+	struct surface *to, *from;
+	const SVGA3dCmdDXTransferFromBuffer *c;
+	u32 rows, row;		/* in a slice, and done so far */
+};
+
+static int fill_row(void *arg, u64 offset, u64 len)
+{
+	struct row_fill *f = arg;
+	u64 src = f->c->srcOffset +
+		  (u64)(f->row / f->rows) * f->c->srcSlicePitch +
+		  (u64)(f->row % f->rows) * f->c->srcPitch;
+
+	f->row++;
+	if (src > f->from->bytes || len > f->from->bytes - src)
+		return -ERANGE;
+	memmove(f->to->data + offset, f->from->data + src, len);
+	return 0;
+}
+
 int surface_from_buffer(struct svga3 *s, const SVGA3dCmdDXTransferFromBuffer *c)
 {
 	struct surface *to = surface_get(s, c->destSid);
 	struct surface *from = surface_get(s, c->srcSid);
+	struct row_fill fill = { .to = to, .from = from, .c = c };
 	const struct mip *mip;
 	struct blocks b;
-	u64 at, src, len;
-	u32 y, z;
+	u64 at;
 	int ret;
 
 	if (!to || !from)
 		return -ENOENT;
 	mip = find_sub(to, c->destSubResource, &at);
-	if (!mip || from->format != SVGA3D_BUFFER)
+	if (!mip || from->format != SVGA3D_BUFFER || to->sheets > 1 ||
+	    to->planes > 1)
 		return -EINVAL;
 	ret = box_to_blocks(to, mip, &c->destBox, &b);
 	if (ret)
 		return ret;
-	len = (u64)b.w * to->block_bytes;
-	for (z = 0; z < b.d; z++) {
-		for (y = 0; y < b.h; y++) {
-			src = c->srcOffset + (u64)z * c->srcSlicePitch +
-			      (u64)y * c->srcPitch;
-			if (src > from->bytes || len > from->bytes - src)
-				return -ERANGE;
-			memmove(to->data + at + (b.z + z) * mip->slice +
-				(b.y + y) * mip->row +
-				(u64)b.x * to->block_bytes,
-				from->data + src, len);
-		}
-	}
+	fill.rows = b.h;
+	ret = each_row(to, c->destSubResource, &b, fill_row, &fill);
+	if (ret)
+		return ret;
 	count(s, SVGA3_COPIES, 1);
-	count(s, SVGA3_COPY_BYTES, len * b.h * b.d);
+	count(s, SVGA3_COPY_BYTES, (u64)b.w * b.h * b.d * to->block_bytes);
 	return 0;
 }

@@ -30,7 +30,8 @@
 #define MAX_MOB_SIZE	(1UL << 30)
 #define MAX_TEXTURE	8192
 #define MAX_VOLUME	2048
-#define MAX_MIPS	16
+#define MAX_MIPS	24
+#define MAX_SAMPLES	32
 
 #define VRAM_SIZE	(4 << 20)
 
@@ -52,21 +53,28 @@ struct mob {
 	u32 size;
 };
 
+/* Of an image. Only YUV formats have more than one. */
+struct plane {
+	u32 bytes, rows;	/* of a block: rows of so many bytes each */
+};
+
 struct mip {
 	SVGA3dSize size;	/* in pixels */
-	u32 rows;		/* of blocks, in each slice */
-	u64 row, slice, bytes;	/* in bytes */
+	u32 across, rows;	/* of blocks, in each slice */
+	u64 row, bytes;		/* in bytes */
 	u64 offset;		/* in its layer */
 };
 
 struct surface {
 	SVGA3dSize block;	/* in pixels */
 	u32 block_bytes;
+	struct plane plane[3];
+	u32 planes;
 	SVGA3dSurfaceAllFlags flags;
 	SVGA3dSurfaceFormat format;
 	struct mip mip[MAX_MIPS];
-	u32 mips, layers;
-	u64 layer_bytes, bytes;
+	u32 mips, layers, sheets;	/* a sheet for each sample */
+	u64 layer_bytes, sheet_bytes, bytes;
 	SVGAMobId mobid;
 	u8 *data;		/* the device's own copy */
 };

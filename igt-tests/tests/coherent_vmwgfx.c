@@ -134,6 +134,38 @@ static void rounds_compressed(struct vmw *vmw)
 	}));
 }
 
+/* The samples of an image are one sheet after the other. */
+static void rounds_samples(struct vmw *vmw)
+{
+	uint32_t samples;
+
+	igt_require_f(vmw_param(vmw, DRM_VMW_PARAM_SM4_1),
+		      "the device has no SM4.1, and so one sample only\n");
+	for (samples = 2; samples <= 8; samples *= 2)
+		rounds(vmw_surf_create(vmw, &(struct vmw_surf_info){
+			.format = SVGA3D_A8R8G8B8,
+			.width = 200,
+			.height = 100,
+			.samples = samples,
+			.coherent = true,
+		}));
+}
+
+/* So are the planes of such a format: brightness, then colors. */
+static void rounds_planes(struct vmw *vmw)
+{
+	static const uint32_t formats[] = { SVGA3D_NV12, SVGA3D_YV12 };
+	int i;
+
+	for (i = 0; i < 2; i++)
+		rounds(vmw_surf_create(vmw, &(struct vmw_surf_info){
+			.format = formats[i],
+			.width = 640,
+			.height = 360,
+			.coherent = true,
+		}));
+}
+
 static void rounds_array(struct vmw *vmw)
 {
 	igt_require_f(vmw->sm4, "the device has no SM4, and so no arrays\n");
@@ -882,6 +914,11 @@ static const struct vmw_subtest subtests[] = {
 	  rounds_compressed },
 	{ "rounds-array", "C1: random pages of an array with mip levels",
 	  rounds_array },
+	{ "rounds-samples",
+	  "C1: random pages of images with several samples (defect 7)",
+	  rounds_samples },
+	{ "rounds-planes", "C1: random pages of planar images (defect 7)",
+	  rounds_planes },
 	{ "unmapped-small",
 	  "C3: unmapped between write and submission, 64 KiB (defect V2)",
 	  unmapped_small },
