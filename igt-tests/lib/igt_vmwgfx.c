@@ -85,6 +85,8 @@ struct vmw_surf *vmw_surf_create(struct vmw *vmw,
 					drm_vmw_surface_flag_shareable |
 					(info->coherent ?
 					 drm_vmw_surface_flag_coherent : 0) |
+					(info->scanout ?
+					 drm_vmw_surface_flag_scanout : 0) |
 					(info->bo ? 0 :
 					 drm_vmw_surface_flag_create_buffer),
 				.multisample_count = info->samples,

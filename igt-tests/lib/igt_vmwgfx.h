@@ -38,7 +38,7 @@ struct vmw_surf {
 /* What to create; 0 stands for 1 of width and so on, and for no buffer. */
 struct vmw_surf_info {
 	uint32_t format, width, height, depth, mips, array, samples, bo;
-	bool coherent;
+	bool coherent, scanout;
 };
 
 struct vmw_subtest {

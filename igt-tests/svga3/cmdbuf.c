@@ -188,6 +188,16 @@ static void *run(void *arg)
 			s->executing = false;
 			atomic_store(&s->knob[SVGA3_CAPTURE], 0);
 			pthread_cond_signal(&s->idle);
+		} else if (s->cursor_waits && !s->stopping) {
+			u32 mobid = s->cursor_mob;
+
+			s->cursor_waits = false;
+			s->executing = true;
+			pthread_mutex_unlock(&s->lock);
+			cursor_from_mob(s, mobid);
+			pthread_mutex_lock(&s->lock);
+			s->executing = false;
+			pthread_cond_signal(&s->idle);
 		} else if (q && due <= now) {
 			cb = queue_del(q);
 			s->executing = true;
@@ -394,6 +404,7 @@ void cmdbuf_reset(struct svga3 *s)
 		cmdbuf_free(cb);
 	}
 	s->n_finished = 0;
+	s->cursor_waits = false;
 	screen_reset(s);
 	surface_reset(s);
 	mob_reset(s);

@@ -742,10 +742,11 @@ static int run_2d(struct svga3 *s, struct cmdbuf *cb, u32 offset, u32 *size)
 		if (left < need)
 			return -EINVAL;
 		memcpy(&alpha, body, sizeof(alpha));
-		if (alpha.width > SVGA_MAX_CURSOR_CMD_DIMENSION ||
-		    alpha.height > SVGA_MAX_CURSOR_CMD_DIMENSION)
-			return -EINVAL;
 		need += 4ull * alpha.width * alpha.height;
+		if (left < need ||
+		    cursor_define(s, alpha.width, alpha.height,
+				  body + sizeof(alpha)))
+			return -EINVAL;
 		break;
 	case SVGA_CMD_ESCAPE:
 		need = sizeof(escape);

@@ -177,6 +177,11 @@ static void reg_write(struct svga3 *s, u32 reg, u32 val)
 			      (val & ~SVGA_CB_CONTEXT_MASK),
 			      val & SVGA_CB_CONTEXT_MASK);
 		break;
+	case SVGA_REG_CURSOR_MOBID:
+		s->cursor_mob = val;
+		s->cursor_waits = val != SVGA3D_INVALID_ID;
+		pthread_cond_signal(&s->wake);
+		break;
 	case SVGA_REG_IRQ_STATUS:
 		s->irq_status &= ~val;
 		irq_update(s);
@@ -249,7 +254,8 @@ void regs_reset(struct svga3 *s)
 		SVGA_CAP2_INTRA_SURFACE_COPY | SVGA_CAP2_EXTRA_REGS |
 		SVGA_CAP2_CB_MAX_SIZE_4MB | SVGA_CAP2_GB_MEMSIZE_2;
 	if (s->sm4)
-		s->reg[SVGA_REG_CAP2] |= SVGA_CAP2_DX2 | SVGA_CAP2_DX3;
+		s->reg[SVGA_REG_CAP2] |= SVGA_CAP2_DX2 | SVGA_CAP2_DX3 |
+					 SVGA_CAP2_CURSOR_MOB;
 	s->reg[SVGA_REG_MAX_PRIMARY_MEM] = 4 * MAX_TEXTURE * MAX_TEXTURE;
 	s->reg[SVGA_REG_MOB_MAX_SIZE] = MAX_MOB_SIZE;
 	s->reg[SVGA_REG_GBOBJECT_MEM_SIZE_KB] = s->mob_memory >> 10;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Screen targets. A screen shows what it showed at the last update of each
- * rectangle, not what its surface has become since.
+ * rectangle, not what its surface has become since. Of the cursor it is known
+ * what it looks like, and not where it is.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -197,4 +198,53 @@ void screen_capture(struct svga3 *s, u32 stid)
 	else
 		say(s, "cannot write %s: %s", name, png.message);
 	free(rgb);
+}
+
+/* ----------------------------------------------------------------- cursor */
+
+int cursor_define(struct svga3 *s, u32 width, u32 height, const u8 *pixels)
+{
+	u64 sum = 0;
+	u32 i, pixel;
+
+	if (width > SVGA_MAX_CURSOR_CMD_DIMENSION ||
+	    height > SVGA_MAX_CURSOR_CMD_DIMENSION)
+		return -EINVAL;
+	for (i = 0; i < width * height; i++) {
+		memcpy(&pixel, pixels + 4 * i, sizeof(pixel));
+		sum += pixel;
+	}
+	atomic_store(&s->counter[SVGA3_CURSOR_SUM - SVGA3_COUNTERS], sum);
+	count(s, SVGA3_CURSORS, 1);
+	return 0;
+}
+
+/* Called between two command buffers. */
+void cursor_from_mob(struct svga3 *s, SVGAMobId mobid)
+{
+	struct mob *mob = mob_get(s, mobid);
+	SVGAGBCursorHeader h;
+	u8 *pixels = NULL;
+	int ret = -ENOENT;
+
+	if (mob)
+		ret = mob_read(s, mob, 0, &h, sizeof(h));
+	if (!ret && (h.type != SVGA_ALPHA_CURSOR ||
+		     h.sizeInBytes > SVGA_MAX_CURSOR_CMD_BYTES ||
+		     h.sizeInBytes != 4ull * h.header.alphaHeader.width *
+				      h.header.alphaHeader.height))
+		ret = -EINVAL;
+	if (!ret) {
+		pixels = malloc(h.sizeInBytes ?: 1);
+		ret = pixels ? mob_read(s, mob, sizeof(h), pixels,
+					h.sizeInBytes) : -ENOMEM;
+	}
+	if (!ret)
+		ret = cursor_define(s, h.header.alphaHeader.width,
+				    h.header.alphaHeader.height, pixels);
+	free(pixels);
+	if (ret) {
+		say(s, "cursor in MOB %u refused: %s", mobid, strerror(-ret));
+		count(s, SVGA3_ERRORS, 1);
+	}
 }

@@ -132,6 +132,8 @@ struct svga3 {
 	bool irq_level;
 	unsigned int irq_sent, irq_acked;
 	struct cmdbuf_queue queue[SVGA_CB_CONTEXT_MAX];
+	u32 cursor_mob;			/* where the guest has put a cursor */
+	bool cursor_waits;		/* ... that was not looked at yet */
 	struct cmdbuf *finished;	/* held back to be reordered */
 	unsigned int n_finished;
 	bool executing, stopping, quit;
@@ -226,12 +228,14 @@ int surface_from_buffer(struct svga3 *s,
 s64 surface_sub(struct surface *surf, u32 layer, u32 mip);
 const u8 *surface_image(struct surface *surf, u32 sub, const struct mip **mip);
 
-/* screen.c: screen targets */
+/* screen.c: screen targets, and the cursor */
 void screen_reset(struct svga3 *s);
 int screen_define(struct svga3 *s, const SVGA3dCmdDefineGBScreenTarget *c);
 int screen_destroy(struct svga3 *s, u32 stid);
 int screen_bind(struct svga3 *s, const SVGA3dCmdBindGBScreenTarget *c);
 int screen_update(struct svga3 *s, u32 stid, const SVGA3dRect *rect);
 void screen_capture(struct svga3 *s, u32 stid);
+int cursor_define(struct svga3 *s, u32 width, u32 height, const u8 *pixels);
+void cursor_from_mob(struct svga3 *s, SVGAMobId mobid);
 
 #endif /* SVGA3_H */

@@ -53,6 +53,8 @@ enum svga3_ctl {
 	SVGA3_SURFACES,		/* there now */
 	SVGA3_INTERRUPTS,
 	SVGA3_CAPTURES,
+	SVGA3_CURSORS,		/* images of a cursor taken */
+	SVGA3_CURSOR_SUM,	/* the sum of the pixels of the last one */
 	SVGA3_COUNTERS_END,
 };
 

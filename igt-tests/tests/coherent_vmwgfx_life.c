@@ -607,6 +607,61 @@ static void present_readback(struct vmw *vmw)
 	shown_close(&s);
 }
 
+#define CURSOR 64
+
+/* What the device has for a cursor is this pixel, all over. */
+static void cursor_is(struct vmw *vmw, uint64_t cursors, uint32_t pixel)
+{
+	uint64_t sum;
+	int ms;
+
+	for (ms = 0; ms < 2000 && vmw_ctl_get(vmw, SVGA3_CURSORS) == cursors;
+	     ms += 10)
+		usleep(10000);
+	igt_assert_lt(cursors, vmw_ctl_get(vmw, SVGA3_CURSORS));
+	sum = vmw_ctl_get(vmw, SVGA3_CURSOR_SUM);
+	igt_assert_f(sum == (uint64_t)CURSOR * CURSOR * pixel,
+		     "the cursor is %#jx, %#x wanted\n",
+		     (uintmax_t)sum / CURSOR / CURSOR, pixel);
+}
+
+/* The kernel takes the image of a cursor from the memory of its surface. */
+static void cursor(struct vmw *vmw)
+{
+	struct shown s = shown_open(vmw);
+	const struct vmw_surf_info info = {
+		.format = SVGA3D_A8R8G8B8, .width = CURSOR, .height = CURSOR,
+		.coherent = true, .scanout = true,
+	};
+	struct vmw_surf *surf = vmw_surf_create(&s.own, &info);
+	struct vmw_surf *src = vmw_image(&s.own, CURSOR, CURSOR, false);
+	uint64_t cursors;
+	int i, ret;
+
+	shown_set(&s, 0);
+	for (i = 1; i < 4; i++) {
+		memset(surf->map, i, surf->size);
+		cursors = vmw_ctl_get(vmw, SVGA3_CURSORS);
+		ret = drmModeSetCursor(s.own.fd, s.crtc, surf->handle, CURSOR,
+				       CURSOR);
+		igt_assert_f(!ret, "cursor: %s\n", strerror(-ret));
+		cursor_is(vmw, cursors, i * 0x01010101);
+		igt_assert(!drmModeSetCursor(s.own.fd, s.crtc, 0, 0, 0));
+
+		memset(src->map, 0x10 + i, src->size);
+		vmw_update(src);
+		vmw_device_write(surf, src);
+		cursors = vmw_ctl_get(vmw, SVGA3_CURSORS);
+		igt_assert(!drmModeSetCursor(s.own.fd, s.crtc, surf->handle,
+					     CURSOR, CURSOR));
+		cursor_is(vmw, cursors, (0x10 + i) * 0x01010101);
+		igt_assert(!drmModeSetCursor(s.own.fd, s.crtc, 0, 0, 0));
+	}
+	vmw_surf_destroy(surf);
+	vmw_surf_destroy(src);
+	shown_close(&s);
+}
+
 static const struct vmw_subtest subtests[] = {
 	{ "switch-mapped",
 	  "C1, C3: a buffer that was written to becomes the surface's",
@@ -640,6 +695,7 @@ static const struct vmw_subtest subtests[] = {
 	{ "present-readback",
 	  "C1, C2: the kernel copies a buffer to the screen, and the screen to it",
 	  present_readback },
+	{ "cursor", "C2: what the device has drawn is the cursor", cursor },
 };
 
 igt_main

@@ -349,8 +349,10 @@ static int wait_child(pid_t pid, int seconds)
 			return WIFEXITED(status) ? WEXITSTATUS(status) : 200;
 		usleep(20000);
 	}
+	/* Who waits in the kernel for ever is not to be waited for. */
 	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	for (ms = 0; ms < 1000 && waitpid(pid, NULL, WNOHANG) != pid; ms += 20)
+		usleep(20000);
 	return -1;
 }
 
@@ -490,6 +492,90 @@ static void bind_nothing(struct vmw *vmw)
 	vmw_mob_destroy(vmw, &mob);
 }
 
+/* Some layers of the device's copy, by way of another surface, are memory's. */
+static void layers_check(struct vmw_surf *surf)
+{
+	enum { LAYERS = 40 };
+	struct {
+		struct {
+			SVGA3dCmdHeader header;
+			SVGA3dCmdDXPredCopyRegion body;
+		} copy[LAYERS * 24];
+		struct vmw_surf_cmd readback;
+	} *c = calloc(1, sizeof(*c));
+	struct vmw_surf *snap = vmw_snap_create(surf);
+	size_t size = surf->size / surf->layers;
+	uint32_t i, n = LAYERS * surf->mips;
+	char *end;
+
+	igt_assert(c);
+	for (i = 0; i < n; i++) {
+		uint32_t layer = i / surf->mips * (surf->layers / LAYERS);
+		uint32_t sub = layer * surf->mips + i % surf->mips;
+
+		c->copy[i].header = (SVGA3dCmdHeader){
+			SVGA_3D_CMD_DX_PRED_COPY_REGION,
+			sizeof(c->copy[i].body),
+		};
+		c->copy[i].body = (SVGA3dCmdDXPredCopyRegion){
+			snap->handle, sub, surf->handle, sub,
+			{ .w = 1, .h = 1, .d = 1 },
+		};
+	}
+	c->readback = vmw_surf_cmd(SVGA_3D_CMD_READBACK_GB_SURFACE, snap);
+	end = (char *)&c->copy[n];
+	memmove(end, &c->readback, sizeof(c->readback));
+	vmw_exec(surf->vmw, c, end + sizeof(c->readback) - (char *)c);
+	for (i = 0; i < LAYERS; i++) {
+		size_t at = i * (surf->layers / LAYERS) * size;
+
+		igt_assert_f(!memcmp(snap->map + at, surf->map + at, size),
+			     "layer %u\n", i * (surf->layers / LAYERS));
+	}
+	vmw_surf_destroy(snap);
+	free(c);
+}
+
+/*
+ * As many images as a surface can have. A command for each needs more space than
+ * there is. Where the kernel waits for that for ever it does so with everything locked.
+ */
+static void subresources_most(struct vmw *vmw)
+{
+	const struct vmw_surf_info info = {
+		.format = SVGA3D_R8G8B8A8_UNORM,
+		.mips = DRM_VMW_MAX_MIP_LEVELS,
+		.array = SVGA3D_SM5_MAX_SURFACE_ARRAYSIZE,
+		.coherent = true,
+	};
+	struct cost *cost = mmap(NULL, sizeof(*cost), PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct vmw_surf *surf;
+	pid_t pid;
+
+	igt_assert(cost != MAP_FAILED);
+	igt_require_f(vmw_param(vmw, DRM_VMW_PARAM_SM5),
+		      "the device has no SM5, and so no arrays of 2048\n");
+	surf = quiet(vmw_surf_create(vmw, &info));
+	memset(surf->map, 2, 20 * PAGE);
+	memset(surf->map + 21 * PAGE, 3, surf->size - 21 * PAGE);
+	pid = fork();
+	igt_assert(pid >= 0);
+	if (!pid) {
+		*cost = cost_now(vmw);
+		vmw_touch(surf);
+		*cost = cost_since(vmw, *cost);
+		_exit(0);
+	}
+	igt_assert_f(!wait_child(pid, 20), "it waits for ever\n");
+	igt_info("%" PRIu64 " commands, %" PRIu64 " bytes\n", cost->updates - 1,
+		 cost->bytes);
+	igt_assert_eq_u64(cost->bytes, surf->size - PAGE);
+	layers_check(surf);
+	munmap(cost, sizeof(*cost));
+	vmw_surf_destroy(surf);
+}
+
 static const struct vmw_subtest subtests[] = {
 	{ "both-ends", "C5: a page at each end is two pages to upload",
 	  both_ends },
@@ -507,8 +593,10 @@ static const struct vmw_subtest subtests[] = {
 	{ "gone-surface", "A surface goes before it was used", gone_surface },
 	{ "larger-than-pool", "Nothing waits for ever: too many commands",
 	  larger_than_pool },
-	/* Last, since it can crash the kernel */
+	/* Last, since these can bring down the kernel */
 	{ "bind-nothing", "A buffer is bound to no surface", bind_nothing },
+	{ "subresources-most", "Nothing waits for ever: 49152 images",
+	  subresources_most },
 };
 
 igt_main
