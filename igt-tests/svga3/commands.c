@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "svga3.h"
 
@@ -787,6 +788,8 @@ static int run_3d(struct svga3 *s, struct cmdbuf *cb, u32 offset, u32 *size)
 	*size = sizeof(h) + h.size;
 	if (drop(s, h.id, c))
 		return 0;
+	/* A device that is slower than the CPU */
+	usleep(atomic_load(&s->knob[SVGA3_SLOW_US]));
 	/* Aligned, and of its size exactly for the sanitizers */
 	body = malloc(h.size ?: 1);
 	if (!body)

@@ -22,6 +22,7 @@ static const char usage[] =
 	"  --no-sm4         without SVGA_CAP_DX\n"
 	"  --mob-memory MIB what memory objects may take together (2048)\n"
 	"  --delay-us N     from a submission to its execution (0)\n"
+	"  --slow-us N      what each command takes (0)\n"
 	"  --reorder N      complete groups of N command buffers in reverse\n"
 	"  --trace          log each command\n"
 	"  --log FILE       instead of standard error\n"
@@ -42,8 +43,8 @@ static unsigned long number(const char *arg, unsigned long max)
 
 int main(int argc, char **argv)
 {
-	enum { PROXY = 1, IRQ, SLOT, NO_SM4, MOB_MEMORY, DELAY_US, REORDER,
-	       TRACE, LOG, CAPTURES, HELP };
+	enum { PROXY = 1, IRQ, SLOT, NO_SM4, MOB_MEMORY, DELAY_US, SLOW_US,
+	       REORDER, TRACE, LOG, CAPTURES, HELP };
 	static const struct option options[] = {
 		{ "proxy", required_argument, NULL, PROXY },
 		{ "irq", required_argument, NULL, IRQ },
@@ -51,6 +52,7 @@ int main(int argc, char **argv)
 		{ "no-sm4", no_argument, NULL, NO_SM4 },
 		{ "mob-memory", required_argument, NULL, MOB_MEMORY },
 		{ "delay-us", required_argument, NULL, DELAY_US },
+		{ "slow-us", required_argument, NULL, SLOW_US },
 		{ "reorder", required_argument, NULL, REORDER },
 		{ "trace", no_argument, NULL, TRACE },
 		{ "log", required_argument, NULL, LOG },
@@ -82,6 +84,9 @@ int main(int argc, char **argv)
 			break;
 		case DELAY_US:
 			s->option[SVGA3_DELAY_US] = number(optarg, 10000000);
+			break;
+		case SLOW_US:
+			s->option[SVGA3_SLOW_US] = number(optarg, 1000000);
 			break;
 		case REORDER:
 			s->option[SVGA3_REORDER] = number(optarg, 32);

@@ -33,6 +33,7 @@ enum svga3_ctl {
 	SVGA3_REORDER,		/* complete groups of so many in reverse */
 	SVGA3_TRACE,		/* log each command */
 	SVGA3_CAPTURE,		/* write screen N - 1 to screen<N - 1>.png */
+	SVGA3_SLOW_US,		/* what each command takes */
 	SVGA3_NUM_KNOBS,
 
 	/* Counters, since the model was started */

@@ -333,6 +333,46 @@ static void close_busy(struct vmw *vmw)
 	vmw_surf_destroy(mine);
 }
 
+/*
+ * The CPU does not wait for the device, which is behind by some submissions. In the
+ * pages of one chunk it stores to one, and the device writes another.
+ */
+static void slow(struct vmw *vmw)
+{
+	enum { ROUNDS = 40, CPU = 3, DEVICE = 9, BACK = 12 };
+	struct vmw_buf b = vmw_buf_warm(vmw_buffer(vmw, SMALL, true));
+	struct vmw_surf *src = vmw_buffer(vmw, SMALL, false);
+	struct vmw_copy copy = vmw_copy(b.surf, src, DEVICE * PAGE, PAGE);
+	struct vmw_surf_cmd update =
+		vmw_surf_cmd(SVGA_3D_CMD_UPDATE_GB_SURFACE, src);
+	struct {
+		struct vmw_surf_cmd update;
+		struct vmw_copy copy;
+		struct vmw_surf_cmd back;
+	} cmds = {
+		update, copy,
+		vmw_surf_cmd(SVGA_3D_CMD_READBACK_GB_SURFACE, b.surf),
+	};
+	int i, ret;
+
+	pattern_fill(b.p, src->map, DEVICE * PAGE, PAGE);
+	vmw_ctl_set(vmw, SVGA3_SLOW_US, 3000);
+	for (i = 0; i < ROUNDS; i++) {
+		/* every third without the read-back that user space asks for */
+		ret = vmw_submit(vmw, &cmds, sizeof(cmds) - (i % 3 ? 0 :
+				 sizeof(cmds.back)), NULL);
+		igt_assert_f(!ret, "submission: %s\n", strerror(-ret));
+		pattern_fill(b.p, b.surf->map, CPU * PAGE + i * 64, 64);
+		if (i % 5 == 4)
+			vmw_buf_check(&b);
+	}
+	pattern_fill(b.p, b.surf->map, BACK * PAGE, PAGE);
+	vmw_buf_check(&b);
+	vmw_ctl_set(vmw, SVGA3_SLOW_US, 0);
+	vmw_surf_destroy(src);
+	vmw_buf_destroy(&b);
+}
+
 /* ---------------------------------------------------------------- display */
 
 static uint32_t connected(int fd, drmModeModeInfo *mode, uint32_t *crtc)
@@ -688,6 +728,7 @@ static const struct vmw_subtest subtests[] = {
 	  swapout },
 	{ "close-busy", "C3: the process ends with work in flight",
 	  close_busy },
+	{ "slow", "C1, C2, C4: a device that is slower than the CPU", slow },
 	{ "dumb-buffer", "C1, C5: a dumb buffer on a screen", dumb_buffer },
 	{ "flip", "C5: a page flip leaves the buffers to the CPU", flip },
 	{ "present", "C1, C2: a surface is copied to the one that is shown",
