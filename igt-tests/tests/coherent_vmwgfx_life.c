@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <drm_fourcc.h>
 #include <xf86drmMode.h>
 
 #include "coherent.h"
@@ -398,42 +399,62 @@ static uint32_t connected(int fd, drmModeModeInfo *mode, uint32_t *crtc)
 	return id;
 }
 
+struct dumb {
+	uint32_t fb;
+	struct drm_mode_create_dumb dumb;
+	char *map;
+};
+
+static void dumb_create(int fd, struct dumb *d, uint32_t width, uint32_t height)
+{
+	struct drm_mode_map_dumb where = { };
+
+	d->dumb = (struct drm_mode_create_dumb){
+		.bpp = 32, .width = width, .height = height,
+	};
+	igt_assert(!drmIoctl(fd, DRM_IOCTL_MODE_CREATE_DUMB, &d->dumb));
+	where.handle = d->dumb.handle;
+	igt_assert(!drmIoctl(fd, DRM_IOCTL_MODE_MAP_DUMB, &where));
+	d->map = mmap(NULL, d->dumb.size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		      fd, where.offset);
+	igt_assert(d->map != MAP_FAILED);
+}
+
+static void dumb_destroy(int fd, struct dumb *d)
+{
+	munmap(d->map, d->dumb.size);
+	drmCloseBufferHandle(fd, d->dumb.handle);
+}
+
+/* The model, and a file that is master: not a render node, as vmw->fd is */
+static struct vmw open_master(struct vmw *vmw)
+{
+	struct vmw own = *vmw;
+
+	own.fd = drmOpenWithType("vmwgfx", NULL, DRM_NODE_PRIMARY);
+	igt_require_f(own.fd >= 0 && drmIsMaster(own.fd),
+		      "another has the display\n");
+	return own;
+}
+
 /* A screen, and dumb buffers to show on it */
 struct shown {
-	struct vmw own;		/* the model, and a file that is master */
+	struct vmw own;
 	uint32_t connector, crtc;
 	drmModeModeInfo mode;
-	struct dumb {
-		uint32_t fb;
-		struct drm_mode_create_dumb dumb;
-		char *map;
-	} buf[2];
+	struct dumb buf[2];
 };
 
 static struct shown shown_open(struct vmw *vmw)
 {
-	struct shown s = { .own = *vmw };
-	struct drm_mode_map_dumb where = { };
+	struct shown s = { .own = open_master(vmw) };
 	int i;
 
-	/* not a render node, as vmw->fd is */
-	s.own.fd = drmOpenWithType("vmwgfx", NULL, DRM_NODE_PRIMARY);
-	igt_require_f(s.own.fd >= 0 && drmIsMaster(s.own.fd),
-		      "another has the display\n");
 	s.connector = connected(s.own.fd, &s.mode, &s.crtc);
 	for (i = 0; i < 2; i++) {
 		struct dumb *d = &s.buf[i];
 
-		d->dumb.bpp = 32;
-		d->dumb.width = s.mode.hdisplay;
-		d->dumb.height = s.mode.vdisplay;
-		igt_assert(!drmIoctl(s.own.fd, DRM_IOCTL_MODE_CREATE_DUMB,
-				     &d->dumb));
-		where.handle = d->dumb.handle;
-		igt_assert(!drmIoctl(s.own.fd, DRM_IOCTL_MODE_MAP_DUMB, &where));
-		d->map = mmap(NULL, d->dumb.size, PROT_READ | PROT_WRITE,
-			      MAP_SHARED, s.own.fd, where.offset);
-		igt_assert(d->map != MAP_FAILED);
+		dumb_create(s.own.fd, d, s.mode.hdisplay, s.mode.vdisplay);
 		memset(d->map, 0x40 + i, d->dumb.size);
 		igt_assert(!drmModeAddFB(s.own.fd, d->dumb.width,
 					 d->dumb.height, 24, 32, d->dumb.pitch,
@@ -455,8 +476,7 @@ static void shown_close(struct shown *s)
 	igt_assert(!drmModeSetCrtc(s->own.fd, s->crtc, 0, 0, 0, NULL, 0, NULL));
 	for (i = 0; i < 2; i++) {
 		drmModeRmFB(s->own.fd, s->buf[i].fb);
-		munmap(s->buf[i].map, s->buf[i].dumb.size);
-		drmCloseBufferHandle(s->own.fd, s->buf[i].dumb.handle);
+		dumb_destroy(s->own.fd, &s->buf[i]);
 	}
 	drmClose(s->own.fd);
 }
@@ -702,6 +722,175 @@ static void cursor(struct vmw *vmw)
 	shown_close(&s);
 }
 
+/* A cursor, and a surface with which the device can be waited for */
+struct cursor {
+	struct vmw own;
+	uint32_t crtc;
+	struct dumb image;
+	struct vmw_surf *sync;
+};
+
+static struct cursor cursor_open(struct vmw *vmw)
+{
+	struct cursor c = { .own = open_master(vmw) };
+	drmModeModeInfo mode;
+
+	connected(c.own.fd, &mode, &c.crtc);
+	dumb_create(c.own.fd, &c.image, CURSOR, CURSOR);
+	memset(c.image.map, 0x11, c.image.dumb.size);
+	c.sync = vmw_buffer(vmw, PAGE, false);
+	return c;
+}
+
+static void cursor_set(struct cursor *c, uint32_t handle)
+{
+	igt_assert(!drmModeSetCursor(c->own.fd, c->crtc, handle, CURSOR,
+				     CURSOR));
+}
+
+static void cursor_close(struct cursor *c)
+{
+	cursor_set(c, 0);
+	vmw_surf_destroy(c->sync);
+	dumb_destroy(c->own.fd, &c->image);
+	drmClose(c->own.fd);
+}
+
+/* So many images were sent, and the last is as in memory. */
+static void cursor_expect(struct cursor *c, uint64_t *cursors, uint64_t images)
+{
+	const uint32_t *pixels = (const uint32_t *)c->image.map;
+	struct vmw *vmw = c->sync->vmw;
+	uint64_t sum = 0;
+	int i;
+
+	vmw_touch(c->sync);
+	for (i = 0; i < CURSOR * CURSOR; i++)
+		sum += pixels[i];
+	*cursors += images;
+	igt_assert_eq_u64(vmw_ctl_get(vmw, SVGA3_CURSORS), *cursors);
+	igt_assert_eq_u64(vmw_ctl_get(vmw, SVGA3_CURSOR_SUM), sum);
+}
+
+/* It is sent when it was written, and not when it is only moved. */
+static void cursor_image(struct vmw *vmw)
+{
+	drmVersion *version = drmGetVersion(vmw->fd);
+	int minor = version->version_minor, i;
+	struct cursor c;
+	uint64_t cursors;
+
+	drmFreeVersion(version);
+	igt_require_f(minor >= 21, "version 2.%d of the driver does not look at it\n",
+		      minor);
+	c = cursor_open(vmw);
+	cursor_set(&c, c.image.dumb.handle);
+	/* what was written before may be taken for news */
+	igt_assert(!drmModeMoveCursor(c.own.fd, c.crtc, 0, 0));
+	vmw_touch(c.sync);
+	cursors = vmw_ctl_get(vmw, SVGA3_CURSORS);
+	for (i = 1; i < 9; i++) {
+		igt_assert(!drmModeMoveCursor(c.own.fd, c.crtc, i, i));
+		cursor_expect(&c, &cursors, 0);
+		if (i & 1)
+			memset(c.image.map + i * 1024, i, 4);
+		else
+			memset(c.image.map, i, c.image.dumb.size);
+		igt_assert(!drmModeMoveCursor(c.own.fd, c.crtc, i, 0));
+		cursor_expect(&c, &cursors, 1);
+	}
+	cursor_set(&c, 0);
+	cursor_expect(&c, &cursors, 0);
+	cursor_set(&c, c.image.dumb.handle);
+	cursor_expect(&c, &cursors, 1);
+	cursor_close(&c);
+}
+
+static uint32_t cursor_plane(int fd)
+{
+	drmModePlaneRes *planes;
+	uint32_t id = 0, i, j;
+
+	igt_assert(!drmSetClientCap(fd, DRM_CLIENT_CAP_UNIVERSAL_PLANES, 1));
+	planes = drmModeGetPlaneResources(fd);
+	igt_assert(planes);
+	for (i = 0; i < planes->count_planes && !id; i++) {
+		drmModeObjectProperties *props =
+			drmModeObjectGetProperties(fd, planes->planes[i],
+						   DRM_MODE_OBJECT_PLANE);
+
+		for (j = 0; props && j < props->count_props; j++) {
+			drmModePropertyRes *prop =
+				drmModeGetProperty(fd, props->props[j]);
+
+			if (prop && !strcmp(prop->name, "type") &&
+			    props->prop_values[j] == DRM_PLANE_TYPE_CURSOR)
+				id = planes->planes[i];
+			drmModeFreeProperty(prop);
+		}
+		drmModeFreeObjectProperties(props);
+	}
+	drmModeFreePlaneResources(planes);
+	igt_assert(id);
+	return id;
+}
+
+/*
+ * It takes nothing from a surface that has the same buffer. The framebuffer is of the
+ * buffer, which has no surface yet.
+ */
+static void cursor_shared(struct vmw *vmw)
+{
+	struct cursor c = cursor_open(vmw);
+	struct vmw_mob mob = vmw_mob_create(&c.own, c.image.dumb.size);
+	uint32_t plane = cursor_plane(c.own.fd), fb, i;
+	struct vmw_buf b;
+
+	igt_assert(!drmModeAddFB2(c.own.fd, CURSOR, CURSOR, DRM_FORMAT_ARGB8888,
+				  (uint32_t[4]){ mob.bo },
+				  (uint32_t[4]){ CURSOR * 4 },
+				  (uint32_t[4]){ }, &fb, 0));
+	b = vmw_buf_warm(vmw_surf_create(&c.own, &(struct vmw_surf_info){
+		.format = SVGA3D_BUFFER,
+		.width = mob.size,
+		.bo = mob.bo,
+		.coherent = true,
+	}));
+	vmw_buf_check(&b);
+	for (i = 0; i < 8; i++) {
+		pattern_fill(b.p, b.surf->map, i % 4 * PAGE, PAGE);
+		igt_assert(!drmModeSetPlane(c.own.fd, plane, c.crtc, fb, 0, i, i,
+					    CURSOR, CURSOR, 0, 0, CURSOR << 16,
+					    CURSOR << 16));
+		vmw_buf_check(&b);
+	}
+	cursor_set(&c, 0);
+	drmModeRmFB(c.own.fd, fb);
+	vmw_buf_destroy(&b);
+	vmw_mob_destroy(&c.own, &mob);
+	cursor_close(&c);
+}
+
+/* It is pinned where the device can have it for a surface, too. */
+static void cursor_first(struct vmw *vmw)
+{
+	struct cursor c = cursor_open(vmw);
+	struct vmw_mob mob = vmw_mob_create(&c.own, c.image.dumb.size);
+	struct vmw_buf b;
+
+	cursor_set(&c, mob.bo);
+	b = vmw_buf_warm(vmw_surf_create(&c.own, &(struct vmw_surf_info){
+		.format = SVGA3D_BUFFER,
+		.width = mob.size,
+		.bo = mob.bo,
+		.coherent = true,
+	}));
+	vmw_buf_check(&b);
+	vmw_buf_destroy(&b);
+	vmw_mob_destroy(&c.own, &mob);
+	cursor_close(&c);
+}
+
 static const struct vmw_subtest subtests[] = {
 	{ "switch-mapped",
 	  "C1, C3: a buffer that was written to becomes the surface's",
@@ -737,6 +926,12 @@ static const struct vmw_subtest subtests[] = {
 	  "C1, C2: the kernel copies a buffer to the screen, and the screen to it",
 	  present_readback },
 	{ "cursor", "C2: what the device has drawn is the cursor", cursor },
+	{ "cursor-image", "C1, C5: a cursor is sent when its image was written",
+	  cursor_image },
+	{ "cursor-shared",
+	  "C1: a cursor's buffer is a surface's as well", cursor_shared },
+	{ "cursor-first", "C3: a cursor's buffer becomes a surface's",
+	  cursor_first },
 };
 
 igt_main
