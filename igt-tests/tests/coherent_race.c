@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -686,6 +687,69 @@ static void exit_busy(struct egm_dev *dev)
 	pattern_free(p);
 }
 
+struct protector {
+	pthread_t thread;
+	atomic_bool stop;
+	void *map;
+	int error;
+};
+
+static void *protector_thread(void *arg)
+{
+	struct protector *p = arg;
+
+	while (!p->error && !atomic_load(&p->stop))
+		if (mprotect(p->map, PAGE, PROT_READ) ||
+		    mprotect(p->map, PAGE, PROT_READ | PROT_WRITE))
+			p->error = errno;
+	return NULL;
+}
+
+static void store_again(int sig)
+{
+	(void)sig;
+}
+
+/*
+ * A page is stored to, and submitted, by which it is closed: nothing else of its chunk is
+ * written. If mprotect() can make it writable meanwhile, the next store is not seen.
+ */
+static void protect_busy(struct egm_dev *dev)
+{
+	struct sigaction again = { .sa_handler = store_again }, old;
+	struct egm_bo *bo = coh_create(dev, 64 * PAGE);
+	struct egm_bo *snap = coh_create_plain(dev, 64 * PAGE);
+	struct protector p = { .map = coh_map(bo, PROT_READ | PROT_WRITE, 64 * PAGE) };
+	volatile uint64_t *at = p.map;
+	const uint64_t *got;
+	uint64_t n = 0, lost = 0;
+	int i, j;
+
+	/* Where it is read-only the store is made once more. */
+	igt_assert(!sigaction(SIGSEGV, &again, &old));
+	igt_assert(!pthread_create(&p.thread, NULL, protector_thread, &p));
+	for (i = 0; i < 150 && !lost; i++) {
+		*at = ++n;
+		coh_touch(bo);
+		*at = ++n;
+		coh_snapshot(bo, snap);
+		got = coh_fetch(snap);
+		if (*got != n)
+			lost = n;
+		/* Until that is forgotten */
+		for (j = 0; j < 6; j++)
+			coh_touch(bo);
+	}
+	atomic_store(&p.stop, true);
+	pthread_join(p.thread, NULL);
+	igt_assert(!sigaction(SIGSEGV, &old, NULL));
+	igt_assert_eq(p.error, 0);
+	igt_assert_f(!lost, "store %" PRIu64 " was not seen\n", lost);
+	munmap(p.map, 64 * PAGE);
+	egm_bo_destroy(snap);
+	egm_bo_destroy(bo);
+}
+
 static const struct coh_subtest subtests[] = {
 	{ "writers",
 	  "C1: four threads on eight pages against one submitter (defect 1)",
@@ -696,6 +760,9 @@ static const struct coh_subtest subtests[] = {
 	{ "protect",
 	  "C1, C3: writers that protect and unprotect the buffer (defect 5)",
 	  protect },
+	{ "protect-busy",
+	  "C1, C3: another thread protects and unprotects what is being submitted (defect 5)",
+	  protect_busy },
 	{ "remap",
 	  "C1, C3: writers that unmap after each burst (defect V2)", remap },
 	{ "unmap",
