@@ -87,6 +87,11 @@ export CMD
 series: tree ## everything as one series to send, in build/series
 	@scripts/tree series
 
+.PHONY: deb
+deb: tree ## a Debian package: virtio-gpu as modules for Debian's own kernel, built by DKMS
+	@scripts/setup deb
+	@scripts/deb
+
 .PHONY: sync
 sync: ## write edits made in build/linux back into patches and overlay
 	@scripts/tree sync
