@@ -20,6 +20,7 @@ DEVICE ?= virtio-gpu-gl
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 11
 	@echo "KERNEL=debug or KERNEL=stock makes kernel, shell and vm use that one,"
+	@echo "KERNEL=/path/to/bzImage check: SUITES=quick takes five minutes of it,"
 	@echo "DEVICE=vmwgfx shell and vm another GPU; KERNELS=stock is for vmwgfx."
 	@echo "BASE=7.3 makes all that on Linux 7.3, and check the tests that are for it."
 	@echo "scripts/vm --help: the runner itself, with the command's exact exit status."
@@ -32,10 +33,11 @@ run: release user ## boot the guest, run the main job, show its result
 ON_NEWER := newer gone hosts trixie piglit
 ON_RELEASE := mm piglit-all matrix soak
 
+# With a path in KERNEL no other kernel is built.
 .PHONY: check
-check: debug user $(if $(filter $(ON_RELEASE),$(SUITES)),release stock) ## run the tests, SUITES="kunit igt" for some of them
-	@$(if $(filter $(ON_NEWER),$(or $(SUITES),$(if $(filter 6.12,$(BASE)),newer))),$(MAKE) newer)
-	@scripts/check $(SUITES)
+check: $(if $(findstring /,$(KERNEL)),,debug) user $(if $(filter $(ON_RELEASE),$(SUITES)),release stock) ## run the tests, SUITES="kunit igt" for some of them
+	@$(if $(filter $(ON_NEWER),$(or $(SUITES),$(if $(findstring /,$(KERNEL)),,$(if $(filter 6.12,$(BASE)),newer)))),$(MAKE) newer)
+	@KERNEL="$(KERNEL)" scripts/check $(SUITES)
 
 .PHONY: check-all
 check-all: debug user release stock newer ## all tests there are, which takes hours
