@@ -263,6 +263,11 @@ static void first_touch(struct egm_dev *dev)
 	for (i = 0; i < v.n; i++) {
 		if (i % 4 == 1)
 			host_store(&v, v.page[i]);
+		/* By which a page is there, and can be read-only. KVM emulates moves. */
+		if (i % 4 == 2) {
+			guest_load(&v, v.page[i]);
+			guest_store_at(&v, KVM_GUEST_FPU, v.page[i] * PAGE, 128);
+		}
 		guest_store(&v, v.page[i]);
 		if (i % 3 == 0)
 			check(&v);
