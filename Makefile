@@ -31,11 +31,11 @@ run: release user ## boot the guest, run the main job, show its result
 
 # The suites that need a kernel beside debug's: the newer one, or 6.12's release
 ON_NEWER := newer gone hosts trixie piglit
-ON_RELEASE := mm piglit-all matrix soak
+ON_RELEASE := mm piglit-all matrix soak $(if $(filter-out 6.12,$(BASE)),gone hosts)
 
 # With a path in KERNEL no other kernel is built.
 .PHONY: check
-check: $(if $(findstring /,$(KERNEL)),,debug) user $(if $(filter $(ON_RELEASE),$(SUITES)),release stock) ## run the tests, SUITES="kunit igt" for some of them
+check: $(if $(findstring /,$(KERNEL)),,debug) user $(if $(filter $(ON_RELEASE),$(or $(SUITES),$(if $(filter-out 6.12,$(BASE)),gone))),release stock) ## run the tests, SUITES="kunit igt" for some of them
 	@$(if $(filter $(ON_NEWER),$(or $(SUITES),$(if $(findstring /,$(KERNEL)),,$(if $(filter 6.12,$(BASE)),newer)))),$(MAKE) newer)
 	@KERNEL="$(KERNEL)" scripts/check $(SUITES)
 

@@ -43,7 +43,9 @@ struct egm_dev *open_device(void);
 /* The node of it, to read debugfs. */
 struct egm_node find_node(void);
 
-/* Of a process that may have ended: then "?". ASCII, whatever it calls itself. */
+/* Makes @text one that a terminal and a picture can show: ASCII, "?" for the rest. */
+void printable(char *text);
+/* Of a process that may have ended: then "?". Printable. */
 void process_name(int pid, char *name, size_t size);
 
 /* What was counted since @from, or null if either could not be read. */

@@ -70,7 +70,7 @@ static struct heat {
 	size_t n_buffers;
 	unsigned long long lost;	/* events */
 	double start, end;
-	const char *what;		/* the command, or NULL */
+	char what[61];			/* the command, or "" */
 } heat;
 
 /* ---- recording --------------------------------------------------------- */
@@ -269,6 +269,12 @@ static uint32_t column_of(double time, uint32_t columns)
 	return at < 0 ? 0 : at >= columns ? columns - 1 : (uint32_t)at;
 }
 
+/* The first page of a row */
+static uint64_t row_start(const struct buffer *b, uint32_t row, uint32_t rows)
+{
+	return (b->pages * row + rows - 1) / rows;
+}
+
 /* How often a page of a row was dirty in a column, row by row */
 static uint32_t *count_cells(uint32_t index, uint32_t rows, uint32_t columns)
 {
@@ -283,8 +289,15 @@ static uint32_t *count_cells(uint32_t index, uint32_t rows, uint32_t columns)
 
 		if (r->buffer != index)
 			continue;
-		for (uint64_t page = r->first; page < (uint64_t)r->first + r->nr; page++)
-			count[page * rows / b->pages * columns + column]++;
+		for (uint64_t page = r->first, end = page + r->nr; page < end;) {
+			uint32_t row = page * rows / b->pages;
+			uint32_t *cell = &count[row * columns + column];
+			uint64_t next = row_start(b, row + 1, rows);
+
+			next = next < end ? next : end;
+			*cell = next - page < UINT32_MAX - *cell ? *cell + (next - page) : UINT32_MAX;
+			page = next;
+		}
 	}
 	return count;
 }
@@ -355,9 +368,9 @@ static int picture(const char *path, const struct egm_node *node)
 	if (heat.lost)
 		snprintf(lost, sizeof(lost), "; at least %llu ranges were not recorded", heat.lost);
 	snprintf(subtitle, sizeof(subtitle),
-		 "%s (%s), %.1f s%s%.60s: %zu of %zu buffers, %llu dirty pages in %zu ranges%s",
-		 node->path, node->driver, heat.end - heat.start, heat.what ? " of " : "",
-		 heat.what ? heat.what : "", shown, heat.n_buffers, (unsigned long long)dirty,
+		 "%s (%s), %.1f s%s%s: %zu of %zu buffers, %llu dirty pages in %zu ranges%s",
+		 node->path, node->driver, heat.end - heat.start, heat.what[0] ? " of " : "",
+		 heat.what, shown, heat.n_buffers, (unsigned long long)dirty,
 		 heat.n_ranges, lost);
 	c = draw_begin(height, "Pages the CPU wrote between submissions", subtitle);
 	for (i = 0; i < shown; i++) {
@@ -389,7 +402,7 @@ static void text_buffer(uint32_t index)
 	printf("\nbuffer %llu, %llu pages, %s, process %d, @ is %u dirty pages\n",
 	       (unsigned long long)b->id, (unsigned long long)b->pages, b->command, b->pid, most);
 	for (uint32_t row = 0; row < rows; row++) {
-		printf("%10llu |", (unsigned long long)((b->pages * row + rows - 1) / rows));
+		printf("%10llu |", (unsigned long long)row_start(b, row, rows));
 		for (uint32_t column = 0; column < TEXT_COLUMNS; column++) {
 			uint64_t n = count[row * TEXT_COLUMNS + column];
 
@@ -406,7 +419,7 @@ static void text(void)
 	uint32_t *order = busiest(&shown);
 
 	printf("%zu of %zu buffers, first page by time: %.1f s%s%s\n", shown, heat.n_buffers,
-	       heat.end - heat.start, heat.what ? " of " : "", heat.what ? heat.what : "");
+	       heat.end - heat.start, heat.what[0] ? " of " : "", heat.what);
 	for (size_t i = 0; i < shown; i++)
 		text_buffer(order[i]);
 	free(order);
@@ -430,19 +443,20 @@ static void report_json(const struct egm_node *node)
 	for (i = 0; i < heat.n_ranges; i++) {
 		const struct range *r = &heat.range[i];
 
-		json_array_append_new(ranges, json_pack("[f, I, i, i]", r->time - heat.start,
-			(json_int_t)heat.buffer[r->buffer].id, r->first, r->nr));
+		json_array_append_new(ranges, json_pack("[f, I, I, I]", r->time - heat.start,
+			(json_int_t)heat.buffer[r->buffer].id, (json_int_t)r->first,
+			(json_int_t)r->nr));
 	}
 	print_json(json_pack("{s:s, s:s, s:s?, s:f, s:I, s:o, s:o}", "node", node->path,
-			     "driver", node->driver, "of", heat.what, "seconds",
+			     "driver", node->driver, "of", heat.what[0] ? heat.what : NULL, "seconds",
 			     heat.end - heat.start, "lost_events", (json_int_t)heat.lost,
 			     "buffers", buffers, "ranges", ranges), true);
 }
 
 /* What report_json() has printed. A file may have been changed since: 77 */
-static json_t *load(const char *path, struct egm_node *node)
+static void load(const char *path, struct egm_node *node)
 {
-	json_t *json, *buffers, *ranges, *item;
+	json_t *json, *buffers, *ranges, *item, *of = NULL;
 	const char *name, *driver;
 	json_error_t error;
 	json_int_t lost;
@@ -451,14 +465,19 @@ static json_t *load(const char *path, struct egm_node *node)
 	json = json_load_file(path, 0, &error);
 	if (!json)
 		cannot("%s: %s", path, error.text);
-	if (json_unpack_ex(json, &error, 0, "{s:s, s:s, s?:s, s:F, s:I, s:o, s:o}", "node", &name,
-			   "driver", &driver, "of", &heat.what, "seconds", &heat.end,
+	if (json_unpack_ex(json, &error, 0, "{s:s, s:s, s?:o, s:F, s:I, s:o, s:o}", "node", &name,
+			   "driver", &driver, "of", &of, "seconds", &heat.end,
 			   "lost_events", &lost, "buffers", &buffers, "ranges", &ranges) ||
-	    !(heat.end > 0) || !json_is_array(buffers) || !json_is_array(ranges))
+	    !(heat.end > 0) || lost < 0 || !json_is_array(buffers) || !json_is_array(ranges))
 		cannot("%s is no record of egm heatmap", path);
 	heat.lost = lost;
 	snprintf(node->path, sizeof(node->path), "%s", name);
 	snprintf(node->driver, sizeof(node->driver), "%s", driver);
+	snprintf(heat.what, sizeof(heat.what), "%s", json_string_value(of) ?: "");
+	/* It may be somebody else's file. */
+	printable(node->path);
+	printable(node->driver);
+	printable(heat.what);
 	json_array_foreach(buffers, i, item) {
 		json_int_t id, pages;
 		struct buffer *b;
@@ -471,6 +490,7 @@ static json_t *load(const char *path, struct egm_node *node)
 		*b = (struct buffer){ .id = id, .pages = pages };
 		json_unpack(item, "{s:i}", "pid", &b->pid);
 		snprintf(b->command, sizeof(b->command), "%s", name);
+		printable(b->command);
 	}
 	json_array_foreach(ranges, i, item) {
 		json_int_t id, first, nr;
@@ -486,7 +506,7 @@ static json_t *load(const char *path, struct egm_node *node)
 			cannot("%s: range %zu is of no buffer", path, i);
 		add_range(time, k, first, nr);
 	}
-	return json;
+	json_decref(json);
 }
 
 static bool can_create(const char *path)
@@ -508,7 +528,6 @@ static int run_heatmap(int argc, char **argv)
 		JSON_OPTION, HELP_OPTION, { 0 }
 	};
 	const char *output = NULL, *from = NULL;
-	json_t *loaded = NULL;
 	bool as_text = false;
 	double limit = -1;
 	struct egm_node node = { 0 };
@@ -544,14 +563,15 @@ static int run_heatmap(int argc, char **argv)
 		output = "heatmap.png";
 
 	if (from)
-		loaded = load(from, &node);
+		load(from, &node);
 	else
 		node = find_node();
 	/* better now than when all is recorded */
 	if (output && access(output, W_OK) && (errno != ENOENT || !can_create(output)))
 		cannot("cannot write %s: %s", output, strerror(errno));
 	if (!from) {
-		heat.what = child ? child[0] : NULL;
+		snprintf(heat.what, sizeof(heat.what), "%s", child ? child[0] : "");
+		printable(heat.what);
 		status = record(&node, child, limit);
 		if (status) {
 			fprintf(stderr, "egm heatmap: %s ended with %s %d\n", child[0],
@@ -576,7 +596,6 @@ static int run_heatmap(int argc, char **argv)
 	}
 	free(heat.range);
 	free(heat.buffer);
-	json_decref(loaded);
 	return ret;
 }
 

@@ -12,8 +12,7 @@
  *
  * The cost is what the stores take more than on memory that nobody tracks, and what
  * it takes to find the pages and to begin anew: CPU time of this thread. What is
- * found has to be what was written: exactly, or with others if the method is told
- * to find more.
+ * found has to be what was written.
  */
 #define _GNU_SOURCE
 #include <errno.h>

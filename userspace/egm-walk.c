@@ -284,7 +284,7 @@ static const char help[] =
 "Times passes over page tables on " DEVICE ", mainline's functions and\n"
 "mapping_dirty_harvest() in turn, for sizes from 64 KiB to 1 GiB.\n"
 "\n"
-"  --out DIR     also write walk.json, walk.png and walk.svg there, or zap.json\n"
+"  --out DIR     also write walk.json there, or zap.json\n"
 "  --repeat N    measure each cell N times (9)\n"
 "  --seed N      for the random pages (1)\n"
 "  --zap         measure fork() and munmap() instead, by kind of memory\n"

@@ -390,7 +390,7 @@ static const char help[] =
 "  --device NODE   DRM node of virtio-gpu (default: the first)\n"
 "  --rounds N      repeat all of it, each time in another order (default 5)\n"
 "  --frames N      frames to measure in each case (default 60)\n"
-"  --out DIR       write ways.json, ways.png and ways.svg there\n"
+"  --out DIR       write ways.json there\n"
 "  --explicit      only the ways that need no coherent buffers, with the parameter off\n"
 "                  or in a kernel that does not have it\n"
 "  --lose          leave out an update in each case: must fail\n"

@@ -74,6 +74,13 @@ struct egm_node find_node(void)
 	return node;
 }
 
+void printable(char *text)
+{
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+}
+
 void process_name(int pid, char *name, size_t size)
 {
 	char path[32];
@@ -86,9 +93,7 @@ void process_name(int pid, char *name, size_t size)
 	if (f)
 		fclose(f);
 	name[strcspn(name, "\n")] = 0;
-	for (; *name; name++)
-		if (*name < ' ' || *name > '~')
-			*name = '?';
+	printable(name);
 }
 
 void count(const struct egm_node *node, struct counted *counted)

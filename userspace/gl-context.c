@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +11,9 @@
 #include <gbm.h>
 
 #include "gl-context.h"
+
+/* A GPU that hangs is no reason to wait for ever. */
+#define PROBE_MS 60000
 
 static int fail(char *err, size_t size, const char *what)
 {
@@ -98,18 +103,20 @@ int gl_probe_start(struct gl_probe *probe, int fd, char *setting)
 
 int gl_probe_finish(struct gl_probe *probe, struct gl_context *gl, char *err, size_t size)
 {
-	struct answer answer;
+	struct pollfd poll_for = { .fd = probe->result, .events = POLLIN };
+	struct answer answer = { .ret = -1, .err = "OpenGL ends the program that starts it" };
 	int status;
 
-	if (read(probe->result, &answer, sizeof(answer)) != sizeof(answer)) {
+	if (poll(&poll_for, 1, PROBE_MS) <= 0) {
+		strcpy(answer.err, "OpenGL does not answer");
+		kill(probe->pid, SIGKILL);
+	} else if (read(probe->result, &answer, sizeof(answer)) != sizeof(answer)) {
 		answer.ret = -1;
-		answer.err[0] = 0;
 	}
 	close(probe->result);
 	waitpid(probe->pid, &status, 0);
 	*gl = answer.gl;
 	if (answer.ret)
-		snprintf(err, size, "%s", answer.err[0] ? answer.err :
-			 "OpenGL ends the program that starts it");
+		snprintf(err, size, "%s", answer.err);
 	return answer.ret;
 }

@@ -705,9 +705,14 @@ static void *protector_thread(void *arg)
 	return NULL;
 }
 
-static void store_again(int sig)
+static char *store_to;
+
+/* Another address is a mistake, and ends the program. */
+static void store_again(int sig, siginfo_t *info, void *context)
 {
-	(void)sig;
+	(void)context;
+	if ((char *)info->si_addr != store_to)
+		signal(sig, SIG_DFL);
 }
 
 /*
@@ -716,7 +721,9 @@ static void store_again(int sig)
  */
 static void protect_busy(struct egm_dev *dev)
 {
-	struct sigaction again = { .sa_handler = store_again }, old;
+	struct sigaction again = {
+		.sa_sigaction = store_again, .sa_flags = SA_SIGINFO,
+	}, old;
 	struct egm_bo *bo = coh_create(dev, 64 * PAGE);
 	struct egm_bo *snap = coh_create_plain(dev, 64 * PAGE);
 	struct protector p = { .map = coh_map(bo, PROT_READ | PROT_WRITE, 64 * PAGE) };
@@ -726,6 +733,7 @@ static void protect_busy(struct egm_dev *dev)
 	int i, j;
 
 	/* Where it is read-only the store is made once more. */
+	store_to = p.map;
 	igt_assert(!sigaction(SIGSEGV, &again, &old));
 	igt_assert(!pthread_create(&p.thread, NULL, protector_thread, &p));
 	for (i = 0; i < 150 && !lost; i++) {

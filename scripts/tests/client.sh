@@ -196,6 +196,12 @@ heatmap()
 	"$egm" heatmap --from "$tmp/out" --output "$tmp/again.png" --text > "$tmp/text" &&
 		cmp "$tmp/map.png" "$tmp/again.png" &&
 		[ "$(grep -c '^ *[0-9]* |.*[.:=+*#%@-].*|$' "$tmp/text")" = 8 ] || return
+	# Of a record without a command, which is another machine's, and hostile
+	jq '.of = null | .buffers[0].command = "a\u001b[31m" | .buffers[0].pages = 4294967295 |
+		.ranges = [range(1000) | [0.1, '"$(jq .buffers[0].buffer "$tmp/out")"', 0, 4294967295]]' \
+		"$tmp/out" > "$tmp/hostile" &&
+		timeout 10 "$egm" heatmap --from "$tmp/hostile" --text > "$tmp/text" &&
+		! grep -q $'\033' "$tmp/text" && grep -q '4294967295 pages, a?\[31m,' "$tmp/text" || return
 	[ ! -d /results ] || cp "$tmp/map.png" "/results/heatmap-$driver.png"
 }
 
@@ -359,6 +365,14 @@ wrong_arguments()
 		expect 1 "true ended with status 127" "$egm" heatmap --output "$tmp/none.png" -- /no/true
 }
 
+# Their trackers are compared with what was written, which they can be told to lose
+forgotten()
+{
+	expect 1 "of 1 pages 0 were found" "$top/build/user/egm-peers" --max 64K --rounds 1 --forget &&
+		expect 1 "oracle, size" "$top/build/user/egm-track" --axis size --max 64K --rounds 1 --forget &&
+		expect 0 "64 KiB" "$top/build/user/egm-peers" --max 64K --rounds 1
+}
+
 # However it is asked for
 helped()
 {
@@ -411,7 +425,7 @@ mapfile -t devices < <(devices | grep "^${1:-}")
 
 # What has to be there is in the kernel's configuration, not in what was found
 if [ $# = 0 ]; then
-	plan $((13 + 10 * ${#devices[@]}))
+	plan $((14 + 10 * ${#devices[@]}))
 	check "list: virtio_gpu vmob" listed virtio_gpu vmob
 else
 	plan $((1 + 10 * ${#devices[@]}))
@@ -444,6 +458,7 @@ if [ $# = 0 ]; then
 	check "no root" no_root
 	check "no debugfs, no tracefs" no_debugfs
 	check "wrong arguments" wrong_arguments
+	check "benchmarks notice what is not found" forgotten
 	check "help and version" helped
 	check "the man page has every option" documented
 	check "make install" installed

@@ -138,7 +138,8 @@ enforced()
 
 removed()
 {
-	apt purge egm-dkms && is_debians "$new" && ! ls "$root/lib/modules/$new/updates/dkms" "$root/var/lib/dkms/egm" "$root"/usr/src/egm-*
+	apt purge egm-dkms && is_debians "$new" && [ ! -e "$root/lib/modules/$new/updates/dkms" ] &&
+		[ ! -e "$root/var/lib/dkms/egm" ] && ! compgen -G "$root/usr/src/egm-*"
 }
 
 plan 9
