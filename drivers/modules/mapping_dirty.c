@@ -112,25 +112,20 @@ static struct look look_at_vmas(struct address_space *mapping, pgoff_t first,
 	return look;
 }
 
-/* Whether a page is mapped by an entry that may have been written through. */
-static bool page_is_present(struct address_space *mapping, pgoff_t pgoff)
+/* Whether a page is mapped by an entry of the VMA. */
+static bool page_is_present(struct vm_area_struct *vma, pgoff_t pgoff)
 {
-	struct vm_area_struct *vma;
+	struct follow_pfnmap_args args = {
+		.vma = vma,
+		.address = vma->vm_start +
+			((pgoff - vma->vm_pgoff) << PAGE_SHIFT),
+	};
 
-	for_each_vma_of(vma, mapping, pgoff, pgoff) {
-		struct follow_pfnmap_args args = {
-			.vma = vma,
-			.address = vma->vm_start +
-				((pgoff - vma->vm_pgoff) << PAGE_SHIFT),
-		};
+	if (follow_pfnmap_start(&args))
+		return false;
+	follow_pfnmap_end(&args);
 
-		if (vma_can_be_written(vma) && !follow_pfnmap_start(&args)) {
-			follow_pfnmap_end(&args);
-			return true;
-		}
-	}
-
-	return false;
+	return true;
 }
 
 static void report(struct mapping_dirty_pass *pass, pgoff_t pgoff, pgoff_t nr)
@@ -139,25 +134,31 @@ static void report(struct mapping_dirty_pass *pass, pgoff_t pgoff, pgoff_t nr)
 	pass->cleaned += nr;
 }
 
-/* Report what is present, and remove it. */
+/* Report what is present where it can be written, and remove it. */
 static void harvest_present(struct address_space *mapping, pgoff_t first,
 			    pgoff_t nr, struct mapping_dirty_pass *pass)
 {
-	pgoff_t pgoff, run = 0;
+	DECLARE_BITMAP(present, PIECE_PAGES);
+	struct vm_area_struct *vma;
+	unsigned int start, end;
+	pgoff_t pgoff, last;
 
+	bitmap_zero(present, nr);
 	i_mmap_lock_read(mapping);
-	for (pgoff = first; pgoff < first + nr; pgoff++) {
-		if (page_is_present(mapping, pgoff)) {
-			run++;
+	for_each_vma_of(vma, mapping, first, first + nr - 1) {
+		if (!vma_can_be_written(vma))
 			continue;
-		}
-		if (run)
-			report(pass, pgoff - run, run);
-		run = 0;
+		last = min(vma_last(vma), first + nr - 1);
+		for (pgoff = max(vma_first(vma), first); pgoff <= last; pgoff++)
+			if (!test_bit(pgoff - first, present) &&
+			    page_is_present(vma, pgoff))
+				__set_bit(pgoff - first, present);
+		cond_resched();
 	}
-	if (run)
-		report(pass, pgoff - run, run);
 	i_mmap_unlock_read(mapping);
+
+	for_each_set_bitrange(start, end, present, nr)
+		report(pass, first + start, end - start);
 
 	unmap_mapping_pages(mapping, first, nr, false);
 	pass->scanned += nr;

@@ -4,10 +4,12 @@
 
 #include_next <linux/mm.h>
 
+#ifdef CONFIG_PER_VMA_LOCK
 static inline bool vma_is_attached(struct vm_area_struct *vma)
 {
 	return !READ_ONCE(vma->detached);
 }
+#endif
 
 static inline bool vma_is_cow_mapping(const struct vm_area_struct *vma)
 {
