@@ -369,7 +369,7 @@ wrong_arguments()
 forgotten()
 {
 	expect 1 "of 1 pages 0 were found" "$top/build/user/egm-peers" --max 64K --rounds 1 --forget &&
-		expect 1 "oracle, size" "$top/build/user/egm-track" --axis size --max 64K --rounds 1 --forget &&
+		expect 1 "oracle, size" "$top/build/user/egm-track" --axis size --max 1M --rounds 1 --forget &&
 		expect 0 "64 KiB" "$top/build/user/egm-peers" --max 64K --rounds 1
 }
 
