@@ -45,6 +45,14 @@ struct egm_node find_node(void);
 
 /* Makes @text one that a terminal and a picture can show: ASCII, "?" for the rest. */
 void printable(char *text);
+/*
+ * What a node needs for coherent buffers, or NULL: then it has them, *@emulated or the
+ * host's own.
+ */
+const char *node_needs(const struct egm_node *node, bool *emulated);
+
+/* The first line of a file without its end, or false. */
+bool first_line(const char *path, char *line, size_t size);
 /* Of a process that may have ended: then "?". Printable. */
 void process_name(int pid, char *name, size_t size);
 
@@ -56,6 +64,8 @@ struct counted {
 };
 
 void count(const struct egm_node *node, struct counted *counted);
+/* All of them as they are */
+json_t *counters_json(const struct egm_counters *c);
 json_t *counted_json(const struct counted *from, const struct counted *to);
 /* 0 if there is no such counter */
 uint64_t counted_since(const struct egm_counters *from, const struct egm_counters *to,

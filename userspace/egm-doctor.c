@@ -61,48 +61,19 @@ static void found(enum verdict verdict, const char *name, const char *format, ..
 		printf("%-8s %-12s %s\n", verdict_name[verdict], name, text);
 }
 
-/* The first line of a file without its end, or false */
-static bool first_line(const char *path, char *line, size_t size)
-{
-	FILE *f = fopen(path, "re");
-	bool got = f && fgets(line, size, f);
-
-	if (got)
-		line[strcspn(line, "\n")] = 0;
-	if (f)
-		fclose(f);
-	return got;
-}
-
 /* ---- the device -------------------------------------------------------- */
-
-static bool can_have_buffers(const struct egm_node *node)
-{
-	const struct egm_driver *drv = egm_driver_find(node->driver);
-	const char *missing;
-	struct egm_node again;
-	int fd, ret = -ENODEV;
-
-	if (!drv || node->error)
-		return false;
-	fd = egm_node_open(&again, node->path, O_RDWR);
-	if (fd >= 0) {
-		ret = drv->probe(fd, true, &missing);
-		close(fd);
-	}
-	return !ret;
-}
 
 /* The node to look at: false if there is none */
 static bool choose(struct egm_node *node)
 {
 	struct egm_node nodes[64];
 	int n = egm_nodes(nodes, LENGTH(nodes)), best = -1, i;
+	bool emulated;
 
 	for (i = 0; i < n; i++) {
 		if (common.device && strcmp(nodes[i].path, common.device))
 			continue;
-		if (can_have_buffers(&nodes[i])) {
+		if (!node_needs(&nodes[i], &emulated)) {
 			best = i;
 			break;
 		}
@@ -328,9 +299,7 @@ static void examine(const struct egm_node *node, json_t *host, json_t *counters,
 	check_gl(node);
 	count(node, &counted);
 	if (counted.known)
-		for (int i = 0; i < counted.c.n; i++)
-			json_object_set_new(counters, counted.c.c[i].name,
-					    json_integer(counted.c.c[i].value));
+		json_object_update_new(counters, counters_json(&counted.c));
 	else
 		found(UNKNOWN, "counters", "%s", counted.why);
 	check_log(log);

@@ -23,11 +23,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <jansson.h>
 
@@ -89,22 +87,6 @@ static int uffd = -1, pagemap = -1, clear_refs = -1;
 static struct scan_region *regions;
 static uint64_t *entries;
 static char *copy;
-
-static double cpu_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-	return ts.tv_sec * 1e9 + ts.tv_nsec;
-}
-
-static uint64_t faults_now(void)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_THREAD, &usage);
-	return usage.ru_minflt + usage.ru_majflt;
-}
 
 static void add(uint64_t page)
 {
@@ -309,7 +291,7 @@ static void measure(enum method method, enum pattern_kind pattern, struct plan *
 
 static void *grown(uint64_t size)
 {
-	void *p = calloc(1, size);
+	void *p = malloc(size);
 
 	if (!p)
 		cannot("%s", strerror(ENOMEM));

@@ -22,7 +22,6 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 #include <pthread.h>
@@ -101,23 +100,6 @@ static struct egm_dev *dev;
 static int compare_fd;
 
 /* ---- times and counters ------------------------------------------------ */
-
-/* What this thread has had of a CPU: not what the engine's had meanwhile. */
-static double cpu_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-	return ts.tv_sec * 1e9 + ts.tv_nsec;
-}
-
-static uint64_t faults_now(void)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_THREAD, &usage);
-	return usage.ru_minflt + usage.ru_majflt;
-}
 
 static struct compare_stats stats_now(void)
 {

@@ -268,7 +268,7 @@ static void show(const struct egm_node *node, const struct look *old, const stru
 static void show_json(const struct egm_node *node, const struct look *old,
 		      const struct look *new, const struct mappings *all)
 {
-	json_t *buffers = json_array(), *totals = json_object();
+	json_t *buffers = json_array();
 
 	for (int i = 0; i < new->table.n_rows; i++) {
 		json_t *buffer = json_object();
@@ -282,12 +282,9 @@ static void show_json(const struct egm_node *node, const struct look *old,
 					  egm_table_get(&new->table, i, "pages")));
 		json_array_append_new(buffers, buffer);
 	}
-	for (int i = 0; i < new->total.n; i++)
-		json_object_set_new(totals, new->total.c[i].name,
-				    json_integer(new->total.c[i].value));
 	print_json(json_pack("{s:s, s:s, s:f, s:o, s:o}", "node", node->path, "driver",
 			     node->driver, "seconds", new->time - old->time,
-			     "totals", totals, "buffers", buffers), true);
+			     "totals", counters_json(&new->total), "buffers", buffers), true);
 }
 
 static int run_watch(int argc, char **argv)

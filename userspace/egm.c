@@ -81,18 +81,25 @@ void printable(char *text)
 			*text = '?';
 }
 
+bool first_line(const char *path, char *line, size_t size)
+{
+	FILE *f = fopen(path, "re");
+	bool got = f && fgets(line, size, f);
+
+	if (got)
+		line[strcspn(line, "\n")] = 0;
+	if (f)
+		fclose(f);
+	return got;
+}
+
 void process_name(int pid, char *name, size_t size)
 {
 	char path[32];
-	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-	f = fopen(path, "re");
-	if (!f || !fgets(name, size, f))
+	if (!first_line(path, name, size))
 		snprintf(name, size, "?");
-	if (f)
-		fclose(f);
-	name[strcspn(name, "\n")] = 0;
 	printable(name);
 }
 
@@ -108,6 +115,15 @@ uint64_t counted_since(const struct egm_counters *from, const struct egm_counter
 	const uint64_t *after = egm_counter(to, name);
 
 	return before && after ? *after - *before : 0;
+}
+
+json_t *counters_json(const struct egm_counters *c)
+{
+	json_t *json = json_object();
+
+	for (int i = 0; i < c->n; i++)
+		json_object_set_new(json, c->c[i].name, json_integer(c->c[i].value));
+	return json;
 }
 
 json_t *counted_json(const struct counted *from, const struct counted *to)
@@ -152,8 +168,7 @@ static const char help_list[] =
 "\n"
 "Exit status: 0 there is a device with coherent buffers, 1 there is none, 2 wrong usage.\n";
 
-/* NULL if it has them, emulated or the host's own, or what is missing. */
-static const char *missing(const struct egm_node *node, bool *emulated)
+const char *node_needs(const struct egm_node *node, bool *emulated)
 {
 	const struct egm_driver *drv = egm_driver_find(node->driver);
 	const char *missing = NULL;
@@ -193,7 +208,7 @@ static int run_list(int argc, char **argv)
 	for (i = 0; i < n; i++) {
 		const struct egm_node *node = &nodes[i];
 		bool lose = egm_can_lose(node), emulated = false, tracked;
-		const char *wants = missing(node, &emulated);
+		const char *wants = node_needs(node, &emulated);
 		struct egm_table table;
 		char err[EGM_ERR];
 

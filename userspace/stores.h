@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the benchmarks of trackers write to a buffer between two submissions. */
+/*
+ * What the benchmarks of trackers write to a buffer between two submissions, and
+ * what that takes.
+ */
 #ifndef STORES_H
 #define STORES_H
 
@@ -38,5 +41,10 @@ void plan_make(struct plan *p, enum pattern_kind pattern, uint64_t seed, uint32_
 /* A pattern's mean is over so many submissions; those before let it settle. */
 void how_many(uint64_t size, enum pattern_kind pattern, unsigned int *settle,
 	      unsigned int *submissions);
+
+/* What this thread has had of a CPU: not what others of the process had meanwhile. */
+double cpu_ns(void);
+/* And of page faults */
+uint64_t faults_now(void);
 
 #endif

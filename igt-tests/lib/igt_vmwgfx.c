@@ -140,6 +140,16 @@ struct vmw_surf *vmw_buffer(struct vmw *vmw, uint64_t size, bool coherent)
 	});
 }
 
+struct vmw_surf *vmw_buffer_on(struct vmw *vmw, const struct vmw_mob *mob)
+{
+	return vmw_surf_create(vmw, &(struct vmw_surf_info){
+		.format = SVGA3D_BUFFER,
+		.width = mob->size,
+		.bo = mob->bo,
+		.coherent = true,
+	});
+}
+
 struct vmw_surf *vmw_image(struct vmw *vmw, uint32_t width, uint32_t height,
 			   bool coherent)
 {

@@ -105,6 +105,8 @@ struct vmw_mob {
 };
 
 struct vmw_mob vmw_mob_create(struct vmw *vmw, uint64_t size);
+/* A coherent surface of SVGA3D_BUFFER, all of a buffer object */
+struct vmw_surf *vmw_buffer_on(struct vmw *vmw, const struct vmw_mob *mob);
 void vmw_mob_destroy(struct vmw *vmw, const struct vmw_mob *mob);
 void *vmw_mob_mmap(struct vmw *vmw, const struct vmw_mob *mob);
 /* The surface has it now: let go of the old one, and map it there. */

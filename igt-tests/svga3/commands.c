@@ -169,27 +169,11 @@ static int define_gb_surface_v2(struct svga3 *s, struct cmdbuf *cb,
 	return surface_define(s, c->sid, &info);
 }
 
+/* V4 has a stride of structures in a buffer behind that. */
 static int define_gb_surface_v3(struct svga3 *s, struct cmdbuf *cb,
 				const void *body, u32 size)
 {
 	const SVGA3dCmdDefineGBSurface_v3 *c = body;
-	const struct surface_info info = {
-		.flags = c->surfaceFlags,
-		.format = c->format,
-		.mips = c->numMipLevels,
-		.samples = c->multisampleCount,
-		.array = c->arraySize,
-		.size = c->size,
-	};
-
-	return surface_define(s, c->sid, &info);
-}
-
-/* As the one before, with a stride of structures in a buffer behind it */
-static int define_gb_surface_v4(struct svga3 *s, struct cmdbuf *cb,
-				const void *body, u32 size)
-{
-	const SVGA3dCmdDefineGBSurface_v4 *c = body;
 	const struct surface_info info = {
 		.flags = c->surfaceFlags,
 		.format = c->format,
@@ -604,7 +588,7 @@ static const struct command commands[SVGA_NUM_3D_CMD] = {
 	CMD(DEFINE_GB_SURFACE_V3, SVGA3dCmdDefineGBSurface_v3,
 	    define_gb_surface_v3, SM4),
 	CMD(DEFINE_GB_SURFACE_V4, SVGA3dCmdDefineGBSurface_v4,
-	    define_gb_surface_v4, SM4),
+	    define_gb_surface_v3, SM4),
 	CMD(DESTROY_GB_SURFACE, SVGA3dCmdDestroyGBSurface, destroy_gb_surface,
 	    0),
 	CMD(BIND_GB_SURFACE, SVGA3dCmdBindGBSurface, bind_gb_surface, 0),

@@ -608,12 +608,7 @@ static void present_readback(struct vmw *vmw)
 	igt_assert(!drmModeAddFB(s.own.fd, s.mode.hdisplay, s.mode.vdisplay, 24,
 				 32, row, mob.bo, &fb));
 	arg.fb_id = fb;
-	surf = vmw_surf_create(&s.own, &(struct vmw_surf_info){
-		.format = SVGA3D_BUFFER,
-		.width = size,
-		.bo = mob.bo,
-		.coherent = true,
-	});
+	surf = vmw_buffer_on(&s.own, &mob);
 	snap = vmw_snap_create(surf);
 	src = vmw_buffer(&s.own, size, false);
 	map = surf->map;
@@ -850,12 +845,7 @@ static void cursor_shared(struct vmw *vmw)
 				  (uint32_t[4]){ mob.bo },
 				  (uint32_t[4]){ CURSOR * 4 },
 				  (uint32_t[4]){ }, &fb, 0));
-	b = vmw_buf_warm(vmw_surf_create(&c.own, &(struct vmw_surf_info){
-		.format = SVGA3D_BUFFER,
-		.width = mob.size,
-		.bo = mob.bo,
-		.coherent = true,
-	}));
+	b = vmw_buf_warm(vmw_buffer_on(&c.own, &mob));
 	vmw_buf_check(&b);
 	for (i = 0; i < 8; i++) {
 		pattern_fill(b.p, b.surf->map, i % 4 * PAGE, PAGE);
@@ -879,12 +869,7 @@ static void cursor_first(struct vmw *vmw)
 	struct vmw_buf b;
 
 	cursor_set(&c, mob.bo);
-	b = vmw_buf_warm(vmw_surf_create(&c.own, &(struct vmw_surf_info){
-		.format = SVGA3D_BUFFER,
-		.width = mob.size,
-		.bo = mob.bo,
-		.coherent = true,
-	}));
+	b = vmw_buf_warm(vmw_buffer_on(&c.own, &mob));
 	vmw_buf_check(&b);
 	vmw_buf_destroy(&b);
 	vmw_mob_destroy(&c.own, &mob);

@@ -276,12 +276,7 @@ static void new_buffer(struct vmw *vmw)
 	mob[0] = vmw_mob_create(vmw, LARGE);
 	map = vmw_mob_mmap(vmw, &mob[0]);
 	map[9 * PAGE] = 1;
-	other = vmw_surf_create(vmw, &(struct vmw_surf_info){
-		.format = SVGA3D_BUFFER,
-		.width = LARGE,
-		.bo = mob[0].bo,
-		.coherent = true,
-	});
+	other = vmw_buffer_on(vmw, &mob[0]);
 	cost = cost_now(vmw);
 	vmw_touch(other);
 	cost = cost_since(vmw, cost);
@@ -349,7 +344,7 @@ static int wait_child(pid_t pid, int seconds)
 			return WIFEXITED(status) ? WEXITSTATUS(status) : 200;
 		usleep(20000);
 	}
-	/* Who waits in the kernel for ever is not to be waited for. */
+	/* A child that hangs in the kernel does not end: do not wait for it. */
 	kill(pid, SIGKILL);
 	for (ms = 0; ms < 1000 && waitpid(pid, NULL, WNOHANG) != pid; ms += 20)
 		usleep(20000);

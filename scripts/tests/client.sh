@@ -458,7 +458,7 @@ if [ $# = 0 ]; then
 	check "no root" no_root
 	check "no debugfs, no tracefs" no_debugfs
 	check "wrong arguments" wrong_arguments
-	check "benchmarks notice what is not found" forgotten
+	check "benchmarks notice a page that is lost" forgotten
 	check "help and version" helped
 	check "the man page has every option" documented
 	check "make install" installed

@@ -31,17 +31,12 @@ apt()
 	in_root apt-get -q -y --no-install-recommends "$@"
 }
 
-site()
-{
-	apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Origin: Debian' "Label: $1" | head -1
-}
-
 make_root()
 {
 	local archive security
 
-	archive=$(site Debian)
-	security=$(site Debian-Security)
+	archive=$("$top/scripts/archive")
+	security=$("$top/scripts/archive" Debian-Security)
 	rm -rf "$top/build/install"
 	mkdir -p "$top/build/install"
 	mmdebstrap --aptopt='Acquire::Check-Valid-Until "false"' --variant=minbase \
