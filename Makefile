@@ -69,7 +69,7 @@ kernel: $(KERNEL) ## assemble, configure and build the kernel
 user: tree ## build the programs for the guest, and the device model
 	@$(MAKE) -s -C userspace OUT=$(CURDIR)/build/user LINUX=$(LINUX)
 	@$(MAKE) -s -C igt-tests OUT=$(CURDIR)/build/user/igt LINUX=$(LINUX)
-	@$(MAKE) -s -C igt-tests/svga3 OUT=$(CURDIR)/build/user LINUX=$(LINUX)
+	@$(MAKE) -s -C userspace/svga3 OUT=$(CURDIR)/build/user LINUX=$(LINUX)
 
 .PHONY: install
 install: user ## egm with its man page and completion, below PREFIX=/usr/local

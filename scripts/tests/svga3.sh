@@ -15,7 +15,7 @@ trap 'rm -rf "$tmp"' EXIT
 
 fuzz()
 {
-	make -s -C "$top/igt-tests/svga3" OUT="$top/build/user" LINUX="$top/build/linux" fuzz &&
+	make -s -C "$top/userspace/svga3" OUT="$top/build/user" LINUX="$top/build/linux" fuzz &&
 		"$top/build/user/svga3-fuzz" 5000
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* svga3-model's knobs and counters: see igt-tests/svga3/svga3_ctl.h. */
+/* svga3-model's knobs and counters: see userspace/svga3/svga3_ctl.h. */
 #ifndef EGM_SVGA3_H
 #define EGM_SVGA3_H
 
