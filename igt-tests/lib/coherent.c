@@ -8,10 +8,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "coherent.h"
 #include "igt_core.h"
+#include "igt_device_scan.h"
 
 #define MAX_DEVS 64
 
@@ -39,6 +41,28 @@ void coh_close(struct egm_dev *dev)
 	egm_close(dev);
 }
 
+/*
+ * The nodes of a driver, or those of them that IGT's --device asks for. It is not
+ * IGT that opens them: it does not know vmob.
+ */
+static int driver_nodes(const char *driver, struct egm_node nodes[MAX_DEVS])
+{
+	int i, f, n = egm_nodes(nodes, MAX_DEVS), filters = igt_device_filter_count();
+	struct igt_device_card card;
+	int found = 0;
+
+	for (i = 0; i < n; i++) {
+		bool wanted = !filters;
+
+		for (f = 0; f < filters && !wanted; f++)
+			wanted = igt_device_card_match(igt_device_filter_get(f), &card) &&
+				 !strcmp(card.render, nodes[i].path);
+		if (wanted && !strcmp(nodes[i].driver, driver))
+			nodes[found++] = nodes[i];
+	}
+	return found;
+}
+
 static struct egm_dev *open_driver(const struct egm_driver *drv, bool coherent)
 {
 	struct egm_node nodes[MAX_DEVS];
@@ -51,10 +75,9 @@ static struct egm_dev *open_driver(const struct egm_driver *drv, bool coherent)
 			coh_close(coh_devs[i]);
 
 	snprintf(err, sizeof(err), "no %s render node below /dev/dri", drv->name);
-	n = egm_nodes(nodes, MAX_DEVS);
+	n = driver_nodes(drv->name, nodes);
 	for (i = 0; i < n && !dev; i++)
-		if (!strcmp(nodes[i].driver, drv->name) &&
-		    egm_open(&dev, nodes[i].path, coherent, err))
+		if (egm_open(&dev, nodes[i].path, coherent, err))
 			dev = NULL;
 	if (!dev)
 		igt_skip("%s\n", err);
@@ -83,11 +106,10 @@ struct egm_dev *coh_open_again(const struct egm_dev *dev)
 int coh_open_node(const char *driver, int flags)
 {
 	struct egm_node nodes[MAX_DEVS], node;
-	int i, n = egm_nodes(nodes, MAX_DEVS), fd = -ENODEV;
+	int i, n = driver_nodes(driver, nodes), fd = -ENODEV;
 
 	for (i = 0; i < n && fd < 0; i++)
-		if (!strcmp(nodes[i].driver, driver))
-			fd = egm_node_open(&node, nodes[i].path, flags);
+		fd = egm_node_open(&node, nodes[i].path, flags);
 
 	igt_require_f(fd >= 0, "no %s render node below /dev/dri\n", driver);
 	return fd;
@@ -274,17 +296,16 @@ void coh_pending_check(struct coh_pending *p)
 /* A load or a store in a process of its own: the signal that ends it, or 0 */
 static int signal_of_access(volatile uint64_t *word, bool store)
 {
-	pid_t pid = fork();
+	pid_t pid = coh_child_start();
 	int status;
 
-	igt_assert(pid >= 0);
 	if (!pid) {
 		signal(SIGBUS, SIG_DFL);
 		if (store)
 			*word = 1;
 		_exit(*word == 0);
 	}
-	igt_assert(waitpid(pid, &status, 0) == pid);
+	status = coh_child_wait(pid);
 	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
@@ -443,22 +464,95 @@ void coh_drop_uploads(const struct egm_dev *dev, unsigned int n)
 	igt_require_f(!egm_lose_uploads(&dev->node, n, err), "%s\n", err);
 }
 
+/* ---- options */
+
+enum {
+	OPT_BUFFERS = 'b',
+	OPT_DRIVER = 'd',
+	OPT_ROUNDS = 'r',
+	OPT_SECONDS = 't',
+	OPT_SEED = 's',
+	OPT_STORES = 'w',
+	OPT_UNMAPS = 'u',
+};
+
+const struct option coh_options[] = {
+	{ "buffers", required_argument, NULL, OPT_BUFFERS },
+	{ "driver", required_argument, NULL, OPT_DRIVER },
+	{ "rounds", required_argument, NULL, OPT_ROUNDS },
+	{ "seconds", required_argument, NULL, OPT_SECONDS },
+	{ "seed", required_argument, NULL, OPT_SEED },
+	{ "stores", required_argument, NULL, OPT_STORES },
+	{ "unmaps", required_argument, NULL, OPT_UNMAPS },
+	{ }
+};
+
+const char coh_help[] =
+	"  --driver NAME[,NAME...]\tthe drivers to test; all that there are by default\n"
+	"  --seed NUMBER\t\trepeat the random choices of the run that has printed it\n"
+	"  --buffers NUMBER\t\tof few-of-many\n"
+	"  --rounds NUMBER\t\tof ping-pong\n"
+	"  --seconds NUMBER\t\tof coherent_vmwgfx's race\n"
+	"  --stores NUMBER\t\tof stress\n"
+	"  --unmaps NUMBER\t\tof unmap";
+
+struct coh_counts coh_counts;
+
+/* Those that --driver names, and a NULL */
+static const struct egm_driver *chosen[8];
+
+static bool choose_drivers(const char *list)
+{
+	char names[128], *name, *save;
+	size_t n = 0;
+
+	snprintf(names, sizeof(names), "%s", list);
+	for (name = strtok_r(names, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
+		const struct egm_driver *drv = egm_driver_find(name);
+
+		if (!drv || n == ARRAY_SIZE(chosen) - 1) {
+			fprintf(stderr, "--driver: there is no driver %s here\n", name);
+			return false;
+		}
+		chosen[n++] = drv;
+	}
+	return n;
+}
+
+int coh_option(int opt, int index, void *data)
+{
+	unsigned long *const counts[] = {
+		[OPT_BUFFERS] = &coh_counts.buffers,
+		[OPT_ROUNDS] = &coh_counts.rounds,
+		[OPT_SECONDS] = &coh_counts.seconds,
+		[OPT_STORES] = &coh_counts.stores,
+		[OPT_UNMAPS] = &coh_counts.unmaps,
+	};
+	unsigned long long number;
+	char *end;
+
+	(void)index;
+	(void)data;
+	if (opt == OPT_DRIVER)
+		return choose_drivers(optarg) ? IGT_OPT_HANDLER_SUCCESS :
+						IGT_OPT_HANDLER_ERROR;
+
+	errno = 0;
+	number = strtoull(optarg, &end, 0);
+	if (errno || *end || !number) {
+		fprintf(stderr, "not a number above 0: %s\n", optarg);
+		return IGT_OPT_HANDLER_ERROR;
+	}
+	if (opt == OPT_SEED)
+		seed_set(number);
+	else
+		*counts[opt] = number;
+	return IGT_OPT_HANDLER_SUCCESS;
+}
+
 const struct egm_driver *coh_driver(int i)
 {
-	const char *list = getenv("EGM_DRIVERS");
-	const struct egm_driver *drv;
-	char word[32];
-	int len;
-
-	if (!list)
-		return egm_drivers[i];
-	for (; sscanf(list, "%31s%n", word, &len) == 1; list += len) {
-		drv = egm_driver_find(word);
-		igt_assert_f(drv, "EGM_DRIVERS: no driver %s\n", word);
-		if (!i--)
-			return drv;
-	}
-	return NULL;
+	return chosen[0] ? chosen[i] : egm_drivers[i];
 }
 
 void coh_subtests(const struct coh_subtest *tests, size_t n)
@@ -495,6 +589,30 @@ void coh_subtests_of(const struct egm_driver *drv,
 			coh_close(dev);
 		}
 	}
+}
+
+pid_t coh_child_start(void)
+{
+	pid_t pid = fork();
+
+	igt_assert(pid >= 0);
+	return pid;
+}
+
+int coh_child_wait(pid_t pid)
+{
+	int status;
+
+	igt_assert(waitpid(pid, &status, 0) == pid);
+	return status;
+}
+
+double coh_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + 1e-9 * t.tv_nsec;
 }
 
 int coh_write(const char *path, const char *text)

@@ -12,13 +12,14 @@
 #ifndef COHERENT_H
 #define COHERENT_H
 
+#include <getopt.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include <egm.h>
 
-#include "igt_pattern.h"
+#include "coh_pattern.h"
 
 #ifndef ARRAY_SIZE
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -134,9 +135,24 @@ struct coh_subtest {
 };
 
 /*
- * The drivers to test, up to a NULL: those that the environment's EGM_DRIVERS
- * names, or all in libegm's table.
+ * Options of all programs, so that one command line is good for many of them. --driver
+ * is in coh_driver(), --seed in seed_get(), the others are here: how much to do. 0 stands
+ * for the test's own number.
  */
+struct coh_counts {
+	unsigned long buffers, rounds, seconds, stores, unmaps;
+};
+
+extern struct coh_counts coh_counts;
+
+extern const struct option coh_options[];
+extern const char coh_help[];
+int coh_option(int opt, int index, void *data);
+
+/* The head of the main function */
+#define coh_main() igt_main_args("", coh_options, coh_help, coh_option, NULL)
+
+/* The drivers to test, up to a NULL: what --driver names, or all in libegm's table. */
 const struct egm_driver *coh_driver(int i);
 
 /*
@@ -148,6 +164,12 @@ void coh_subtests(const struct coh_subtest *tests, size_t n);
 void coh_subtests_of(const struct egm_driver *drv,
 		     const struct coh_subtest *tests, size_t n);
 
+/* fork(), and waitpid()'s status. IGT does not know these children. */
+pid_t coh_child_start(void);
+int coh_child_wait(pid_t pid);
+
+/* Seconds, of the monotonic clock */
+double coh_now(void);
 /* Writes to a file of the kernel's; 0 or -errno. */
 int coh_write(const char *path, const char *text);
 /* Free memory in bytes, for tests that depend on it; "name:" of meminfo. */

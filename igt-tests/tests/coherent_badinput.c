@@ -1,7 +1,36 @@
 // SPDX-License-Identifier: MIT
-/*
- * Requests for coherent buffers that are wrong in any of their words: the
- * right errno, nothing kept, and the device as good as before.
+/**
+ * TEST: coherent badinput
+ * Category: Core
+ * Mega feature: General Core features
+ * Sub-category: Memory management tests
+ * Functionality: coherent buffers
+ * Description: Requests for coherent buffers that are wrong in any of their words: the
+ *	right errno, nothing kept, and the device as good as before.
+ *
+ * SUBTEST: words
+ * Description: Every word of the request: EINVAL if it is wrong
+ *
+ * SUBTEST: good
+ * Description: C1: words that differ from the usual and are right
+ *
+ * SUBTEST: largest
+ * Description: C1: a buffer of 2 GiB less a page
+ *
+ * SUBTEST: pointers
+ * Description: The command's address: EFAULT if it is wrong
+ *
+ * SUBTEST: handles
+ * Description: Handles: ENOENT if there is no such buffer
+ *
+ * SUBTEST: requests
+ * Description: C3: the other requests, wrong, lose no store
+ *
+ * SUBTEST: leak
+ * Description: Wrong requests, 200 times each: nothing is kept
+ *
+ * SUBTEST: fuzz
+ * Description: Random requests: refused, or a buffer that keeps C1
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -574,7 +603,7 @@ static void fuzz(void)
 		ret = virtgpu_blob_create(dev->fd, &req->blob);
 		if (ret) {
 			igt_assert_f(ret == -EINVAL || ret == -ENOMEM,
-				     "request %d: %s; EGM_SEED=0x%" PRIx64 "\n",
+				     "request %d: %s; --seed 0x%" PRIx64 "\n",
 				     i, strerror(-ret), seed_get());
 			continue;
 		}
@@ -590,7 +619,7 @@ static void fuzz(void)
 	coh_close(dev);
 }
 
-igt_main
+int coh_main()
 {
 	igt_describe("Every word of the request: EINVAL if it is wrong");
 	igt_subtest("words")

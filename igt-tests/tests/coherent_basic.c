@@ -1,8 +1,72 @@
 // SPDX-License-Identifier: MIT
-/*
- * What the CPU writes into a coherent buffer is what the device works on, and
- * it costs what was written: contract C1 and C5 with one process and one
- * mapping.
+/**
+ * TEST: coherent basic
+ * Category: Core
+ * Mega feature: General Core features
+ * Sub-category: Memory management tests
+ * Functionality: coherent buffers
+ * Description: What the CPU writes into a coherent buffer is what the device works on,
+ *	and it costs what was written: contract C1 and C5 with one process and one mapping.
+ *
+ * SUBTEST: sensitivity-compare
+ * Description: C1: the comparison tells lost, stale and misplaced data
+ *
+ * SUBTEST: snapshot-path
+ * Description: C1: the way the device's copy is read, with plain buffers
+ *
+ * SUBTEST: first-write
+ * Description: C1: all of a buffer written before its first submission (defect V1)
+ *
+ * SUBTEST: sparse-first-write
+ * Description: C1: a few words written before the first submission (defect V1)
+ *
+ * SUBTEST: edges
+ * Description: C1: single bytes on both sides of page and chunk edges
+ *
+ * SUBTEST: random-writes
+ * Description: C1: random bytes and ranges ahead of each of many submissions
+ *
+ * SUBTEST: write-after-idle
+ * Description: C1: pages written again after any number of idle submissions
+ *
+ * SUBTEST: not-listed
+ * Description: C1: submissions that do not list a buffer take nothing from it
+ *
+ * SUBTEST: two-buffers
+ * Description: C1: two dirty buffers in one submission
+ *
+ * SUBTEST: device-to-device
+ * Description: C1: the device copies between coherent buffers the CPU writes
+ *
+ * SUBTEST: listed-twice
+ * Description: C1: a buffer twice in the handle list is refused or taken, nothing is
+ *	lost
+ *
+ * SUBTEST: many-buffers
+ * Description: C1: 500 buffers in each submission, of which few are dirty
+ *
+ * SUBTEST: few-of-many
+ * Description: C1, C5: of 10,000 buffers few are dirty, and only those are uploaded
+ *
+ * SUBTEST: idle-cost
+ * Description: C5: submissions with 256 MiB nobody writes to scan, flush and upload
+ *	nothing
+ *
+ * SUBTEST: one-page-cost
+ * Description: C5: one word written uploads exactly one page, once
+ *
+ * SUBTEST: upload-bytes
+ * Description: C5: bytes uploaded are within 10 % of the dirty pages' size
+ *
+ * SUBTEST: transfer-from-host
+ * Description: C1: a transfer from the host does not overwrite the CPU's newer data
+ *
+ * SUBTEST: transfer-neighbours
+ * Description: C1, C2: a transfer brings the device's pages and keeps the dirty ones
+ *	beside them
+ *
+ * SUBTEST: sensitivity
+ * Description: C1: an upload dropped on request is noticed, in exactly its page
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -281,15 +345,14 @@ static void submit_all(struct egm_dev *dev, struct egm_bo **bo, int n)
 }
 
 /*
- * Of 10,000 buffers, or as many as EGM_BUFFERS says, few are dirty: those are
+ * Of 10,000 buffers, or as many as --buffers says, few are dirty: those are
  * uploaded, and nothing else.
  */
 static void few_of_many(struct egm_dev *dev)
 {
 	enum { MOST = 10000, DIRTY = 5, ROUNDS = 3 };
 	static struct egm_bo *bo[MOST];
-	const char *env = getenv("EGM_BUFFERS");
-	int count = env ? atoi(env) : MOST;
+	int count = coh_counts.buffers ?: MOST;
 	struct egm_bo *snap = coh_create_plain(dev, PAGE);
 	struct pattern *p = pattern_new(count * PAGE);
 	struct egm_counters before, after;
@@ -297,8 +360,7 @@ static void few_of_many(struct egm_dev *dev)
 	int i, j;
 
 	igt_assert_f(count >= DIRTY && count <= MOST,
-		     "EGM_BUFFERS must be a number from %d to %d: %s\n",
-		     DIRTY, MOST, env);
+		     "--buffers must be a number from %d to %d\n", DIRTY, MOST);
 	for (i = 0; i < count; i++)
 		bo[i] = coh_create(dev, PAGE);
 	for (i = 0; i < 3; i++)
@@ -658,7 +720,7 @@ static void snapshot_path(struct egm_dev *dev)
 	pattern_free(p);
 }
 
-igt_main
+int coh_main()
 {
 	igt_describe("C1: the comparison tells lost, stale and misplaced data");
 	igt_subtest("sensitivity-compare")

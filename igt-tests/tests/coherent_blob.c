@@ -1,8 +1,28 @@
 // SPDX-License-Identifier: MIT
-/*
- * A device that has blobs and cannot map those of the host: QEMU since 9.2 with
- * blob=on and without hostmem. The blobs that it has stay what they are, beside
- * coherent buffers that are emulated.
+/**
+ * TEST: coherent blob
+ * Category: Core
+ * Mega feature: General Core features
+ * Sub-category: Memory management tests
+ * Functionality: coherent buffers
+ * Description: A device that has blobs and cannot map those of the host: QEMU since 9.2
+ *	with blob=on and without hostmem. The blobs that it has stay what they are, beside
+ *	coherent buffers that are emulated.
+ *
+ * SUBTEST: guest
+ * Description: A blob in guest memory is not tracked
+ *
+ * SUBTEST: host-guest
+ * Description: C1: one in the host's memory, with guest memory too
+ *
+ * SUBTEST: host
+ * Description: One in the host's memory only, and what can't be had
+ *
+ * SUBTEST: create-transfer
+ * Description: C2: a transfer in the commands that create a blob
+ *
+ * SUBTEST: create-names
+ * Description: C2: a buffer that the commands which create a blob write
  */
 #include <errno.h>
 #include <string.h>
@@ -240,7 +260,7 @@ static void create_names(void)
 	coh_close(dev);
 }
 
-igt_main
+int coh_main()
 {
 	igt_describe("A blob in guest memory is not tracked");
 	igt_subtest("guest")

@@ -1,8 +1,43 @@
 // SPDX-License-Identifier: MIT
-/*
- * Several device copies of one buffer, as two surfaces in a memory object: each
- * gets every store, whichever is submitted first and however often (defect 6), and
- * what the device has written to one of them is in the others, too.
+/**
+ * TEST: coherent consumers
+ * Category: Core
+ * Mega feature: General Core features
+ * Sub-category: Memory management tests
+ * Functionality: coherent buffers
+ * Description: Several device copies of one buffer, as two surfaces in a memory object:
+ *	each gets every store, whichever is submitted first and however often (defect 6), and
+ *	what the device has written to one of them is in the others, too.
+ *
+ * SUBTEST: each-first
+ * Description: C1: whichever is submitted first, all get all (defect 6)
+ *
+ * SUBTEST: one-often
+ * Description: C1: one is submitted many times before the others (defect 6)
+ *
+ * SUBTEST: together
+ * Description: C1: all of them in one submission
+ *
+ * SUBTEST: late
+ * Description: C1: a copy made after the stores
+ *
+ * SUBTEST: gone
+ * Description: C3: copies that are destroyed and made anew
+ *
+ * SUBTEST: disturbed
+ * Description: C3: the buffer is moved, evicted and swapped out
+ *
+ * SUBTEST: written
+ * Description: C2: the device writes to one, CPU and others see it
+ *
+ * SUBTEST: written-together
+ * Description: C2: the device writes to two, to different pages of a chunk
+ *
+ * SUBTEST: written-gone
+ * Description: C2, C3: the one that was written is destroyed
+ *
+ * SUBTEST: sensitivity
+ * Description: C1: an upload lost for one of them is noticed there
  */
 #include <xf86drm.h>
 #include <drm/vmob_drm.h>
@@ -408,7 +443,7 @@ static const struct coh_subtest subtests[] = {
 	  sensitivity },
 };
 
-igt_main
+int coh_main()
 {
 	/* of the drivers only vmob has them */
 	coh_subtests_of(&egm_vmob, subtests, ARRAY_SIZE(subtests));

@@ -1,9 +1,89 @@
 // SPDX-License-Identifier: MIT
-/*
- * Contract C2 and C4 as a GL program has them: whatever OpenGL has to write to a
- * buffer, and whichever way the program waits for it, what it loads through its
- * persistent, coherent mapping is that; and what it stores beside it, before and
- * meanwhile, is not lost.
+/**
+ * TEST: coherent gl
+ * Category: Core
+ * Mega feature: General Core features
+ * Sub-category: Memory management tests
+ * Functionality: coherent buffers
+ * Description: Contract C2 and C4 as a GL program has them: whatever OpenGL has to write
+ *	to a buffer, and whichever way the program waits for it, what it loads through its
+ *	persistent, coherent mapping is that; and what it stores beside it, before and
+ *	meanwhile, is not lost.
+ *
+ * SUBTEST: transform-feedback
+ * Description: C2, C4: transform feedback
+ *
+ * SUBTEST: shader-storage
+ * Description: C2, C4: shader storage
+ *
+ * SUBTEST: atomic-counter
+ * Description: C1, C2, C4: atomic counters
+ *
+ * SUBTEST: image-store
+ * Description: C2, C4: images of buffers
+ *
+ * SUBTEST: pixel-pack
+ * Description: C2, C4: glReadPixels() to a buffer
+ *
+ * SUBTEST: copy
+ * Description: C2, C4: glCopyBufferSubData()
+ *
+ * SUBTEST: clear
+ * Description: C2, C4: glClearBufferSubData()
+ *
+ * SUBTEST: query
+ * Description: C2, C4: the result of a query
+ *
+ * SUBTEST: wait-finish
+ * Description: C2: waited for by glFinish()
+ *
+ * SUBTEST: wait-client-wait-sync
+ * Description: C2: by glClientWaitSync()
+ *
+ * SUBTEST: wait-get-sync
+ * Description: C2: by glGetSynciv()
+ *
+ * SUBTEST: wait-egl-sync
+ * Description: C2: by eglClientWaitSyncKHR()
+ *
+ * SUBTEST: wait-fence-fd
+ * Description: C2: by poll() for a fence's file
+ *
+ * SUBTEST: wait-flush
+ * Description: C2: not waited for, only flushed
+ *
+ * SUBTEST: bound-once
+ * Description: C2: a binding that lasts for many submissions
+ *
+ * SUBTEST: two-contexts
+ * Description: C2: bindings in two contexts
+ *
+ * SUBTEST: ping-pong
+ * Description: C1, C2, C4: a ring in which CPU and GPU compute from each other's words
+ *
+ * SUBTEST: threads
+ * Description: C1, C2, C4: threads that store beside what the GPU writes
+ *
+ * SUBTEST: processes
+ * Description: C1, C2, C4: processes that have inherited the mapping
+ *
+ * SUBTEST: storage-ring
+ * Description: C5: a ring that shaders read as storage, beside what they write
+ *
+ * SUBTEST: copied-ring
+ * Description: C5: a ring that was copied into once
+ *
+ * SUBTEST: feedback-ring
+ * Description: C5: a ring that had some transform feedback once
+ *
+ * SUBTEST: stored-ring
+ * Description: C5: a ring that was bound as storage that a shader writes
+ *
+ * SUBTEST: counter
+ * Description: C5: a counter that shaders write in a buffer that is streamed
+ *
+ * SUBTEST: sensitivity
+ * Description: C1: an upload that the host loses is noticed
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -641,10 +721,9 @@ static void ping_pong_rounds(struct gl *gl, int rounds)
 
 static void ping_pong(void)
 {
-	const char *env = getenv("EGM_ROUNDS");
 	struct gl *gl = gl_begin();
 
-	ping_pong_rounds(gl, env ? atoi(env) : 1000);
+	ping_pong_rounds(gl, coh_counts.rounds ?: 1000);
 	gl_end(gl);
 }
 
@@ -1064,7 +1143,7 @@ static void sensitivity(void)
 	gl_end(gl);
 }
 
-igt_main
+int coh_main()
 {
 	/* survive the jump out of a failing subtest */
 	static size_t i;

@@ -1,11 +1,57 @@
 // SPDX-License-Identifier: MIT
-/*
- * Contract C1, C2 and C3 for a KVM guest whose memory a coherent buffer is. KVM
- * has page tables of its own for it: what the guest stores leaves no dirty bit in
- * those of this process.
+/**
+ * TEST: coherent kvm
+ * Category: Core
+ * Mega feature: General Core features
+ * Sub-category: Memory management tests
+ * Functionality: coherent buffers
+ * Description: Contract C1, C2 and C3 for a KVM guest whose memory a coherent buffer is.
+ *	KVM has page tables of its own for it: what the guest stores leaves no dirty bit in
+ *	those of this process. KVM only takes memory with a reference count. Of what TTM
+ *	allocates in one piece that is the first page, so each test asks which pages it can
+ *	use.
  *
- * KVM only takes memory with a reference count. Of what TTM allocates in one piece
- * that is the first page, so each test asks which pages it can use.
+ * SUBTEST: load-then-store
+ * Description: C1: the guest loads a page, then stores to it
+ *
+ * SUBTEST: store-submit
+ * Description: C1: guest and process store, submissions between
+ *
+ * SUBTEST: idle-then-store
+ * Description: C1: the guest stores once more after submissions without a store
+ *
+ * SUBTEST: first-touch
+ * Description: C1: nobody has touched the page before the guest does
+ *
+ * SUBTEST: read-only-entry
+ * Description: C1: the page was read, and so its entry is read-only
+ *
+ * SUBTEST: read-only
+ * Description: C1: what is read-only for the guest stays so
+ *
+ * SUBTEST: unmapped
+ * Description: C3: stored, and unmapped before the submission
+ *
+ * SUBTEST: moved
+ * Description: C3: stored, and moved or evicted before the submission
+ *
+ * SUBTEST: child-exit
+ * Description: C3: the process that runs the guest has exited
+ *
+ * SUBTEST: dirty-log
+ * Description: C1: KVM logs the guest's stores
+ *
+ * SUBTEST: clock
+ * Description: C1: KVM itself stores to the guest's memory
+ *
+ * SUBTEST: store-while
+ * Description: C1: submissions while the guest stores
+ *
+ * SUBTEST: device-then-load
+ * Description: C2, C4: the guest loads what the device has written
+ *
+ * SUBTEST: load-while
+ * Description: C2: the guest loads while the device writes
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -18,7 +64,7 @@
 
 #include "coherent.h"
 #include "igt_core.h"
-#include "igt_kvm.h"
+#include "coh_kvm.h"
 
 IGT_TEST_DESCRIPTION("Coherent buffers: a KVM guest loads and stores");
 
@@ -714,7 +760,7 @@ static const struct coh_subtest subtests[] = {
 	{ "load-while", "C2: the guest loads while the device writes", load_while },
 };
 
-igt_main
+int coh_main()
 {
 	coh_subtests(subtests, ARRAY_SIZE(subtests));
 }

@@ -1,9 +1,35 @@
 // SPDX-License-Identifier: MIT
-/*
- * Contract C3 where memory is short: allocations fail in the kernel, others
- * have taken the memory, or it is on a swap device. A request may fail with
- * ENOMEM. No store is lost by that, and the same request does it all when there
- * is memory again.
+/**
+ * TEST: coherent memory
+ * Category: Core
+ * Mega feature: General Core features
+ * Sub-category: Memory management tests
+ * Functionality: coherent buffers
+ * Description: Contract C3 where memory is short: allocations fail in the kernel, others
+ *	have taken the memory, or it is on a swap device. A request may fail with ENOMEM. No
+ *	store is lost by that, and the same request does it all when there is memory again.
+ *
+ * SUBTEST: submit
+ * Description: C3: submissions that fail for want of memory take no store with them
+ *	(defect 12)
+ *
+ * SUBTEST: fault
+ * Description: C1, C3: stores whose page faults find no memory
+ *
+ * SUBTEST: mappings
+ * Description: C3: mappings split, moved, inherited and removed without memory for it
+ *
+ * SUBTEST: create
+ * Description: C3: buffers that cannot be made, shared or mapped
+ *
+ * SUBTEST: ranges
+ * Description: C3: no memory to write down what to upload (defect 12)
+ *
+ * SUBTEST: low
+ * Description: C3: another program has the memory
+ *
+ * SUBTEST: swap
+ * Description: C3: buffers and all else go to a swap device
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -847,9 +873,9 @@ static const struct coh_subtest subtests[] = {
 	{ "swap", "C3: buffers and all else go to a swap device", swap },
 };
 
-igt_main
+int coh_main()
 {
-	igt_fixture
+	igt_fixture()
 		igt_install_exit_handler(stop_all);
 
 	coh_subtests(subtests, ARRAY_SIZE(subtests));

@@ -1,8 +1,31 @@
 // SPDX-License-Identifier: MIT
-/*
- * The module parameter: off, a file opened afterwards has what the stock
- * driver has; files opened before, and the buffers they share, keep working.
- * On, the capset says that buffers can be coherent, whatever the host says.
+/**
+ * TEST: coherent param
+ * Category: Core
+ * Mega feature: General Core features
+ * Sub-category: Memory management tests
+ * Functionality: coherent buffers
+ * Description: The module parameter: off, a file opened afterwards has what the stock
+ *	driver has; files opened before, and the buffers they share, keep working. On, the
+ *	capset says that buffers can be coherent, whatever the host says.
+ *
+ * SUBTEST: off
+ * Description: Off: parameters and errors as in the stock driver
+ *
+ * SUBTEST: old-file
+ * Description: C1: a file opened before it was turned off
+ *
+ * SUBTEST: shared
+ * Description: C1: a buffer imported by a file that cannot create any
+ *
+ * SUBTEST: on-again
+ * Description: C1: a file opened after it was turned on again
+ *
+ * SUBTEST: caps
+ * Description: The bit of the capset for coherent buffers, and no other
+ *
+ * SUBTEST: shown
+ * Description: What is in force can be seen
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -247,9 +270,9 @@ static void shown(void)
 	coh_close(dev);
 }
 
-igt_main
+int coh_main()
 {
-	igt_fixture {
+	igt_fixture() {
 		igt_require_f(!access(PARAM, W_OK),
 			      "a kernel with virtio_gpu.coherent: %s\n",
 			      strerror(errno));

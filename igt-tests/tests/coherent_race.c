@@ -1,9 +1,68 @@
 // SPDX-License-Identifier: MIT
-/*
- * Contract C1 and C3 while everything happens at once. A writer increments
- * numbers in slots of its own and tells, after each store, how far it is. A
- * submitter notes that, submits, and the submission must have seen numbers at
- * least as high; when all writers have stopped, the same numbers.
+/**
+ * TEST: coherent race
+ * Category: Core
+ * Mega feature: General Core features
+ * Sub-category: Memory management tests
+ * Functionality: coherent buffers
+ * Description: Contract C1 and C3 while everything happens at once. A writer increments
+ *	numbers in slots of its own and tells, after each store, how far it is. A submitter
+ *	notes that, submits, and the submission must have seen numbers at least as high; when
+ *	all writers have stopped, the same numbers.
+ *
+ * SUBTEST: writers
+ * Description: C1: four threads on eight pages against one submitter (defect 1)
+ *
+ * SUBTEST: hot-page
+ * Description: C1: four threads on one page (defect 1)
+ *
+ * SUBTEST: processes
+ * Description: C1: four processes with mappings of their own
+ *
+ * SUBTEST: protect
+ * Description: C1, C3: writers that protect and unprotect the buffer (defect 5)
+ *
+ * SUBTEST: protect-busy
+ * Description: C1, C3: another thread protects and unprotects what is being submitted
+ *	(defect 5)
+ *
+ * SUBTEST: remap
+ * Description: C1, C3: writers that unmap after each burst (defect V2)
+ *
+ * SUBTEST: unmap
+ * Description: C1, C3: processes whose mappings are unmapped, mapped over, moved, or go
+ *	with a process after some stores (defect V2)
+ *
+ * SUBTEST: short-lives
+ * Description: C1, C3: writers that are forked and exit all the time
+ *
+ * SUBTEST: two-submitters
+ * Description: C1: two contexts submit the same buffer, both see all (defect 6)
+ *
+ * SUBTEST: disturbed
+ * Description: C1, C3: four writers while buffers are evicted, moved and swapped out
+ *
+ * SUBTEST: disturbed-hot-page
+ * Description: C1, C3: the same with one page (defect 1)
+ *
+ * SUBTEST: disturbed-remap
+ * Description: C1, C3: the same with writers that unmap after each burst (defect V2)
+ *
+ * SUBTEST: disturbed-submitters
+ * Description: C1, C3: the same with two contexts (defect 6)
+ *
+ * SUBTEST: stress
+ * Description: C1, C3: a million stores, or --stores, while buffers are evicted, moved
+ *	and swapped out
+ *
+ * SUBTEST: close-busy
+ * Description: C3: handle and mapping closed while the device works on it
+ *
+ * SUBTEST: exit-busy
+ * Description: C3: the submitter exits while the device works
+ *
+ * SUBTEST: delayed
+ * Description: C1: the device takes its time for each upload
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -350,10 +409,10 @@ static void final_check(struct submitter *s)
 	const uint64_t *got = s->snap->map;
 	int w, i;
 
-	igt_assert_f(!s->error[0], "%s; EGM_SEED=0x%" PRIx64 "\n", s->error,
+	igt_assert_f(!s->error[0], "%s; --seed 0x%" PRIx64 "\n", s->error,
 		     seed_get());
 	submit_once(s);
-	igt_assert_f(!s->error[0], "at the end: %s; EGM_SEED=0x%" PRIx64 "\n",
+	igt_assert_f(!s->error[0], "at the end: %s; --seed 0x%" PRIx64 "\n",
 		     s->error, seed_get());
 	for (w = 0; w < WRITERS; w++)
 		for (i = 0; i < SLOTS; i++)
@@ -449,17 +508,14 @@ static void disturbed_remap(struct egm_dev *dev)
 	threads(dev, REMAP, PAGES, 0, true);
 }
 
-/* As many as EGM_STORES says: a soak, with the time and the seed in the log */
+/* As many as --stores says: a soak, with the time and the seed in the log */
 static void stress(struct egm_dev *dev)
 {
-	const char *env = getenv("EGM_STORES");
-	uint64_t stores = env ? strtoull(env, NULL, 0) : 1000000;
 	uint64_t start = now_ms();
 
 	require_disturbances(dev);
-	igt_assert_f(stores, "EGM_STORES must be a number and not 0: %s\n", env);
-	threads(dev, FAST, PAGES, stores, true);
-	igt_info("%" PRIu64 " s; EGM_SEED=0x%" PRIx64 "\n",
+	threads(dev, FAST, PAGES, coh_counts.stores ?: 1000000, true);
+	igt_info("%" PRIu64 " s; --seed 0x%" PRIx64 "\n",
 		 (now_ms() - start) / 1000, seed_get());
 }
 
@@ -515,13 +571,12 @@ static void processes(struct egm_dev *dev)
 }
 
 /*
- * Processes whose mappings come and go, as many as EGM_UNMAPS says or for some
+ * Processes whose mappings come and go, as many as --unmaps says or for some
  * seconds.
  */
 static void unmap(struct egm_dev *dev)
 {
-	const char *env = getenv("EGM_UNMAPS");
-	uint64_t unmaps = env ? strtoull(env, NULL, 0) : 0;
+	const uint64_t unmaps = coh_counts.unmaps;
 	struct submitter s = {
 		.bo = coh_create(dev, SIZE),
 		.snap = coh_create_plain(dev, SIZE),
@@ -540,7 +595,7 @@ static void unmap(struct egm_dev *dev)
 		submit_once(&s);
 	atomic_store(&s.r->stop, true);
 	igt_waitchildren();
-	igt_info("%" PRIu64 " mappings gone in %" PRIu64 " s; EGM_SEED=0x%" PRIx64 "\n",
+	igt_info("%" PRIu64 " mappings gone in %" PRIu64 " s; --seed 0x%" PRIx64 "\n",
 		 atomic_load(&s.r->unmaps), (now_ms() - start) / 1000, seed_get());
 	final_check(&s);
 	igt_assert_lt(WRITERS, atomic_load(&s.r->unmaps));
@@ -793,7 +848,7 @@ static const struct coh_subtest subtests[] = {
 	{ "disturbed-submitters", "C1, C3: the same with two contexts (defect 6)",
 	  disturbed_submitters },
 	{ "stress",
-	  "C1, C3: EGM_STORES stores, a million unless set, while buffers are evicted, moved and swapped out",
+	  "C1, C3: a million stores, or --stores, while buffers are evicted, moved and swapped out",
 	  stress },
 	{ "close-busy",
 	  "C3: handle and mapping closed while the device works on it",
@@ -803,9 +858,9 @@ static const struct coh_subtest subtests[] = {
 	{ "delayed", "C1: the device takes its time for each upload", delayed },
 };
 
-igt_main
+int coh_main()
 {
-	igt_fixture
+	igt_fixture()
 		igt_install_exit_handler(end_delay);
 
 	coh_subtests(subtests, ARRAY_SIZE(subtests));

@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: MIT
-/*
- * Coherent buffers and a suspend to idle, for a guest whose files are in memory:
- * scripts/in-memory.
+/**
+ * TEST: coherent suspend
+ * Category: Core
+ * Mega feature: General Core features
+ * Sub-category: Memory management tests
+ * Functionality: coherent buffers
+ * Description: Coherent buffers and a suspend to idle, for a guest whose files are in
+ *	memory: scripts/in-memory.
+ *
+ * SUBTEST: idle
+ * Description: C1, C2, C3: after a suspend to idle all is there, or the device is gone
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -104,7 +112,7 @@ static const struct coh_subtest subtests[] = {
 	  idle },
 };
 
-igt_main
+int coh_main()
 {
 	coh_subtests(subtests, ARRAY_SIZE(subtests));
 }

@@ -1,7 +1,24 @@
 // SPDX-License-Identifier: MIT
-/*
- * A virtio-gpu that is taken away while its coherent buffers are mapped: from its
- * driver, or out of the machine. Each test brings it back, for the next one.
+/**
+ * TEST: coherent unplug
+ * Category: Core
+ * Mega feature: General Core features
+ * Sub-category: Memory management tests
+ * Functionality: coherent buffers
+ * Description: A virtio-gpu that is taken away while its coherent buffers are mapped:
+ *	from its driver, or out of the machine. Each test brings it back, for the next one.
+ *
+ * SUBTEST: unbind
+ * Description: C3: SIGBUS and ENODEV when the driver is unbound
+ *
+ * SUBTEST: remove
+ * Description: C3: the same when the device is removed
+ *
+ * SUBTEST: only-mapped
+ * Description: C3: only a mapping is left when the driver is unbound
+ *
+ * SUBTEST: busy
+ * Description: C3: unbound and removed while it is in use
  */
 #include <dirent.h>
 #include <errno.h>
@@ -162,7 +179,7 @@ static void run(void (*test)(struct egm_dev *dev))
 	test(coh_open(&egm_virtio_gpu));
 }
 
-igt_main
+int coh_main()
 {
 	igt_describe("C3: SIGBUS and ENODEV when the driver is unbound");
 	igt_subtest("unbind")

@@ -1,8 +1,58 @@
 // SPDX-License-Identifier: MIT
-/*
- * What vmob has beside coherent buffers, and what those rely on: its commands,
- * the order in which they are executed, its fences, jobs that end early, and moves
- * of buffers that wait for them.
+/**
+ * TEST: coherent vmob
+ * Category: Core
+ * Mega feature: General Core features
+ * Sub-category: Memory management tests
+ * Functionality: coherent buffers
+ * Description: What vmob has beside coherent buffers, and what those rely on: its
+ *	commands, the order in which they are executed, its fences, jobs that end early, and
+ *	moves of buffers that wait for them.
+ *
+ * SUBTEST: commands
+ * Description: C1: each command, on what the CPU has stored, against a model
+ *
+ * SUBTEST: writes
+ * Description: C5: many commands that write to one buffer
+ *
+ * SUBTEST: order
+ * Description: C1: submissions of five contexts to one buffer
+ *
+ * SUBTEST: syncobjs
+ * Description: C1: syncobjs that a submission signals, binary and timeline
+ *
+ * SUBTEST: pending
+ * Description: C3: context, handles, file and process gone before the job is executed
+ *
+ * SUBTEST: timeout
+ * Description: C3: a command that takes too long is cut short, and no store is lost
+ *
+ * SUBTEST: killed
+ * Description: C3: so are those of a process that is killed
+ *
+ * SUBTEST: closed
+ * Description: C3: so they are some time after it has ended
+ *
+ * SUBTEST: killed-closing
+ * Description: C2: killed while a copy that goes waits for what others write
+ *
+ * SUBTEST: queue-bounded
+ * Description: C5: a process can't queue work for the device without end
+ *
+ * SUBTEST: move-waits
+ * Description: C3: a move waits for the engine
+ *
+ * SUBTEST: move-cost
+ * Description: C5: a buffer moved while dirty is uploaded once
+ *
+ * SUBTEST: swapout-busy
+ * Description: C3: who is short of memory does not wait for jobs
+ *
+ * SUBTEST: vram-only
+ * Description: C3: submissions that evict each other's buffers
+ *
+ * SUBTEST: write-combined
+ * Description: C1, C3: a write-combined buffer that is moved about; refused but on x86
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -282,7 +332,7 @@ static void compare(const char *what, int which, const void *got,
 		;
 	igt_assert_f(i == SIZE,
 		     "round %d: %s of buffer %d differs from byte %" PRIu64
-		     " on; EGM_SEED=0x%" PRIx64 "\n", round, what, which, i,
+		     " on; --seed 0x%" PRIx64 "\n", round, what, which, i,
 		     seed_get());
 }
 
@@ -1095,9 +1145,9 @@ static const struct coh_subtest subtests[] = {
 	  write_combined },
 };
 
-igt_main
+int coh_main()
 {
-	igt_fixture
+	igt_fixture()
 		igt_install_exit_handler(back_to_normal);
 
 	coh_subtests_of(&egm_vmob, subtests, ARRAY_SIZE(subtests));

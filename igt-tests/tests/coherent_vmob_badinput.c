@@ -1,7 +1,39 @@
 // SPDX-License-Identifier: MIT
-/*
- * vmob's ioctls with arguments that are wrong in any of their members: the
- * errno that the header says, nothing kept, and the device as good as before.
+/**
+ * TEST: coherent vmob badinput
+ * Category: Core
+ * Mega feature: General Core features
+ * Sub-category: Memory management tests
+ * Functionality: coherent buffers
+ * Description: vmob's ioctls with arguments that are wrong in any of their members: the
+ *	errno that the header says, nothing kept, and the device as good as before.
+ *
+ * SUBTEST: getparam
+ * Description: Unknown parameters: EINVAL
+ *
+ * SUBTEST: create
+ * Description: Every member of a buffer's request: EINVAL
+ *
+ * SUBTEST: handles
+ * Description: Unknown handles, to every ioctl: ENOENT
+ *
+ * SUBTEST: views
+ * Description: Every member of a view's request: EINVAL
+ *
+ * SUBTEST: many-views
+ * Description: C5: as many views as a buffer can have, and no more: ENOSPC
+ *
+ * SUBTEST: contexts
+ * Description: Contexts: flags, unknown ones, too many
+ *
+ * SUBTEST: commands
+ * Description: C3: a wrong command is refused, with all others, and loses no store
+ *
+ * SUBTEST: work
+ * Description: As much as the commands of a submission may do, and more: EINVAL
+ *
+ * SUBTEST: submissions
+ * Description: Counts, addresses and syncobjs
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -531,7 +563,7 @@ static const struct coh_subtest subtests[] = {
 	{ "submissions", "Counts, addresses and syncobjs", submissions },
 };
 
-igt_main
+int coh_main()
 {
 	coh_subtests_of(&egm_vmob, subtests, ARRAY_SIZE(subtests));
 }

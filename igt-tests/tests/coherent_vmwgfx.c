@@ -1,8 +1,109 @@
 // SPDX-License-Identifier: MIT
-/*
- * vmwgfx's coherent surfaces, on the SVGA3 model. The numbers of the defects
- * are those of mainline 6.12's own tracker: Documentation/svga3.rst has the
- * table of which subtest shows which.
+/**
+ * TEST: coherent vmwgfx
+ * Category: Core
+ * Mega feature: General Core features
+ * Sub-category: Memory management tests
+ * Functionality: coherent buffers
+ * Description: vmwgfx's coherent surfaces, on the SVGA3 model. The numbers of the
+ *	defects are those of mainline 6.12's own tracker: Documentation/svga3.rst has the
+ *	table of which subtest shows which.
+ *
+ * SUBTEST: first-small
+ * Description: C1, C3: written before the first submission, 64 KiB (defect V1)
+ *
+ * SUBTEST: first-large
+ * Description: C1, C3: written before the first submission, 4 MiB (defect V1)
+ *
+ * SUBTEST: rounds-small
+ * Description: C1: random pages of a small buffer
+ *
+ * SUBTEST: rounds-large
+ * Description: C1: random pages of a large buffer
+ *
+ * SUBTEST: rounds-image
+ * Description: C1: random pages of an image
+ *
+ * SUBTEST: rounds-mips
+ * Description: C1: random pages of an image with mip levels
+ *
+ * SUBTEST: rounds-volume
+ * Description: C1: random pages of a volume (defect 7)
+ *
+ * SUBTEST: rounds-compressed
+ * Description: C1: random pages of blocks of 4 by 4 pixels
+ *
+ * SUBTEST: rounds-array
+ * Description: C1: random pages of an array with mip levels
+ *
+ * SUBTEST: rounds-samples
+ * Description: C1: random pages of images with several samples (defect 7)
+ *
+ * SUBTEST: rounds-planes
+ * Description: C1: random pages of planar images (defect 7)
+ *
+ * SUBTEST: unmapped-small
+ * Description: C3: unmapped between write and submission, 64 KiB (defect V2)
+ *
+ * SUBTEST: unmapped-large
+ * Description: C3: unmapped between write and submission, 4 MiB (defect V2)
+ *
+ * SUBTEST: mprotect-small
+ * Description: C3: made read-only and writable again, 64 KiB (defect 5)
+ *
+ * SUBTEST: mprotect-large
+ * Description: C3: made read-only and writable again, 4 MiB (defect 5)
+ *
+ * SUBTEST: two-surfaces-behind
+ * Description: C3: pages behind the first surface of a buffer (defect 6)
+ *
+ * SUBTEST: two-surfaces-same
+ * Description: C3: pages that two surfaces of a buffer have (defect 6)
+ *
+ * SUBTEST: box-left
+ * Description: C3: dirty pages to the left and below (defect 7)
+ *
+ * SUBTEST: box-up
+ * Description: C3: dirty pages above in the next slice (defect 7)
+ *
+ * SUBTEST: clean-window
+ * Description: C2: nothing is read back that was not asked for (defect 11)
+ *
+ * SUBTEST: read-back-small
+ * Description: C2: what the device wrote, 64 KiB
+ *
+ * SUBTEST: read-back-large
+ * Description: C2: what the device wrote, 4 MiB
+ *
+ * SUBTEST: one-page-small
+ * Description: C5: a page written is a page uploaded, 64 KiB
+ *
+ * SUBTEST: one-page-large
+ * Description: C5: a page written is a page uploaded, 4 MiB
+ *
+ * SUBTEST: drop-update
+ * Description: Sensitivity: an update that the device drops
+ *
+ * SUBTEST: later
+ * Description: C2: fences of a device that is slow, or out of order
+ *
+ * SUBTEST: device-error
+ * Description: C3: a command that the device refuses
+ *
+ * SUBTEST: mesa-asks
+ * Description: C1: what Mesa wants to know before it uses them
+ *
+ * SUBTEST: screen
+ * Description: C1: a dumb buffer is shown as it was drawn
+ *
+ * SUBTEST: fbdev
+ * Description: C1: what is written to the frame buffer device is shown
+ *
+ * SUBTEST: race
+ * Description: C1: stores in the middle of passes over page tables (defect 1)
+ *
+ * SUBTEST: backoff
+ * Description: C3: a submission that fails stops no tracking (defect 8)
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +126,7 @@
 
 #include "coherent.h"
 #include "igt_core.h"
-#include "igt_vmwgfx.h"
+#include "coh_vmwgfx.h"
 
 IGT_TEST_DESCRIPTION("Coherent surfaces of vmwgfx, on a model of its device");
 
@@ -263,14 +364,6 @@ static void *race_writer(void *arg)
 	return NULL;
 }
 
-static double seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + 1e-9 * t.tv_nsec;
-}
-
 /* Pages whose last store the device does not have */
 static uint32_t race_lost(struct race *r, struct vmw_surf *surf,
 			  struct vmw_surf *snap)
@@ -293,7 +386,6 @@ static uint32_t race_lost(struct race *r, struct vmw_surf *surf,
 
 static void race(struct vmw *vmw)
 {
-	const char *env = getenv("EGM_SECONDS");
 	struct vmw_surf *surf = vmw_buffer(vmw, LARGE, true);
 	struct vmw_surf *snap = vmw_snap_create(surf);
 	struct race r = { .map = surf->map, .pages = LARGE / PAGE };
@@ -310,7 +402,7 @@ static void race(struct vmw *vmw)
 	for (i = 0; i < r.pages; i++)
 		order[i] = i;
 	vmw_touch(surf);
-	end = seconds() + (env ? atof(env) : 30);
+	end = coh_now() + (coh_counts.seconds ?: 30);
 	do {
 		for (i = r.pages - 1; i; i--) {
 			j = rng_below(&rng, i + 1);
@@ -332,7 +424,7 @@ static void race(struct vmw *vmw)
 		}
 		pthread_join(thread, NULL);
 		lost = race_lost(&r, surf, snap);
-	} while (!lost && seconds() < end);
+	} while (!lost && coh_now() < end);
 	sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){ });
 	igt_info("%" PRIu64 " rounds of %u stores, %u submissions\n", r.epoch,
 		 r.pages, atomic_load(&r.passes));
@@ -972,7 +1064,7 @@ static const struct vmw_subtest subtests[] = {
 	  backoff },
 };
 
-igt_main
+int coh_main()
 {
 	vmw_subtests(subtests, ARRAY_SIZE(subtests));
 }

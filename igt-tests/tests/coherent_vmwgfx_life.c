@@ -1,8 +1,70 @@
 // SPDX-License-Identifier: MIT
-/*
- * What happens to a coherent surface of vmwgfx and to its buffer between a
- * store and a submission, on the SVGA3 model: other buffers, other surfaces,
- * too little memory, and the end of the process.
+/**
+ * TEST: coherent vmwgfx life
+ * Category: Core
+ * Mega feature: General Core features
+ * Sub-category: Memory management tests
+ * Functionality: coherent buffers
+ * Description: What happens to a coherent surface of vmwgfx and to its buffer between a
+ *	store and a submission, on the SVGA3 model: other buffers, other surfaces, too little
+ *	memory, and the end of the process.
+ *
+ * SUBTEST: switch-mapped
+ * Description: C1, C3: a buffer that was written to becomes the surface's
+ *
+ * SUBTEST: switch-unmapped
+ * Description: C1, C3: as switch-mapped, through a mapping that is gone
+ *
+ * SUBTEST: switch-written
+ * Description: C1, C3: as switch-mapped, with a surface the device wrote to
+ *
+ * SUBTEST: switch-and-write
+ * Description: C2: a submission binds a buffer and has the device write
+ *
+ * SUBTEST: swap-buffers
+ * Description: C1, C3: two surfaces exchange their buffers
+ *
+ * SUBTEST: three-surfaces
+ * Description: C2: the device wrote to the largest surface of a buffer
+ *
+ * SUBTEST: not-coherent
+ * Description: C1: a surface that shares a coherent surface's buffer
+ *
+ * SUBTEST: evict
+ * Description: C1, C3: more buffers than the device can address
+ *
+ * SUBTEST: swapout
+ * Description: C1, C3: more buffers than TTM may have memory for
+ *
+ * SUBTEST: close-busy
+ * Description: C3: the process ends with work in flight
+ *
+ * SUBTEST: slow
+ * Description: C1, C2, C4: a device that is slower than the CPU
+ *
+ * SUBTEST: dumb-buffer
+ * Description: C1, C5: a dumb buffer on a screen
+ *
+ * SUBTEST: flip
+ * Description: C5: a page flip leaves the buffers to the CPU
+ *
+ * SUBTEST: present
+ * Description: C1, C2: a surface is copied to the one that is shown
+ *
+ * SUBTEST: present-readback
+ * Description: C1, C2: the kernel copies a buffer to the screen, and the screen to it
+ *
+ * SUBTEST: cursor
+ * Description: C2: what the device has drawn is the cursor
+ *
+ * SUBTEST: cursor-image
+ * Description: C1, C5: a cursor is sent when its image was written
+ *
+ * SUBTEST: cursor-shared
+ * Description: C1: a cursor's buffer is a surface's as well
+ *
+ * SUBTEST: cursor-first
+ * Description: C3: a cursor's buffer becomes a surface's
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +82,7 @@
 
 #include "coherent.h"
 #include "igt_core.h"
-#include "igt_vmwgfx.h"
+#include "coh_vmwgfx.h"
 
 IGT_TEST_DESCRIPTION("The life of vmwgfx's coherent surfaces and their buffers");
 
@@ -919,9 +981,9 @@ static const struct vmw_subtest subtests[] = {
 	  cursor_first },
 };
 
-igt_main
+int coh_main()
 {
-	igt_fixture
+	igt_fixture()
 		igt_install_exit_handler(pages_limit_restore);
 
 	vmw_subtests(subtests, ARRAY_SIZE(subtests));

@@ -1,8 +1,49 @@
 // SPDX-License-Identifier: MIT
-/*
- * What vmwgfx's coherent surfaces cost, and where their limits are: bytes that are
- * uploaded, commands, memory, and what user space must not be able to do. On the
- * SVGA3 model.
+/**
+ * TEST: coherent vmwgfx limits
+ * Category: Core
+ * Mega feature: General Core features
+ * Sub-category: Memory management tests
+ * Functionality: coherent buffers
+ * Description: What vmwgfx's coherent surfaces cost, and where their limits are: bytes
+ *	that are uploaded, commands, memory, and what user space must not be able to do. On
+ *	the SVGA3 model.
+ *
+ * SUBTEST: both-ends
+ * Description: C5: a page at each end is two pages to upload
+ *
+ * SUBTEST: sparse-buffer
+ * Description: C5: what is uploaded of pages here and there
+ *
+ * SUBTEST: sparse-images
+ * Description: C5: the same of images
+ *
+ * SUBTEST: sparse-contents
+ * Description: C1: the boxes of images are those that were written
+ *
+ * SUBTEST: subresources
+ * Description: C5: commands for thousands of images
+ *
+ * SUBTEST: new-buffer
+ * Description: C5: what is uploaded of a new buffer
+ *
+ * SUBTEST: track-off
+ * Description: C1, C2: the parameter that turns the tracking off
+ *
+ * SUBTEST: refused-buffer
+ * Description: Memory of surfaces that are refused
+ *
+ * SUBTEST: gone-surface
+ * Description: A surface goes before it was used
+ *
+ * SUBTEST: larger-than-pool
+ * Description: Nothing waits for ever: too many commands
+ *
+ * SUBTEST: bind-nothing
+ * Description: A buffer is bound to no surface
+ *
+ * SUBTEST: subresources-most
+ * Description: Nothing waits for ever: 49152 images
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +59,7 @@
 
 #include "coherent.h"
 #include "igt_core.h"
-#include "igt_vmwgfx.h"
+#include "coh_vmwgfx.h"
 
 IGT_TEST_DESCRIPTION("Cost and limits of vmwgfx's coherent surfaces");
 
@@ -594,9 +635,9 @@ static const struct vmw_subtest subtests[] = {
 	  subresources_most },
 };
 
-igt_main
+int coh_main()
 {
-	igt_fixture
+	igt_fixture()
 		igt_install_exit_handler(track_writes_on);
 
 	vmw_subtests(subtests, ARRAY_SIZE(subtests));

@@ -1,8 +1,79 @@
 // SPDX-License-Identifier: MIT
-/*
- * Coherent surfaces of vmwgfx whose memory others have as well: two surfaces of a
- * buffer, two buffers of a surface, and commands that say where data goes between
- * memory and device. On the SVGA3 model.
+/**
+ * TEST: coherent vmwgfx shared
+ * Category: Core
+ * Mega feature: General Core features
+ * Sub-category: Memory management tests
+ * Functionality: coherent buffers
+ * Description: Coherent surfaces of vmwgfx whose memory others have as well: two
+ *	surfaces of a buffer, two buffers of a surface, and commands that say where data goes
+ *	between memory and device. On the SVGA3 model.
+ *
+ * SUBTEST: two-written
+ * Description: C2: the device writes two surfaces of a buffer
+ *
+ * SUBTEST: two-written-unseen
+ * Description: C2: as two-written, with the CPU to look last
+ *
+ * SUBTEST: two-in-turns
+ * Description: C1, C2: CPU and device write two surfaces in turns
+ *
+ * SUBTEST: other-used
+ * Description: C2: what the device wrote to a surface is used by another's name
+ *
+ * SUBTEST: gone-shared
+ * Description: C2, C3: a surface goes, and another has its memory
+ *
+ * SUBTEST: gone-unseen
+ * Description: C5: nothing is read back that nobody can see
+ *
+ * SUBTEST: switch-old
+ * Description: C2: what the device wrote is in the buffer the surface had
+ *
+ * SUBTEST: switch-write-mapped
+ * Description: C1, C2: a submission binds a buffer with stores, and the device writes
+ *
+ * SUBTEST: switch-write-unmapped
+ * Description: C2, C3: as switch-write-mapped, through a mapping that is gone
+ *
+ * SUBTEST: switch-write-late
+ * Description: C1, C2, C3: as both, after another use
+ *
+ * SUBTEST: switch-used
+ * Description: C1: a submission binds a buffer and uses it
+ *
+ * SUBTEST: switch-between
+ * Description: C1: a submission uses one buffer and then another
+ *
+ * SUBTEST: switch-written-between
+ * Description: C1, C2: as switch-between, with the device to write
+ *
+ * SUBTEST: switch-last
+ * Description: C1, C5: a submission ends with a new buffer
+ *
+ * SUBTEST: switch-last-written
+ * Description: C2: as switch-last, and the device has written by then
+ *
+ * SUBTEST: switch-often
+ * Description: C1: two buffers in turns, in a submission
+ *
+ * SUBTEST: switch-fails
+ * Description: C3: a submission that binds a buffer fails
+ *
+ * SUBTEST: read-back-surface
+ * Description: C4: the device is told to write memory, and the CPU stores to it
+ *
+ * SUBTEST: read-back-image
+ * Description: C4: the same for an image
+ *
+ * SUBTEST: read-back-subresource
+ * Description: C4: the same for a subresource
+ *
+ * SUBTEST: update-command
+ * Description: C2: the device is told to read memory
+ *
+ * SUBTEST: becomes-tracked
+ * Description: C1, C2: a surface that the device wrote is tracked from then on
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +88,7 @@
 
 #include "coherent.h"
 #include "igt_core.h"
-#include "igt_vmwgfx.h"
+#include "coh_vmwgfx.h"
 
 IGT_TEST_DESCRIPTION("vmwgfx's coherent surfaces that share memory, or change it");
 
@@ -687,7 +758,7 @@ static const struct vmw_subtest subtests[] = {
 	  becomes_tracked },
 };
 
-igt_main
+int coh_main()
 {
 	vmw_subtests(subtests, ARRAY_SIZE(subtests));
 }

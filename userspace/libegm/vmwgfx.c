@@ -11,11 +11,11 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include <xf86drm.h>
-#include <drm/vmwgfx_drm.h>
 #include <svga3d_reg.h>
 
 #include "egm.h"
 #include "svga3.h"
+#include "vmwgfx_drm.h"
 
 #define WAIT_US (120 * UINT64_C(1000000))
 /* The kernel takes what its command buffers have room for. */

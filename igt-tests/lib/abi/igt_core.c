@@ -2,7 +2,8 @@
 /*
  * What igt_core.h declares, for architectures that Debian has no libigt for.
  * It does the same as libigt 1.27 and prints the same lines, as far as the tests
- * and igt-ktap need. The options are --list-subtests and --run-subtest.
+ * and igt-ktap need. The options are --list-subtests, --run-subtest and the program's
+ * own.
  */
 #include <errno.h>
 #include <fnmatch.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "igt_core.h"
+#include "igt_device_scan.h"
 
 #define EXIT_INVALID 79		/* as libigt does for wrong arguments */
 #define MAX_CHILDREN 256
@@ -313,34 +315,53 @@ void igt_install_exit_handler(igt_exit_handler_t fn)
 	handlers[num_handlers++] = fn;
 }
 
+#define MAX_OPTIONS 16
+
+enum { OPT_LIST = 500, OPT_RUN };	/* a program's own options are below */
+
 int igt_subtest_init_parse_opts(int *argc, char **argv, const char *short_opts,
 				const struct option *long_opts, const char *help,
 				igt_opt_handler_t handler, void *data)
 {
-	static const struct option options[] = {
-		{ "list-subtests", no_argument, NULL, 'l' },
-		{ "run-subtest", required_argument, NULL, 'r' },
-		{ }
+	struct option options[MAX_OPTIONS + 3] = {
+		{ "list-subtests", no_argument, NULL, OPT_LIST },
+		{ "run-subtest", required_argument, NULL, OPT_RUN },
 	};
-	int opt;
+	int i, opt, index;
 
-	(void)short_opts;
-	(void)long_opts;
-	(void)help;
-	(void)handler;
-	(void)data;
-	while ((opt = getopt_long(*argc, argv, "", options, NULL)) != -1) {
-		if (opt == 'l') {
+	for (i = 0; i < MAX_OPTIONS && long_opts && long_opts[i].name; i++)
+		options[i + 2] = long_opts[i];
+	while ((opt = getopt_long(*argc, argv, short_opts ?: "", options, &index)) != -1) {
+		if (opt == OPT_LIST) {
 			list_only = true;
-		} else if (opt == 'r') {
+		} else if (opt == OPT_RUN) {
 			wanted = optarg;
-		} else {
-			fprintf(stderr, "%s [--list-subtests] [--run-subtest PATTERN,...]\n",
-				argv[0]);
+		} else if (opt == '?' || handler(opt, index, data) == IGT_OPT_HANDLER_ERROR) {
+			fprintf(stderr, "%s [--list-subtests] [--run-subtest PATTERN,...]\n%s\n",
+				argv[0], help ?: "");
 			exit(EXIT_INVALID);
 		}
 	}
 	return 0;
+}
+
+/* There is no --device here. */
+int igt_device_filter_count(void)
+{
+	return 0;
+}
+
+const char *igt_device_filter_get(int num)
+{
+	(void)num;
+	return NULL;
+}
+
+bool igt_device_card_match(const char *filter, struct igt_device_card *card)
+{
+	(void)filter;
+	(void)card;
+	return false;
 }
 
 void igt_exit(void)

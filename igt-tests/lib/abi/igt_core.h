@@ -44,6 +44,8 @@ extern jmp_buf igt_dynamic_jmpbuf;
 #define IGT_TEST_DESCRIPTION(str) const char *__igt_test_description = str
 
 typedef int (*igt_opt_handler_t)(int opt, int opt_index, void *data);
+#define IGT_OPT_HANDLER_SUCCESS 0
+#define IGT_OPT_HANDLER_ERROR -2
 struct option;
 
 int igt_subtest_init_parse_opts(int *argc, char **argv, const char *short_opts,
@@ -52,21 +54,26 @@ int igt_subtest_init_parse_opts(int *argc, char **argv, const char *short_opts,
 				void *data);
 __igt_noreturn void igt_exit(void);
 
-#define igt_main							\
+/* Since IGT 2.3: int igt_main() { ... } */
+#define igt_main_args(short_opts, long_opts, help, handler, data)	\
+	main(int argc, char **argv);					\
 	static void igt_unique(main)(void);				\
 	int main(int argc, char **argv)					\
 	{								\
-		igt_subtest_init_parse_opts(&argc, argv, NULL, NULL,	\
-					    NULL, NULL, NULL);		\
+		igt_subtest_init_parse_opts(&argc, argv, short_opts,	\
+					    long_opts, help, handler,	\
+					    data);			\
 		igt_unique(main)();					\
 		igt_exit();						\
 	}								\
 	static void igt_unique(main)(void)
 
+#define igt_main() igt_main_args(NULL, NULL, NULL, NULL, NULL)
+
 bool __igt_fixture(void);
 void __igt_fixture_complete(void);
 
-#define igt_fixture							\
+#define igt_fixture()							\
 	for (volatile int igt_unique(done) = 0;				\
 	     !igt_unique(done) && __igt_fixture() &&			\
 	     !sigsetjmp(igt_subtest_jmpbuf, 1);				\

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Every way that a subtest of IGT can end, as far as our tests have it. */
 #include <errno.h>
+#include <getopt.h>
 #include <unistd.h>
 
 #include "igt_core.h"
@@ -13,9 +14,26 @@ static void left(int sig)
 	puts("the exit handler was called");
 }
 
-igt_main
+static const char *word = "nothing";
+
+static int option(int opt, int index, void *data)
 {
-	igt_fixture
+	(void)index;
+	(void)data;
+	if (opt != 'w' || !*optarg)
+		return IGT_OPT_HANDLER_ERROR;
+	word = optarg;
+	return IGT_OPT_HANDLER_SUCCESS;
+}
+
+static const struct option options[] = {
+	{ "word", required_argument, NULL, 'w' },
+	{ }
+};
+
+int igt_main_args("", options, "  --word WORD", option, NULL)
+{
+	igt_fixture()
 		igt_install_exit_handler(left);
 
 	igt_describe("With a description");
@@ -24,6 +42,8 @@ igt_main
 		igt_debug("not said\n");
 		igt_assert_eq(1, 1);
 	}
+	igt_subtest("option")
+		igt_assert_f(!strcmp(word, "nothing"), "the word is %s\n", word);
 	igt_subtest("bad")
 		igt_assert_f(!igt_only_list_subtests() && false, "because of %d\n", 5);
 	igt_subtest("bad-comparison")
@@ -84,9 +104,9 @@ igt_main
 	igt_subtest_with_dynamic("dynamic-required")
 		igt_require_f(false, "no device\n");
 
-	igt_fixture
+	igt_fixture()
 		igt_require_f(false, "no more\n");
-	igt_fixture
+	igt_fixture()
 		puts("a fixture after one that skips");
 	igt_subtest("after")
 		igt_info("a subtest after a fixture that skips\n");

@@ -3,8 +3,8 @@
  * A file on a FUSE file system, which a thread of this process serves. Its reads
  * and writes are direct: the kernel hands the server the caller's own pages.
  */
-#ifndef IGT_FUSE_H
-#define IGT_FUSE_H
+#ifndef COH_FUSE_H
+#define COH_FUSE_H
 
 #include <stddef.h>
 
@@ -16,4 +16,4 @@ struct fuse_file *fuse_file_create(size_t size, int *fd);
 /* Closes fd, too. */
 void fuse_file_destroy(struct fuse_file *f, int fd);
 
-#endif /* IGT_FUSE_H */
+#endif /* COH_FUSE_H */

@@ -4,19 +4,19 @@
  * Functions assert, or skip, and are for the main thread only, but for
  * vmw_submit().
  */
-#ifndef IGT_VMWGFX_H
-#define IGT_VMWGFX_H
+#ifndef COH_VMWGFX_H
+#define COH_VMWGFX_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <xf86drm.h>
-#include <drm/vmwgfx_drm.h>
 #include <svga3d_reg.h>
 
-#include "igt_pattern.h"
+#include "coh_pattern.h"
 #include "svga3_ctl.h"
+#include "vmwgfx_drm.h"
 
 struct vmw {
 	int fd;
@@ -155,4 +155,4 @@ void vmw_buf_destroy(struct vmw_buf *b);
 uint64_t vmw_ctl_get(struct vmw *vmw, enum svga3_ctl which);
 void vmw_ctl_set(struct vmw *vmw, enum svga3_ctl which, uint32_t val);
 
-#endif /* IGT_VMWGFX_H */
+#endif /* COH_VMWGFX_H */

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "igt_core.h"
-#include "igt_fuse.h"
+#include "coh_fuse.h"
 
 /*
  * The file is the root of its file system, which is mounted on another file: so

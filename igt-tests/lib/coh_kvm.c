@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "igt_core.h"
-#include "igt_kvm.h"
+#include "coh_kvm.h"
 
 #define CODE 0x1000
 #define RAM_SIZE (KVM_GUEST_DATA + KVM_GUEST_DATA_SIZE)

@@ -1,32 +1,26 @@
 // SPDX-License-Identifier: MIT
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "igt_core.h"
-#include "igt_pattern.h"
+#include "coh_pattern.h"
+
+static uint64_t seed;
+
+void seed_set(uint64_t value)
+{
+	seed = value;
+}
 
 uint64_t seed_get(void)
 {
-	static uint64_t seed;
-	const char *env;
+	static bool said;
 
-	if (seed)
-		return seed;
-
-	env = getenv("EGM_SEED");
-	if (env) {
-		char *end;
-
-		errno = 0;
-		seed = strtoull(env, &end, 0);
-		igt_assert_f(!errno && *env && !*end && seed,
-			     "EGM_SEED must be a number and not 0: %s\n", env);
-	} else {
+	if (!seed)
 		seed = seed_new();
-	}
-
-	igt_info("EGM_SEED=0x%" PRIx64 "\n", seed);
+	if (!said)
+		igt_info("--seed 0x%" PRIx64 "\n", seed);
+	said = true;
 	return seed;
 }
 
@@ -61,6 +55,6 @@ void pattern_assert(const struct pattern *p, const void *got, uint64_t off,
 		igt_warn("%s\n", text);
 	}
 	igt_assert_f(false, "%" PRIu64 " of %" PRIu64
-		     " bytes are not what was written; latest write %u; EGM_SEED=0x%"
+		     " bytes are not what was written; latest write %u; --seed 0x%"
 		     PRIx64 "\n", diff.bytes, len, p->generation, seed_get());
 }

@@ -9,7 +9,7 @@
 
 #include "coherent.h"
 #include "igt_core.h"
-#include "igt_vmwgfx.h"
+#include "coh_vmwgfx.h"
 #include "svga3.h"
 
 #define MAX_COPIES 512

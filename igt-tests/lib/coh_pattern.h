@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * libegm's patterns and random numbers, for tests: from one seed, which is
- * printed. EGM_SEED=seed in the environment replays it.
+ * printed. --seed repeats it.
  */
-#ifndef IGT_PATTERN_H
-#define IGT_PATTERN_H
+#ifndef COH_PATTERN_H
+#define COH_PATTERN_H
 
 #include <pattern.h>
 
+void seed_set(uint64_t value);
 uint64_t seed_get(void);
 struct rng rng_new(uint64_t stream);
 struct pattern *pattern_new(uint64_t size);
 void pattern_assert(const struct pattern *p, const void *got, uint64_t off,
 		    uint64_t len);
 
-#endif /* IGT_PATTERN_H */
+#endif /* COH_PATTERN_H */

@@ -3,8 +3,8 @@
  * A KVM guest that loads and stores, for tests: one CPU in 32-bit mode without
  * paging, and no device. It is of the process that made it.
  */
-#ifndef IGT_KVM_H
-#define IGT_KVM_H
+#ifndef COH_KVM_H
+#define COH_KVM_H
 
 #include <stdint.h>
 
@@ -78,4 +78,4 @@ int kvm_guest_clock(struct kvm_guest *g, uint64_t gpa);
 int kvm_guest_clock_again(struct kvm_guest *g);
 int kvm_guest_nop(struct kvm_guest *g);
 
-#endif /* IGT_KVM_H */
+#endif /* COH_KVM_H */
