@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # lib/abi/igt_core.c, which stands for libigt where Debian has none: of the same
-# program it says the same.
+# program it says the same. The tests' documentation. And with IGT_SRC=dir, an IGT
+# checkout, igt-tests/ in a copy of that.
 
 set -uo pipefail
 
@@ -55,10 +56,91 @@ status()
 	done
 }
 
-plan 6
+# an option of the program's own, one that it refuses, and one that there is not
+options()
+{
+	local options
+
+	for options in --word=this --word= --words=this; do
+		./sample --run-subtest option $options 2> /dev/null | grep -e ^Subtest | sed 's, (.*,,'
+		echo "$options: ${PIPESTATUS[0]}"
+	done
+}
+
+# Name and description of each subtest: as the program says it, and in its source
+described()
+{
+	"$programs/$1" --describe | awk '
+		/^SUB / { print ""; printf "%s:", $2 }
+		/^  / { sub(/^ */, ""); printf " %s", $0 }
+		END { print "" }'
+}
+
+documented()
+{
+	awk '/^ \*\/$/ { print ""; exit }
+		/^ \* SUBTEST: / { print ""; printf "%s:", $3; subtest = 1; next }
+		subtest && !/^ \*$/ { sub(/^ \*[ \t]*(Description: )?/, ""); printf " %s", $0 }' \
+		"$igt/tests/$1.c"
+}
+
+documentation()
+{
+	local source name
+
+	for source in "$igt"/tests/*.c; do
+		name=$(basename "$source" .c)
+		described "$name" > "$tmp/described" && documented "$name" > "$tmp/documented" &&
+			[ -s "$tmp/described" ] && diff "$tmp/described" "$tmp/documented" || return
+	done
+}
+
+# A copy of the checkout with our tests in it, and what of it the tests need, built
+drop_in()
+{
+	mkdir -p "$checkout" && cp -ruT --preserve=timestamps "$IGT_SRC" "$checkout" &&
+		make -s -C "$igt" drop-in IGT_SRC="$checkout" || return
+	[ -e "$checkout/build-drop-in/build.ninja" ] ||
+		meson setup "$checkout/build-drop-in" "$checkout" -Dman=disabled -Dtestplan=disabled \
+			-Ddocs=disabled -Dchamelium=disabled -Doverlay=disabled
+	ninja -C "$checkout/build-drop-in" -t targets all | sed -n 's,^\(tests/coherent/coherent_[a-z_]*\): .*,\1,p' |
+		xargs ninja -C "$checkout/build-drop-in" | tee "$tmp/ninja"
+	[ "${PIPESTATUS[1]}" = 0 ] && ! grep "tests/coherent/.*warning:" "$tmp/ninja"
+}
+
+# IGT's own check of the documentation. It looks for lists in one directory only.
+igt_doc()
+{
+	local program
+
+	mkdir "$tmp/tests"
+	for program in "$checkout"/build-drop-in/tests/coherent/coherent_*; do
+		[ ! -f "$program" ] || "$program" --show-testlist > "$tmp/tests/${program##*/}.testlist" || return
+	done
+	"$checkout/scripts/igt_doc.py" --config "$checkout/tests/coherent/coherent_test_config.json" \
+		--check-testlist --igt-build-path "$tmp" > "$tmp/doc" || { cat "$tmp/doc"; return 1; }
+	! grep -e Warning -e ERROR "$tmp/doc"
+}
+
+programs=$here/../../build/user/igt
+checkout=$here/../../build/igt-checkout
+
+plan 10
 check "it compiles without a warning" build own "$igt/lib/abi/igt_core.c"
 check "so it does with Debian's" build debian -ligt
 check "the same subtests" same ./sample --list-subtests
 check "the same results" same results
 check "the same exit statuses" same status
+check "the same of options" same options
 check "the same exit handlers and fixtures" same handler
+check "what is in the sources' documentation is what the programs say" documentation
+missing=
+[ -n "${IGT_SRC:-}" ] || missing="no IGT checkout: IGT_SRC"
+command -v meson > /dev/null || missing=${missing:-no meson}
+if [ -n "$missing" ]; then
+	skip "it builds in an IGT checkout, without a warning" "$missing"
+	skip "IGT has no complaint about its documentation" "$missing"
+else
+	check "it builds in an IGT checkout, without a warning" drop_in
+	check "IGT has no complaint about its documentation" igt_doc
+fi
