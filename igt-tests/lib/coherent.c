@@ -491,7 +491,7 @@ const char coh_help[] =
 	"  --driver NAME[,NAME...]\tthe drivers to test; all that there are by default\n"
 	"  --seed NUMBER\t\trepeat the random choices of the run that has printed it\n"
 	"  --buffers NUMBER\t\tof few-of-many\n"
-	"  --rounds NUMBER\t\tof ping-pong\n"
+	"  --rounds NUMBER\t\tof coherent_readback's ping-pong\n"
 	"  --seconds NUMBER\t\tof coherent_vmwgfx's race\n"
 	"  --stores NUMBER\t\tof stress\n"
 	"  --unmaps NUMBER\t\tof unmap";

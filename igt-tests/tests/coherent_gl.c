@@ -5,43 +5,9 @@
  * Mega feature: General Core features
  * Sub-category: Memory management tests
  * Functionality: coherent buffers
- * Description: Contract C2 and C4 as a GL program has them: whatever OpenGL has to write
- *	to a buffer, and whichever way the program waits for it, what it loads through its
- *	persistent, coherent mapping is that; and what it stores beside it, before and
- *	meanwhile, is not lost.
- *
- * SUBTEST: transform-feedback
- * Description: C2, C4: transform feedback
- *
- * SUBTEST: shader-storage
- * Description: C2, C4: shader storage
- *
- * SUBTEST: atomic-counter
- * Description: C1, C2, C4: atomic counters
- *
- * SUBTEST: image-store
- * Description: C2, C4: images of buffers
- *
- * SUBTEST: pixel-pack
- * Description: C2, C4: glReadPixels() to a buffer
- *
- * SUBTEST: copy
- * Description: C2, C4: glCopyBufferSubData()
- *
- * SUBTEST: clear
- * Description: C2, C4: glClearBufferSubData()
- *
- * SUBTEST: query
- * Description: C2, C4: the result of a query
- *
- * SUBTEST: wait-finish
- * Description: C2: waited for by glFinish()
- *
- * SUBTEST: wait-client-wait-sync
- * Description: C2: by glClientWaitSync()
- *
- * SUBTEST: wait-get-sync
- * Description: C2: by glGetSynciv()
+ * Description: Contract C2 and C4 as a GL program has them, where piglit/gpu-writes.c does
+ *	not go: EGL's fences, other contexts and processes, and what it costs if the GPU
+ *	does not write, or not any more.
  *
  * SUBTEST: wait-egl-sync
  * Description: C2: by eglClientWaitSyncKHR()
@@ -49,20 +15,8 @@
  * SUBTEST: wait-fence-fd
  * Description: C2: by poll() for a fence's file
  *
- * SUBTEST: wait-flush
- * Description: C2: not waited for, only flushed
- *
- * SUBTEST: bound-once
- * Description: C2: a binding that lasts for many submissions
- *
  * SUBTEST: two-contexts
  * Description: C2: bindings in two contexts
- *
- * SUBTEST: ping-pong
- * Description: C1, C2, C4: a ring in which CPU and GPU compute from each other's words
- *
- * SUBTEST: threads
- * Description: C1, C2, C4: threads that store beside what the GPU writes
  *
  * SUBTEST: processes
  * Description: C1, C2, C4: processes that have inherited the mapping
@@ -172,30 +126,12 @@ static void set(GLuint prog, const char *name, uint32_t v)
 
 /* ---- who writes ---------------------------------------------------------- */
 
-/*
- * Has the GPU write something that depends on the seed to COUNT words at most from
- * @first on, and notes what. What is bound for it stays bound.
- */
-struct writer {
-	const char *name, *description;
-	const char *extension;
-	void (*write)(struct gl *gl, uint32_t first, uint32_t seed);
-};
-
 static void want_values(struct gl *gl, uint32_t first, uint32_t seed)
 {
 	uint32_t i;
 
 	for (i = 0; i < COUNT; i++)
 		gl->want[first + i] = value(seed, i);
-}
-
-static void want_same(struct gl *gl, uint32_t first, uint32_t v)
-{
-	uint32_t i;
-
-	for (i = 0; i < COUNT; i++)
-		gl->want[first + i] = v;
 }
 
 static GLuint feedback_program(void)
@@ -213,21 +149,6 @@ static GLuint feedback_program(void)
 			       "}\n", "v");
 	glUseProgram(prog);
 	return prog;
-}
-
-static void transform_feedback(struct gl *gl, uint32_t first, uint32_t seed)
-{
-	GLuint prog = feedback_program();
-
-	set(prog, "seed", seed);
-	glEnable(GL_RASTERIZER_DISCARD);
-	glBindBufferRange(GL_TRANSFORM_FEEDBACK_BUFFER, 0, gl->buffer, first * 4,
-			  COUNT * 4);
-	glBeginTransformFeedback(GL_POINTS);
-	glDrawArrays(GL_POINTS, 0, COUNT);
-	glEndTransformFeedback();
-	glDisable(GL_RASTERIZER_DISCARD);
-	want_values(gl, first, seed);
 }
 
 static void dispatch(GLuint prog, uint32_t first, uint32_t seed)
@@ -256,6 +177,7 @@ static GLuint storage_program(void)
 	return prog;
 }
 
+/* The GPU writes COUNT words, which depend on the seed. */
 static void shader_storage(struct gl *gl, uint32_t first, uint32_t seed)
 {
 	GLuint prog = storage_program();
@@ -265,171 +187,7 @@ static void shader_storage(struct gl *gl, uint32_t first, uint32_t seed)
 	want_values(gl, first, seed);
 }
 
-static void atomic_counter(struct gl *gl, uint32_t first, uint32_t seed)
-{
-	static GLuint prog;
-
-	if (!prog)
-		prog = program(GL_COMPUTE_SHADER,
-			       "#version 430\n"
-			       "layout(local_size_x = 64) in;\n"
-			       "uniform uint first, seed;\n"
-			       "layout(binding = 0, offset = 0) uniform atomic_uint c;\n"
-			       "void main() {\n"
-			       "	if (first + seed != 0u)\n"
-			       "		atomicCounterIncrement(c);\n"
-			       "}\n", NULL);
-	glUseProgram(prog);
-	/* It goes on from what the CPU has stored. */
-	store(gl, first, value(seed, 0));
-	glBindBufferRange(GL_ATOMIC_COUNTER_BUFFER, 0, gl->buffer, first * 4, 4);
-	dispatch(prog, first, seed);
-	gl->want[first] += COUNT;
-}
-
-static void image_store(struct gl *gl, uint32_t first, uint32_t seed)
-{
-	static GLuint prog, texture;
-
-	if (!prog) {
-		prog = program(GL_COMPUTE_SHADER,
-			       "#version 430\n"
-			       "layout(local_size_x = 64) in;\n"
-			       "uniform uint first, seed;\n"
-			       "layout(r32ui, binding = 0) uniform writeonly uimageBuffer b;\n"
-			       "void main() {\n"
-			       "	uint i = gl_GlobalInvocationID.x;\n"
-			       "	imageStore(b, int(first + i), uvec4(seed + i * 2654435761u));\n"
-			       "}\n", NULL);
-		glGenTextures(1, &texture);
-		glBindTexture(GL_TEXTURE_BUFFER, texture);
-	}
-	glUseProgram(prog);
-	glTexBuffer(GL_TEXTURE_BUFFER, GL_R32UI, gl->buffer);
-	glBindImageTexture(0, texture, 0, GL_FALSE, 0, GL_WRITE_ONLY, GL_R32UI);
-	dispatch(prog, first, seed);
-	want_values(gl, first, seed);
-}
-
-static void pixel_pack(struct gl *gl, uint32_t first, uint32_t seed)
-{
-	glClearBufferuiv(GL_COLOR, 0, (GLuint[4]){ value(seed, 1) });
-	glBindBuffer(GL_PIXEL_PACK_BUFFER, gl->buffer);
-	glReadPixels(0, 0, 64, COUNT / 64, GL_RED_INTEGER, GL_UNSIGNED_INT,
-		     (void *)(uintptr_t)(first * 4));
-	glBindBuffer(GL_PIXEL_PACK_BUFFER, 0);
-	want_same(gl, first, value(seed, 1));
-}
-
-static void copy(struct gl *gl, uint32_t first, uint32_t seed)
-{
-	static GLuint src;
-
-	if (!src)
-		glGenBuffers(1, &src);
-	want_values(gl, first, seed);
-	glBindBuffer(GL_COPY_READ_BUFFER, src);
-	glBufferData(GL_COPY_READ_BUFFER, COUNT * 4, gl->want + first,
-		     GL_STREAM_COPY);
-	glBindBuffer(GL_COPY_WRITE_BUFFER, gl->buffer);
-	glCopyBufferSubData(GL_COPY_READ_BUFFER, GL_COPY_WRITE_BUFFER, 0,
-			    first * 4, COUNT * 4);
-}
-
-static void clear(struct gl *gl, uint32_t first, uint32_t seed)
-{
-	uint32_t v = value(seed, 7);
-
-	glBindBuffer(GL_COPY_WRITE_BUFFER, gl->buffer);
-	glClearBufferSubData(GL_COPY_WRITE_BUFFER, GL_R32UI, first * 4, COUNT * 4,
-			     GL_RED_INTEGER, GL_UNSIGNED_INT, &v);
-	want_same(gl, first, v);
-}
-
-static void query(struct gl *gl, uint32_t first, uint32_t seed)
-{
-	static GLuint prog, query;
-	GLsizei n = 1 + seed % 1000;
-
-	if (!prog) {
-		prog = program(GL_VERTEX_SHADER,
-			       "#version 330\n"
-			       "void main() { gl_Position = vec4(0.0); }\n", NULL);
-		glGenQueries(1, &query);
-	}
-	glUseProgram(prog);
-	glEnable(GL_RASTERIZER_DISCARD);
-	glBeginQuery(GL_PRIMITIVES_GENERATED, query);
-	glDrawArrays(GL_POINTS, 0, n);
-	glEndQuery(GL_PRIMITIVES_GENERATED);
-	glDisable(GL_RASTERIZER_DISCARD);
-	glBindBuffer(GL_QUERY_BUFFER, gl->buffer);
-	glGetQueryObjectuiv(query, GL_QUERY_RESULT,
-			    (GLuint *)(uintptr_t)(first * 4));
-	glBindBuffer(GL_QUERY_BUFFER, 0);
-	gl->want[first] = n;
-}
-
-/*
- * glBufferSubData() is not one of them: Mesa's virgl does not carry it out, and says
- * nothing, if the buffer is mapped.
- */
-static const struct writer writers[] = {
-	{ "transform-feedback", "C2, C4: transform feedback", NULL,
-	  transform_feedback },
-	{ "shader-storage", "C2, C4: shader storage",
-	  "GL_ARB_shader_storage_buffer_object", shader_storage },
-	{ "atomic-counter", "C1, C2, C4: atomic counters",
-	  "GL_ARB_shader_atomic_counters", atomic_counter },
-	{ "image-store", "C2, C4: images of buffers",
-	  "GL_ARB_shader_image_load_store", image_store },
-	{ "pixel-pack", "C2, C4: glReadPixels() to a buffer", NULL, pixel_pack },
-	{ "copy", "C2, C4: glCopyBufferSubData()", NULL, copy },
-	{ "clear", "C2, C4: glClearBufferSubData()", "GL_ARB_clear_buffer_object",
-	  clear },
-	{ "query", "C2, C4: the result of a query",
-	  "GL_ARB_query_buffer_object", query },
-};
-
 /* ---- how the program waits ------------------------------------------------ */
-
-struct waiter {
-	const char *name, *description;
-	const char *egl_extension;
-	void (*wait)(void);
-};
-
-static void finish(void)
-{
-	glFinish();
-}
-
-static void client_wait_sync(void)
-{
-	GLsync sync = glFenceSync(GL_SYNC_GPU_COMMANDS_COMPLETE, 0);
-	GLenum ret = glClientWaitSync(sync, GL_SYNC_FLUSH_COMMANDS_BIT,
-				      60 * SECOND);
-
-	igt_assert(ret == GL_CONDITION_SATISFIED || ret == GL_ALREADY_SIGNALED);
-	glDeleteSync(sync);
-}
-
-static void get_sync(void)
-{
-	GLsync sync = glFenceSync(GL_SYNC_GPU_COMMANDS_COMPLETE, 0);
-	GLint status = 0;
-	int ms;
-
-	glFlush();
-	for (ms = 0; ms < 60000; ms++) {
-		glGetSynciv(sync, GL_SYNC_STATUS, 1, NULL, &status);
-		if (status == GL_SIGNALED)
-			break;
-		usleep(1000);
-	}
-	igt_assert_eq(status, GL_SIGNALED);
-	glDeleteSync(sync);
-}
 
 static void egl_sync(void)
 {
@@ -461,27 +219,9 @@ static void fence_fd(void)
 	eglDestroySyncKHR(dpy, sync);
 }
 
-/* The load itself waits, once the commands are on their way. */
-static void flush(void)
-{
-	glFlush();
-}
-
-static const struct waiter waiters[] = {
-	{ "wait-finish", "C2: waited for by glFinish()", NULL, finish },
-	{ "wait-client-wait-sync", "C2: by glClientWaitSync()", NULL,
-	  client_wait_sync },
-	{ "wait-get-sync", "C2: by glGetSynciv()", NULL, get_sync },
-	{ "wait-egl-sync", "C2: by eglClientWaitSyncKHR()", "EGL_KHR_fence_sync",
-	  egl_sync },
-	{ "wait-fence-fd", "C2: by poll() for a fence's file",
-	  "EGL_ANDROID_native_fence_sync", fence_fd },
-	{ "wait-flush", "C2: not waited for, only flushed", NULL, flush },
-};
-
 /* ---- subtests --------------------------------------------------------------- */
 
-/* What is drawn goes nowhere, or to a picture with a word for each of COUNT. */
+/* OpenGL draws to nothing at all only if there is something to draw to. */
 static void framebuffer(void)
 {
 	GLuint fb, rb;
@@ -490,7 +230,7 @@ static void framebuffer(void)
 	glBindFramebuffer(GL_FRAMEBUFFER, fb);
 	glGenRenderbuffers(1, &rb);
 	glBindRenderbuffer(GL_RENDERBUFFER, rb);
-	glRenderbufferStorage(GL_RENDERBUFFER, GL_R32UI, 64, COUNT / 64);
+	glRenderbufferStorage(GL_RENDERBUFFER, GL_R8, 1, 1);
 	glFramebufferRenderbuffer(GL_FRAMEBUFFER, GL_COLOR_ATTACHMENT0,
 				  GL_RENDERBUFFER, rb);
 	igt_assert_eq(glCheckFramebufferStatus(GL_FRAMEBUFFER),
@@ -551,77 +291,38 @@ static void store_neighbours(struct gl *gl, uint32_t first, uint32_t seed)
 	}
 }
 
-static void rounds(struct gl *gl, const struct writer *writer,
-		   const struct waiter *waiter, int n, struct rng *r)
-{
-	while (n--) {
-		/* offsets of texture buffers and storage are multiples of 256 bytes */
-		uint32_t first = PAGE_WORDS + 32 +
-			64 * rng_below(r, (WORDS - COUNT - 2 * PAGE_WORDS) / 64);
-		uint32_t seed = rng_next(r);
-
-		store_neighbours(gl, first, seed);
-		writer->write(gl, first, seed);
-		if (n & 1) {
-			glFlush();
-			store_neighbours(gl, first, seed + 1);
-		}
-		waiter->wait();
-		check(gl, writer->name);
-	}
-}
-
-static void run_writer(const struct writer *writer)
-{
-	struct gl *gl = gl_begin();
-	struct rng r = rng_new(1);
-	size_t i;
-
-	igt_require_f(!writer->extension ||
-		      epoxy_has_gl_extension(writer->extension),
-		      "no %s\n", writer->extension);
-	for (i = 0; i < ARRAY_SIZE(waiters); i++)
-		if (!waiters[i].egl_extension)
-			rounds(gl, writer, &waiters[i], 6, &r);
-	gl_end(gl);
-}
-
-static void run_waiter(const struct waiter *waiter)
+static void wait_by(const char *extension, void (*wait)(void))
 {
 	struct gl *gl = gl_begin();
 	struct rng r = rng_new(2);
 	int i;
 
-	igt_require_f(!waiter->egl_extension ||
-		      epoxy_has_egl_extension(eglGetCurrentDisplay(),
-					      waiter->egl_extension),
-		      "no %s\n", waiter->egl_extension);
-	for (i = 0; i < 3; i++) {
-		rounds(gl, &writers[0], waiter, 4, &r);
-		rounds(gl, &writers[1], waiter, 4, &r);
+	igt_require_f(epoxy_has_egl_extension(eglGetCurrentDisplay(), extension),
+		      "no %s\n", extension);
+	for (i = 0; i < 24; i++) {
+		uint32_t first = PAGE_WORDS + rng_below(&r, WORDS / 2);
+		uint32_t seed = rng_next(&r);
+
+		store_neighbours(gl, first, seed);
+		shader_storage(gl, first, seed);
+		if (i & 1) {
+			glFlush();
+			store_neighbours(gl, first, seed + 1);
+		}
+		wait();
+		check(gl, extension);
 	}
 	gl_end(gl);
 }
 
-/* Bound once, written in many submissions that do not say so again. */
-static void bound_once(void)
+static void wait_egl_sync(void)
 {
-	struct gl *gl = gl_begin();
-	struct rng r = rng_new(3);
-	GLuint prog = storage_program();
-	int i;
+	wait_by("EGL_KHR_fence_sync", egl_sync);
+}
 
-	glBindBufferBase(GL_SHADER_STORAGE_BUFFER, 0, gl->buffer);
-	for (i = 0; i < 100; i++) {
-		uint32_t first = PAGE_WORDS + rng_below(&r, WORDS / 2);
-
-		store_neighbours(gl, first, i);
-		dispatch(prog, first, i);
-		want_values(gl, first, i);
-		glFinish();
-		check(gl, "bound once");
-	}
-	gl_end(gl);
+static void wait_fence_fd(void)
+{
+	wait_by("EGL_ANDROID_native_fence_sync", fence_fd);
 }
 
 /* Two contexts of one program, each with its own binding of the same buffer */
@@ -656,126 +357,6 @@ static void two_contexts(void)
 	}
 	igt_assert(eglMakeCurrent(dpy, EGL_NO_SURFACE, EGL_NO_SURFACE, ctx[0]));
 	eglDestroyContext(dpy, ctx[1]);
-	gl_end(gl);
-}
-
-/*
- * A ring of slots, and in each slot a word of the CPU beside one of the GPU. Each
- * round the GPU computes its words of a slot from the CPU's of that and from its own
- * of the slot before, and the CPU stores what it has made of the GPU's: one wrong word
- * makes all that follow wrong.
- */
-#define SLOTS 16
-#define SLOT_WORDS 1024u
-
-static uint32_t mix(uint32_t a, uint32_t b)
-{
-	return (a ^ b) * KNUTH + 1;
-}
-
-static void ping_pong_rounds(struct gl *gl, int rounds)
-{
-	static GLuint prog;
-	uint32_t i;
-	int round;
-
-	if (!prog)
-		prog = program(GL_COMPUTE_SHADER,
-			       "#version 430\n"
-			       "layout(local_size_x = 64) in;\n"
-			       "uniform uint first, before;\n"
-			       "layout(std430, binding = 0) buffer B { uint w[]; };\n"
-			       "void main() {\n"
-			       "	uint i = 2u * gl_GlobalInvocationID.x;\n"
-			       "	w[first + i + 1u] = (w[first + i] ^ w[before + i + 1u]) *\n"
-			       "		2654435761u + 1u;\n"
-			       "}\n", NULL);
-	glUseProgram(prog);
-	glBindBufferBase(GL_SHADER_STORAGE_BUFFER, 0, gl->buffer);
-	for (round = 0; round < rounds; round++) {
-		uint32_t first = round % SLOTS * SLOT_WORDS;
-		uint32_t before = (round + SLOTS - 1) % SLOTS * SLOT_WORDS;
-
-		/* it reads what the GPU has written one round before */
-		for (i = 0; i < SLOT_WORDS; i += 2)
-			store(gl, first + i, mix(gl->map[before + i + 1], round));
-		set(prog, "first", first);
-		set(prog, "before", before);
-		glDispatchCompute(SLOT_WORDS / 2 / GROUP, 1, 1);
-		glMemoryBarrier(GL_SHADER_STORAGE_BARRIER_BIT |
-				GL_CLIENT_MAPPED_BUFFER_BARRIER_BIT);
-		if (round & 1)
-			client_wait_sync();
-		else
-			glFinish();
-		for (i = 0; i < SLOT_WORDS; i += 2)
-			gl->want[first + i + 1] = mix(gl->want[first + i],
-						      gl->want[before + i + 1]);
-		for (i = first; i < first + SLOT_WORDS; i++)
-			igt_assert_f(gl->map[i] == gl->want[i],
-				     "round %d: word %u is 0x%x and should be 0x%x\n",
-				     round, i, gl->map[i], gl->want[i]);
-	}
-	check(gl, "in the end");
-}
-
-static void ping_pong(void)
-{
-	struct gl *gl = gl_begin();
-
-	ping_pong_rounds(gl, coh_counts.rounds ?: 1000);
-	gl_end(gl);
-}
-
-/* Words that nobody else has, in the pages of the ring's slots */
-#define THREADS 3
-#define OWN (SLOTS * SLOT_WORDS)
-
-struct storer {
-	pthread_t thread;
-	struct gl *gl;
-	uint32_t word, last;
-	atomic_bool *stop;
-};
-
-static void *storer_run(void *arg)
-{
-	struct storer *s = arg;
-
-	while (!atomic_load(s->stop))
-		s->gl->map[s->word] = ++s->last;
-	return NULL;
-}
-
-/* Other threads store to the same chunk all the time. */
-static void threads(void)
-{
-	struct gl *gl = gl_begin();
-	struct storer s[THREADS];
-	atomic_bool stop = false;
-	int i;
-
-	for (i = 0; i < THREADS; i++) {
-		s[i] = (struct storer){
-			.gl = gl, .word = OWN + 3 * i, .stop = &stop,
-		};
-		igt_assert(!pthread_create(&s[i].thread, NULL, storer_run, &s[i]));
-	}
-	for (i = 0; i < 60; i++) {
-		shader_storage(gl, OWN + 64, i);
-		glFinish();
-		igt_assert_eq(gl->map[OWN + 64 + i], gl->want[OWN + 64 + i]);
-	}
-	atomic_store(&stop, true);
-	for (i = 0; i < THREADS; i++) {
-		igt_assert(!pthread_join(s[i].thread, NULL));
-		gl->want[s[i].word] = s[i].last;
-	}
-	check(gl, "threads");
-	/* and what the device has of them */
-	shader_storage(gl, OWN + 64, i);
-	glFinish();
-	check(gl, "threads, read back");
 	gl_end(gl);
 }
 
@@ -1145,31 +726,15 @@ static void sensitivity(void)
 
 int coh_main()
 {
-	/* survive the jump out of a failing subtest */
-	static size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(writers); i++) {
-		igt_describe(writers[i].description);
-		igt_subtest(writers[i].name)
-			run_writer(&writers[i]);
-	}
-	for (i = 0; i < ARRAY_SIZE(waiters); i++) {
-		igt_describe(waiters[i].description);
-		igt_subtest(waiters[i].name)
-			run_waiter(&waiters[i]);
-	}
-	igt_describe("C2: a binding that lasts for many submissions");
-	igt_subtest("bound-once")
-		bound_once();
+	igt_describe("C2: by eglClientWaitSyncKHR()");
+	igt_subtest("wait-egl-sync")
+		wait_egl_sync();
+	igt_describe("C2: by poll() for a fence's file");
+	igt_subtest("wait-fence-fd")
+		wait_fence_fd();
 	igt_describe("C2: bindings in two contexts");
 	igt_subtest("two-contexts")
 		two_contexts();
-	igt_describe("C1, C2, C4: a ring in which CPU and GPU compute from each other's words");
-	igt_subtest("ping-pong")
-		ping_pong();
-	igt_describe("C1, C2, C4: threads that store beside what the GPU writes");
-	igt_subtest("threads")
-		threads();
 	igt_describe("C1, C2, C4: processes that have inherited the mapping");
 	igt_subtest("processes")
 		processes();

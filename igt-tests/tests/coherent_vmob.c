@@ -6,8 +6,7 @@
  * Sub-category: Memory management tests
  * Functionality: coherent buffers
  * Description: What vmob has beside coherent buffers, and what those rely on: its
- *	commands, the order in which they are executed, its fences, jobs that end early, and
- *	moves of buffers that wait for them.
+ *	commands, the order in which they are executed, its fences, and jobs that end early.
  *
  * SUBTEST: commands
  * Description: C1: each command, on what the CPU has stored, against a model
@@ -38,165 +37,21 @@
  *
  * SUBTEST: queue-bounded
  * Description: C5: a process can't queue work for the device without end
- *
- * SUBTEST: move-waits
- * Description: C3: a move waits for the engine
- *
- * SUBTEST: move-cost
- * Description: C5: a buffer moved while dirty is uploaded once
- *
- * SUBTEST: swapout-busy
- * Description: C3: who is short of memory does not wait for jobs
- *
- * SUBTEST: vram-only
- * Description: C3: submissions that evict each other's buffers
- *
- * SUBTEST: write-combined
- * Description: C1, C3: a write-combined buffer that is moved about; refused but on x86
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 #include <linux/dma-buf.h>
 #include <linux/sync_file.h>
-#include <xf86drm.h>
-#include <drm/vmob_drm.h>
 
-#include "coherent.h"
-#include "igt_core.h"
+#include "vmob.h"
 
-IGT_TEST_DESCRIPTION("Coherent buffers of vmob: commands, fences, moves");
-
-#define SIZE KiB(64)
-#define SECOND INT64_C(1000000000)
-
-/* A submission's arrays, and their lengths as far as they are not 0 */
-struct submission {
-	uint32_t ctx;
-	const struct drm_vmob_cmd *cmds;
-	uint32_t n_cmds;
-	const uint32_t *handles;
-	uint32_t n_handles;
-	const struct drm_vmob_sync *out;
-	uint32_t n_out;
-};
-
-static void submit(struct egm_dev *dev, const struct submission *s)
-{
-	struct drm_vmob_submit arg = {
-		.ctx_id = s->ctx,
-		.cmds = (uintptr_t)s->cmds,
-		.bo_handles = (uintptr_t)s->handles,
-		.out_syncs = (uintptr_t)s->out,
-		.cmd_count = s->n_cmds,
-		.bo_count = s->n_handles,
-		.out_sync_count = s->n_out,
-	};
-
-	igt_assert_f(!drmIoctl(dev->fd, DRM_IOCTL_VMOB_SUBMIT, &arg),
-		     "submission: %s\n", strerror(errno));
-}
-
-static uint32_t ctx_create(struct egm_dev *dev)
-{
-	struct drm_vmob_ctx_create arg = { 0 };
-
-	igt_assert(!drmIoctl(dev->fd, DRM_IOCTL_VMOB_CTX_CREATE, &arg));
-	return arg.ctx_id;
-}
-
-static void ctx_destroy(struct egm_dev *dev, uint32_t ctx)
-{
-	struct drm_vmob_ctx_destroy arg = { .ctx_id = ctx };
-
-	igt_assert(!drmIoctl(dev->fd, DRM_IOCTL_VMOB_CTX_DESTROY, &arg));
-}
-
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * SECOND + ts.tv_nsec;
-}
-
-static uint32_t syncobj_create(struct egm_dev *dev)
-{
-	uint32_t handle;
-
-	igt_assert(!drmSyncobjCreate(dev->fd, 0, &handle));
-	return handle;
-}
-
-static bool signalled(struct egm_dev *dev, uint32_t syncobj)
-{
-	int ret = drmSyncobjWait(dev->fd, &syncobj, 1, 0, 0, NULL);
-
-	igt_assert_f(!ret || ret == -ETIME, "%s\n", strerror(-ret));
-	return !ret;
-}
-
-static void syncobj_wait(struct egm_dev *dev, uint32_t syncobj)
-{
-	igt_assert_eq(drmSyncobjWait(dev->fd, &syncobj, 1, now_ns() + 30 * SECOND,
-				     0, NULL), 0);
-}
-
-static bool bo_idle(struct egm_bo *bo)
-{
-	struct drm_vmob_bo_wait arg = { .handle = bo->handle };
-	int ret = drmIoctl(bo->dev->fd, DRM_IOCTL_VMOB_BO_WAIT, &arg);
-
-	igt_assert_f(!ret || errno == ETIME, "%s\n", strerror(errno));
-	return !ret;
-}
-
-static uint32_t bo_domain(struct egm_bo *bo)
-{
-	struct drm_vmob_bo_info arg = { .handle = bo->handle };
-
-	igt_assert(!drmIoctl(bo->dev->fd, DRM_IOCTL_VMOB_BO_INFO, &arg));
-	return arg.domain;
-}
-
-/* libegm's, of buffers that it has no way to ask for */
-static struct egm_bo *create(struct egm_dev *dev, uint64_t size, uint32_t flags,
-			     uint32_t domains)
-{
-	struct drm_vmob_bo_create arg = {
-		.size = size, .flags = flags, .domains = domains,
-	};
-	struct egm_bo *bo;
-	int fd;
-
-	igt_assert_f(!drmIoctl(dev->fd, DRM_IOCTL_VMOB_BO_CREATE, &arg), "%s\n",
-		     strerror(errno));
-	igt_assert(!drmPrimeHandleToFD(dev->fd, arg.handle,
-				       DRM_CLOEXEC | DRM_RDWR, &fd));
-	/* has the same handle */
-	bo = coh_import(dev, fd);
-	close(fd);
-	return bo;
-}
-
-static int debugfs_write(struct egm_dev *dev, const char *file, const char *text)
-{
-	FILE *f = egm_debugfs_open(&dev->node, file, true);
-
-	if (!f)
-		return -errno;
-	fputs(text, f);
-	return fclose(f) ? -errno : 0;
-}
+IGT_TEST_DESCRIPTION("Coherent buffers of vmob: commands, order and fences");
 
 /* ---- commands ----------------------------------------------------------- */
 
@@ -475,9 +330,6 @@ static void order(struct egm_dev *dev)
 	igt_assert_eq_u64(*(const uint32_t *)coh_fetch(acc), want);
 }
 
-/* Longer than it takes to look at what is not done yet */
-#define DELAY_US 300000
-
 static void syncobjs(struct egm_dev *dev)
 {
 	struct egm_bo *bo = coh_create(dev, SIZE);
@@ -571,11 +423,6 @@ static void pending(struct egm_dev *dev)
 }
 
 /* ---- jobs that end early ------------------------------------------------- */
-
-/* Longer than any test waits for what ends early */
-#define LONG_US 9000000
-/* As long as it takes at most, on a slow machine, when it ends at once */
-#define SOON_MS 4000
 
 /* Waits until it has signalled, or for so long; returns whether it has. */
 static bool fence_wait(int fence, int ms)
@@ -851,252 +698,6 @@ static void queue_bounded(struct egm_dev *dev)
 	munmap((void *)n, sizeof(*n));
 }
 
-/* ---- moves -------------------------------------------------------------- */
-
-static const struct {
-	const char *from;
-	struct egm_disturbance to;
-} moves[] = {
-	{ "mob", { "move", "system" } }, { "mob", { "move", "vram" } },
-	{ "vram", { "move", "mob" } }, { "vram", { "move", "system" } },
-	{ "mob", { "evict", "1" } }, { "vram", { "evict", "1" } },
-	{ "mob", { "swapout", "1" } },
-};
-
-/*
- * The engine reads a buffer's memory where the submission has found it. A move
- * has to wait until it has, and what is stored meanwhile goes to where the
- * buffer is then.
- */
-static void move_waits(struct egm_dev *dev)
-{
-	struct egm_bo *bo = coh_create(dev, MiB(1));
-	struct egm_bo *snap = coh_create_plain(dev, MiB(1));
-	struct pattern *p = pattern_new(MiB(1));
-	struct drm_vmob_sync out = { .handle = syncobj_create(dev) };
-	int early = 0;
-	char us[16];
-	size_t i;
-
-	igt_require_f(!debugfs_write(dev, "delay_upload_us", "0"),
-		      "no delay_upload_us in debugfs\n");
-	snprintf(us, sizeof(us), "%d", DELAY_US);
-	pattern_fill(p, bo->map, 0, bo->size);
-	coh_touch(bo);
-	for (i = 0; i < ARRAY_SIZE(moves); i++) {
-		const struct egm_disturbance *to = &moves[i].to;
-		bool late;
-
-		igt_assert(!debugfs_write(dev, "move", moves[i].from));
-		pattern_fill(p, bo->map, 0, KiB(64));
-		igt_assert(!debugfs_write(dev, "delay_upload_us", us));
-		submit(dev, &(struct submission){
-			.handles = &bo->handle, .n_handles = 1,
-			.out = &out, .n_out = 1,
-		});
-		igt_assert_eq(bo_domain(bo), !strcmp(moves[i].from, "vram") ?
-			      DRM_VMOB_DOMAIN_VRAM : DRM_VMOB_DOMAIN_MOB);
-		late = signalled(dev, out.handle);
-		igt_assert(!debugfs_write(dev, to->file, to->text));
-		igt_assert_f(signalled(dev, out.handle),
-			     "from %s, %s %s ended before the engine\n",
-			     moves[i].from, to->file, to->text);
-		early += !late;
-		igt_assert(!debugfs_write(dev, "delay_upload_us", "0"));
-
-		pattern_fill(p, bo->map, KiB(32), KiB(64));
-		coh_snapshot(bo, snap);
-		pattern_assert(p, coh_fetch(snap), 0, bo->size);
-	}
-	igt_info("%d of %zu moves began before the upload had ended\n", early, i);
-	igt_assert(early);
-	drmSyncobjDestroy(dev->fd, out.handle);
-	pattern_free(p);
-}
-
-/* Moved while dirty, it is uploaded once, and then costs nothing again. */
-static void move_cost(struct egm_dev *dev)
-{
-	struct egm_bo *bo = coh_create(dev, MiB(4));
-	struct egm_bo *snap = coh_create_plain(dev, MiB(4));
-	struct pattern *p = pattern_new(MiB(4));
-	struct egm_counters before, moved, after;
-	size_t i;
-	int j;
-
-	pattern_fill(p, bo->map, 0, bo->size);
-	coh_snapshot(bo, snap);
-	coh_fetch(snap);
-	for (i = 0; i < ARRAY_SIZE(moves); i++) {
-		igt_assert(!debugfs_write(dev, "move", moves[i].from));
-		for (j = 0; j < 8; j++)
-			coh_touch(bo);
-		coh_wait(bo);
-		coh_counters(dev, &before);
-		pattern_fill(p, bo->map, MiB(1), 20 * PAGE);
-		igt_assert(!debugfs_write(dev, moves[i].to.file,
-					  moves[i].to.text));
-		coh_snapshot(bo, snap);
-		pattern_assert(p, coh_fetch(snap), 0, bo->size);
-		coh_counters(dev, &moved);
-		igt_assert_eq_u64(coh_delta(&before, &moved, "upload_bytes"),
-				  20 * PAGE);
-		for (j = 0; j < 20; j++)
-			coh_touch(bo);
-		coh_wait(bo);
-		coh_counters(dev, &after);
-		igt_assert_eq_u64(coh_delta(&moved, &after, "upload_bytes"), 0);
-		igt_assert_eq_u64(coh_delta(&moved, &after, "ptes_scanned"), 0);
-	}
-	pattern_free(p);
-}
-
-#define PAGES_LIMIT "/sys/module/ttm/parameters/pages_limit"
-
-static char pages_limit[32];
-
-static void pages_limit_restore(void)
-{
-	if (pages_limit[0])
-		coh_write(PAGES_LIMIT, pages_limit);
-}
-
-/*
- * TTM has more memory than it may, and looks for something to swap out. Who asks for
- * memory then does not wait for jobs, as a process of another driver must not.
- */
-static void swapout_busy(struct egm_dev *dev)
-{
-	const struct drm_vmob_cmd cmd = {
-		.op = DRM_VMOB_CMD_DELAY, .value = LONG_US,
-	};
-	enum { COUNT = 3 };
-	struct egm_bo *bo[COUNT], *other = coh_create(dev, MiB(4));
-	struct egm_bo *snap = coh_create_plain(dev, MiB(4));
-	FILE *f = fopen(PAGES_LIMIT, "r");
-	uint32_t handles[COUNT];
-	struct pattern *p[COUNT + 1];
-	int64_t begun;
-	int i;
-
-	igt_require_f(f, "no %s\n", PAGES_LIMIT);
-	igt_assert(fgets(pages_limit, sizeof(pages_limit), f));
-	fclose(f);
-	for (i = 0; i < COUNT; i++) {
-		bo[i] = create(dev, MiB(4), DRM_VMOB_BO_COHERENT,
-			       DRM_VMOB_DOMAIN_MOB);
-		handles[i] = bo[i]->handle;
-		p[i] = pattern_new(MiB(4));
-		pattern_fill(p[i], bo[i]->map, 0, MiB(4));
-	}
-	p[COUNT] = pattern_new(MiB(4));
-	/* all but one */
-	submit(dev, &(struct submission){
-		.cmds = &cmd, .n_cmds = 1,
-		.handles = handles, .n_handles = COUNT - 1,
-	});
-
-	begun = now_ns();
-	igt_assert(!coh_write(PAGES_LIMIT, "1024\n"));
-	pattern_fill(p[COUNT], other->map, 0, MiB(4));
-	pages_limit_restore();
-	igt_assert_lt((now_ns() - begun) / (SECOND / 1000), SOON_MS);
-	igt_assert(!bo_idle(bo[0]));
-
-	for (i = 0; i <= COUNT; i++) {
-		coh_snapshot(i < COUNT ? bo[i] : other, snap);
-		pattern_assert(p[i], coh_fetch(snap), 0, MiB(4));
-		pattern_free(p[i]);
-	}
-}
-
-/* More than fits into video memory: each submission evicts what others wrote. */
-static void vram_only(struct egm_dev *dev)
-{
-	enum { COUNT = 5 };
-	const uint64_t size = MiB(6);
-	struct egm_bo *bo[COUNT], *snap = coh_create_plain(dev, size);
-	struct drm_vmob_getparam vram = { .param = DRM_VMOB_PARAM_VRAM_SIZE };
-	struct egm_counters before, after;
-	struct pattern *p[COUNT];
-	struct rng r = rng_new(3);
-	int i, round;
-
-	igt_assert(!drmIoctl(dev->fd, DRM_IOCTL_VMOB_GETPARAM, &vram));
-	igt_require_f(vram.value >= size && vram.value < COUNT * size,
-		      "video memory of %llu bytes is too large or too small\n",
-		      vram.value);
-	for (i = 0; i < COUNT; i++) {
-		bo[i] = create(dev, size, DRM_VMOB_BO_COHERENT,
-			       DRM_VMOB_DOMAIN_VRAM);
-		p[i] = pattern_new(size);
-		pattern_fill(p[i], bo[i]->map, 0, size);
-	}
-	coh_counters(dev, &before);
-	for (round = 0; round < 30; round++) {
-		int which = rng_below(&r, COUNT);
-
-		for (i = 0; i < COUNT; i++)
-			pattern_fill(p[i], bo[i]->map,
-				     rng_below(&r, size / PAGE) * PAGE, PAGE);
-		coh_snapshot(bo[which], snap);
-		pattern_assert(p[which], coh_fetch(snap), 0, size);
-	}
-	coh_counters(dev, &after);
-	igt_info("%" PRIu64 " moves\n", coh_delta(&before, &after, "moves"));
-	igt_assert(coh_delta(&before, &after, "moves") >= COUNT);
-	for (i = 0; i < COUNT; i++) {
-		coh_snapshot(bo[i], snap);
-		pattern_assert(p[i], coh_fetch(snap), 0, size);
-		pattern_free(p[i]);
-	}
-}
-
-#ifdef __x86_64__
-/* Write-combined where that is, and the same as any other buffer. */
-static void write_combined(struct egm_dev *dev)
-{
-	struct egm_bo *bo = create(dev, MiB(1),
-				   DRM_VMOB_BO_COHERENT | DRM_VMOB_BO_WC,
-				   DRM_VMOB_DOMAIN_MOB | DRM_VMOB_DOMAIN_VRAM);
-	struct egm_bo *snap = coh_create_plain(dev, MiB(1));
-	struct pattern *p = pattern_new(MiB(1));
-	struct rng r = rng_new(4);
-	char err[EGM_ERR];
-	int i, j;
-
-	pattern_fill(p, bo->map, 0, bo->size);
-	for (i = 0; i < 30; i++) {
-		igt_require_f(!egm_disturb(&dev->node,
-					   i % egm_disturbances(&dev->node), err),
-			      "%s\n", err);
-		for (j = 0; j < 6; j++)
-			pattern_fill(p, bo->map,
-				     rng_below(&r, bo->size / PAGE) * PAGE, 64);
-		if (i % 3 == 0)
-			coh_touch(bo);
-		coh_snapshot(bo, snap);
-		pattern_assert(p, coh_fetch(snap), 0, bo->size);
-	}
-	pattern_free(p);
-}
-#else
-/* Refused, where user space would not see what the kernel's mapping has. */
-static void write_combined(struct egm_dev *dev)
-{
-	struct drm_vmob_bo_create arg = {
-		.size = MiB(1),
-		.flags = DRM_VMOB_BO_COHERENT | DRM_VMOB_BO_WC,
-		.domains = DRM_VMOB_DOMAIN_MOB,
-	};
-
-	igt_assert_eq(drmIoctl(dev->fd, DRM_IOCTL_VMOB_BO_CREATE, &arg), -1);
-	igt_assert_eq(errno, EOPNOTSUPP);
-	arg.flags = DRM_VMOB_BO_COHERENT;
-	igt_assert_eq(drmIoctl(dev->fd, DRM_IOCTL_VMOB_BO_CREATE, &arg), 0);
-}
-#endif
-
 static void back_to_normal(int sig)
 {
 	struct egm_node nodes[64];
@@ -1109,17 +710,16 @@ static void back_to_normal(int sig)
 			debugfs_write(&dev, "delay_upload_us", "0");
 			debugfs_write(&dev, "timeout_ms", "30000");
 		}
-	pages_limit_restore();
 	(void)sig;
 }
 
 static const struct coh_subtest subtests[] = {
-	{ "commands", "C1: each command, on what the CPU has stored, against a model",
+	{ "commands",
+	  "C1: each command, on what the CPU has stored, against a model",
 	  commands },
 	{ "writes", "C5: many commands that write to one buffer", writes },
 	{ "order", "C1: submissions of five contexts to one buffer", order },
-	{ "syncobjs",
-	  "C1: syncobjs that a submission signals, binary and timeline", syncobjs },
+	{ "syncobjs", "C1: syncobjs that a submission signals, binary and timeline", syncobjs },
 	{ "pending",
 	  "C3: context, handles, file and process gone before the job is executed",
 	  pending },
@@ -1134,15 +734,6 @@ static const struct coh_subtest subtests[] = {
 	{ "queue-bounded",
 	  "C5: a process can't queue work for the device without end",
 	  queue_bounded },
-	{ "move-waits", "C3: a move waits for the engine", move_waits },
-	{ "move-cost", "C5: a buffer moved while dirty is uploaded once", move_cost },
-	{ "swapout-busy", "C3: who is short of memory does not wait for jobs",
-	  swapout_busy },
-	{ "vram-only", "C3: submissions that evict each other's buffers",
-	  vram_only },
-	{ "write-combined",
-	  "C1, C3: a write-combined buffer that is moved about; refused but on x86",
-	  write_combined },
 };
 
 int coh_main()
