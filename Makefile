@@ -75,6 +75,17 @@ user: tree ## build the programs for the guest, and the device model
 install: user ## egm with its man page and completion, below PREFIX=/usr/local
 	@$(MAKE) -s -C userspace install OUT=$(CURDIR)/build/user LINUX=$(LINUX)
 
+# vmob is the one driver whose tests need neither a GPU nor another library.
+TARBALL := egm-tests-$(shell gcc -dumpmachine)
+.PHONY: tarball
+tarball: tree ## vmob's tests and what runs them, for systems without our libraries
+	@rm -rf build/$(TARBALL)
+	@$(MAKE) -s -C igt-tests OUT=$(CURDIR)/build/$(TARBALL) LINUX=$(LINUX) IGT=own ONLY=vmob LDFLAGS="-static -s"
+	@rm -rf build/$(TARBALL)/igt-obj build/$(TARBALL)/test-list.txt
+	@cp igt-tests/run-tests build/$(TARBALL)
+	@tar -C build -cJf build/$(TARBALL).tar.xz $(TARBALL)
+	@echo build/$(TARBALL).tar.xz
+
 .PHONY: shell
 shell: kernel user ## a shell in the guest, its exit or Ctrl-A x ends it
 	@scripts/vm --kernel $(KERNEL) --device $(DEVICE) --shell

@@ -103,6 +103,7 @@ drop_in()
 	[ -e "$checkout/build-drop-in/build.ninja" ] ||
 		meson setup "$checkout/build-drop-in" "$checkout" -Dman=disabled -Dtestplan=disabled \
 			-Ddocs=disabled -Dchamelium=disabled -Doverlay=disabled
+	ninja -C "$checkout/build-drop-in" build.ninja || return
 	ninja -C "$checkout/build-drop-in" -t targets all | sed -n 's,^\(tests/coherent/coherent_[a-z_]*\): .*,\1,p' |
 		xargs ninja -C "$checkout/build-drop-in" | tee "$tmp/ninja"
 	[ "${PIPESTATUS[1]}" = 0 ] && ! grep "tests/coherent/.*warning:" "$tmp/ninja"
