@@ -95,6 +95,39 @@ documentation()
 	done
 }
 
+# verdict RESULT FAILS FLAKES: igt-ktap's line on a test with this result of igt_runner's,
+# with a pattern in each list, and its exit status
+verdict()
+{
+	jq -n --arg result "$1" '{ tests: { "igt@coherent/a@b": { result: $result, out: "said\n",
+		err: "", time: { start: 1, end: 2.5 } } } }' > "$tmp/results.json"
+	echo "$2" > "$tmp/list-fails.txt"
+	echo "$3" > "$tmp/list-flakes.txt"
+	"$igt/igt-ktap" --runner "$tmp" --xfails "$tmp/list" > "$tmp/verdict"
+	echo "$? $(grep '^    .*ok 1 b' "$tmp/verdict")"
+}
+
+verdicts()
+{
+	diff - <({
+		verdict pass "" ""
+		verdict skip "" ""
+		verdict fail "" ""
+		verdict fail "coherent/a@b,Fail" ""
+		verdict crash "# no" "(coherent/)?a.*"
+		verdict pass "coherent/a@b,Fail" ""
+		verdict pass "" "coherent/a@b"
+	} 2>&1) <<- end
+		0     ok 1 b # time=1.500s
+		0     ok 1 b # SKIP said
+		1     not ok 1 b # time=1.500s
+		0     not ok 1 b # XFAIL in the list of fails
+		0     not ok 1 b # XFAIL in the list of flakes
+		1     not ok 1 b # time=1.500s
+		0     ok 1 b # time=1.500s
+	end
+}
+
 # A copy of the checkout with our tests in it, and what of it the tests need, built
 drop_in()
 {
@@ -126,7 +159,7 @@ igt_doc()
 programs=$here/../../build/user/igt
 checkout=$here/../../build/igt-checkout
 
-plan 10
+plan 11
 check "it compiles without a warning" build own "$igt/lib/abi/igt_core.c"
 check "so it does with Debian's" build debian -ligt
 check "the same subtests" same ./sample --list-subtests
@@ -134,6 +167,7 @@ check "the same results" same results
 check "the same exit statuses" same status
 check "the same of options" same options
 check "the same exit handlers and fixtures" same handler
+check "igt_runner's results, compared with lists of what may fail" verdicts
 check "what is in the sources' documentation is what the programs say" documentation
 missing=
 [ -n "${IGT_SRC:-}" ] || missing="no IGT checkout: IGT_SRC"
