@@ -38,8 +38,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/swap.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -850,9 +852,100 @@ static void swap(struct egm_dev *dev)
 		coh_buf_destroy(&b[i]);
 }
 
+/* ---- who pays ----------------------------------------------------------- */
+
+/* A control group of this process alone, or none */
+static char cgroups[32], cgroup[64];
+
+static int cgroup_set(const char *dir, const char *file, const char *text)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	return coh_write(path, text);
+}
+
+static void cgroup_leave(void)
+{
+	if (*cgroup) {
+		cgroup_set(cgroups, "cgroup.procs", "0");
+		rmdir(cgroup);
+		*cgroup = '\0';
+		umount2(cgroups, MNT_DETACH);
+	}
+	if (*cgroups)
+		rmdir(cgroups);
+	*cgroups = '\0';
+}
+
+static void cgroup_enter(void)
+{
+	strcpy(cgroups, "/tmp/cgroup-XXXXXX");
+	igt_assert(mkdtemp(cgroups));
+	igt_require_f(!mount("none", cgroups, "cgroup2", 0, NULL),
+		      "no CONFIG_CGROUPS in this kernel\n");
+	snprintf(cgroup, sizeof(cgroup), "%s/coherent", cgroups);
+	igt_assert(!mkdir(cgroup, 0755));
+	igt_require_f(!cgroup_set(cgroups, "cgroup.subtree_control", "+memory"),
+		      "no CONFIG_MEMCG in this kernel\n");
+	igt_assert(!cgroup_set(cgroup, "cgroup.procs", "0"));
+}
+
+/* Bytes of the slab allocator that the group has been charged with */
+static int64_t cgroup_slab(void)
+{
+	char path[128], line[128];
+	int64_t bytes = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/memory.stat", cgroup);
+	f = fopen(path, "r");
+	igt_assert(f);
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "slab %" SCNd64, &bytes) == 1)
+			break;
+	fclose(f);
+	igt_assert_lte(0, bytes);
+	return bytes;
+}
+
+#define CHARGED 500
+
+/*
+ * What a user makes the kernel remember about coherent buffers is that user's memory. A
+ * plain buffer is charged with its file in shmem, which both have. None goes before all
+ * are there: memory of files is free a while after.
+ */
+static void charged(struct egm_dev *dev)
+{
+	struct egm_bo *bos[2][CHARGED];
+	int64_t cost[2], before;
+	int coherent, i;
+
+	cgroup_enter();
+	for (coherent = 0; coherent < 2; coherent++) {
+		before = cgroup_slab();
+		for (i = 0; i < CHARGED; i++)
+			bos[coherent][i] = coherent ?
+				coh_create(dev, 16 * PAGE) :
+				coh_create_plain(dev, 16 * PAGE);
+		cost[coherent] = (cgroup_slab() - before) / CHARGED;
+	}
+	for (i = 0; i < CHARGED; i++) {
+		egm_bo_destroy(bos[0][i]);
+		egm_bo_destroy(bos[1][i]);
+	}
+	cgroup_leave();
+	igt_info("charged with %" PRId64 " bytes of slab for a plain buffer, %" PRId64 " for a coherent one\n",
+		 cost[0], cost[1]);
+	/* The tracker, its bitmaps, and what a driver needs to use it are no smaller */
+	igt_assert_lte(256, cost[1] - cost[0]);
+}
+
 static void stop_all(int sig)
 {
 	failing_stop();
+	cgroup_leave();
 	memory_back();
 	swaps_on();
 	(void)sig;
@@ -871,6 +964,7 @@ static const struct coh_subtest subtests[] = {
 	  "C3: no memory to write down what to upload (defect 12)", ranges },
 	{ "low", "C3: another program has the memory", low },
 	{ "swap", "C3: buffers and all else go to a swap device", swap },
+	{ "charged", "the memory that tracking takes is charged to who asks", charged },
 };
 
 int coh_main()
