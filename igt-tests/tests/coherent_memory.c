@@ -30,6 +30,9 @@
  *
  * SUBTEST: swap
  * Description: C3: buffers and all else go to a swap device
+ *
+ * SUBTEST: charged
+ * Description: the memory that tracking takes is charged to who asks
  */
 #include <errno.h>
 #include <fcntl.h>

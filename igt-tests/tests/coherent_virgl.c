@@ -30,6 +30,9 @@
  * SUBTEST: explicit-upload
  * Description: C1, C2: a transfer of what nobody knows of
  *
+ * SUBTEST: failed-context
+ * Description: C1: stores that were uploaded in a context that has failed
+ *
  * SUBTEST: other-device
  * Description: C1, C2: another device can't have the memory
  *
@@ -60,6 +63,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <xf86drm.h>
 
@@ -541,6 +545,58 @@ static int open_other_device(const struct egm_dev *dev)
 	return fd;
 }
 
+#define FAILED_BUFS 3
+
+/*
+ * A context that has failed takes no commands any more, uploads neither. Whoever gets the
+ * buffers then sees all that was stored all the same.
+ */
+static void failed_context(struct egm_dev *dev)
+{
+	struct egm_dev *other = coh_open_again(dev);
+	const uint32_t nop = VIRGL_CMD(0, 0);
+	uint32_t bad[VIRGL_INLINE_DWORDS] = { }, handles[FAILED_BUFS];
+	struct coh_buf b[FAILED_BUFS];
+	int i, round;
+
+	for (i = 0; i < FAILED_BUFS; i++) {
+		b[i] = coh_buf_warm(dev, 70 * PAGE);
+		handles[i] = b[i].bo->handle;
+	}
+
+	virgl_inline_write(bad, b[0].bo, 0);
+	bad[1] = UINT32_MAX;
+	igt_assert_eq(virtgpu_execbuffer(dev->fd, bad, sizeof(bad), NULL, 0), 0);
+
+	for (i = 0; i < FAILED_BUFS; i++)
+		pattern_fill(b[i].p, b[i].bo->map, (1 + i) * PAGE, 2 * PAGE);
+	igt_assert_eq(virtgpu_execbuffer(dev->fd, &nop, sizeof(nop), handles,
+					 FAILED_BUFS), 0);
+
+	for (i = 0; i < FAILED_BUFS; i++) {
+		int dmabuf = coh_export(b[i].bo);
+		struct egm_bo *bo = coh_import(other, dmabuf);
+		struct egm_bo *snap = coh_create(other, bo->size);
+
+		/* What was stored before, and what is stored from now on */
+		for (round = 0; round < 2; round++) {
+			coh_snapshot(bo, snap);
+			pattern_assert(b[i].p, coh_fetch(snap), 0, bo->size);
+
+			pattern_fill(b[i].p, b[i].bo->map, 69 * PAGE, PAGE);
+			igt_assert_eq(virtgpu_execbuffer(dev->fd, &nop, sizeof(nop),
+							 handles, FAILED_BUFS), 0);
+		}
+		egm_bo_destroy(snap);
+		egm_bo_destroy(bo);
+		close(dmabuf);
+	}
+
+	for (i = 0; i < FAILED_BUFS; i++)
+		coh_buf_destroy(&b[i]);
+	coh_close(other);
+}
+
 /*
  * What another device reads could be stale, and nobody would know what it writes.
  * That importing any other buffer ends with ENODEV is the other driver's decision.
@@ -572,6 +628,7 @@ static const struct coh_subtest subtests[] = {
 	{ "written-unlisted", "C2: written by a submission that does not list the buffer", written_unlisted },
 	{ "bound-by-others", "C2: bound by one thread, written by another one's submission", bound_by_others },
 	{ "explicit-upload", "C1, C2: a transfer of what nobody knows of", explicit_upload },
+	{ "failed-context", "C1: stores that were uploaded in a context that has failed", failed_context },
 	{ "other-device", "C1, C2: another device can't have the memory", other_device },
 	{ "named-by-others", "C5: named by who has no handle of the buffer", named_by_others },
 	{ "transfer3d-stale", "C2, C4: guest memory that is transferred is not older than the device's", transfer3d_stale },
