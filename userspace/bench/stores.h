@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "../mm-patches/compare/trackers.h"
+#include "../../mm-patches/compare/trackers.h"
 
 #define MAX_SERIES 12
 

@@ -4,14 +4,14 @@
 # egm, the client, in a guest: on every device with coherent buffers, and where
 # something is missing.
 #
-#	scripts/tests/client.sh [driver]	on its device only
+#	userspace/egm/tests.sh [driver]	on its device only
 
 set -uo pipefail
 
 here=$(dirname "$(realpath "$0")")
-. "$here/ktap.sh"
-
 top=$(dirname "$(dirname "$here")")
+. "$top/scripts/tests/ktap.sh"
+
 egm=$top/build/user/egm
 tmp=$(mktemp -d)
 trap 'rm -r "$tmp"' EXIT
@@ -392,7 +392,7 @@ installed()
 	make -s -C "$top/userspace" install OUT="$top/build/user" DESTDIR="$tmp" PREFIX=/usr &&
 		[ "$("$tmp/usr/bin/egm" --version)" = "$("$egm" --version)" ] &&
 		(cd "$tmp/usr/share" && cat man/man1/egm.1 bash-completion/completions/egm) |
-		cmp - <(cat "$top"/userspace/egm.{1,bash})
+		cmp - <(cat "$here"/egm.{1,bash})
 }
 
 # Each option is in the man page too, and none is there that is not
@@ -402,7 +402,7 @@ documented()
 
 	for command in list doctor verify bench watch heatmap; do
 		diff <("$egm" "$command" --help | grep -o '^  --[a-z]*' | tr -d ' -' | sort) \
-			<({ sed '/^.Sh DESC/,$d' "$top/userspace/egm.1" |
+			<({ sed '/^.Sh DESC/,$d' "$here/egm.1" |
 				sed -n "/^.Cm $command\$/,/^.Nm\$/p" | grep -o -- '-[a-z]\{2,\}'; echo help; } |
 				tr -d - | sort) || return
 	done
@@ -410,7 +410,7 @@ documented()
 
 completed()
 {
-	. "$top/userspace/egm.bash"
+	. "$here/egm.bash"
 	COMP_WORDS=("$egm" ver)
 	COMP_CWORD=1
 	_egm

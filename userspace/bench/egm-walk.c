@@ -20,7 +20,7 @@
 #include <jansson.h>
 
 #include "cli.h"
-#include "../mm-patches/compare/bench.h"
+#include "../../mm-patches/compare/bench.h"
 
 #define DEVICE "/dev/mapping_dirty"
 #define PAGE ((uint64_t)sysconf(_SC_PAGESIZE))

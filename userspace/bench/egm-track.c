@@ -34,7 +34,7 @@
 
 #include "cli.h"
 #include "stores.h"
-#include "../mm-patches/compare/trackers.h"
+#include "../../mm-patches/compare/trackers.h"
 
 #define DEVICE "/dev/vmob_compare"
 #define PAGE_WORDS (PAGE / sizeof(uint64_t))
