@@ -59,7 +59,7 @@ make_tools()
 make_project()
 {
 	mkdir -p "$p"/scripts/kconfig "$linux"/{mm,drivers}
-	cp "$here/../builds" "$p/scripts"
+	cp "$here"/../{builds,ktap.py} "$p/scripts"
 	printf '# Mine\nCONFIG_A=y\nCONFIG_KVM=y\n' > "$p/scripts/kconfig/builds.config"
 	echo "int old;" > "$linux/mm/old.c"
 	echo "int same;" > "$linux/mm/same.c"

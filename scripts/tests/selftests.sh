@@ -35,6 +35,8 @@ verdict()
 		import importlib.machinery, importlib.util, os, sys
 		path, tmp, test = sys.argv[1:]
 		sys.dont_write_bytecode = True
+		sys.path.insert(0, os.path.dirname(path))
+		import ktap
 		loader = importlib.machinery.SourceFileLoader('selftests', path)
 		s = importlib.util.module_from_spec(importlib.util.spec_from_loader('selftests', loader))
 		loader.exec_module(s)
@@ -45,13 +47,13 @@ verdict()
 		    with open(f'{tmp}/{name}.out') as out, open(f'{tmp}/{name}.status') as status:
 		        return {test: s.parse_output(out.read(), int(status.read()))}
 
-		stock, ours = s.Side('stock', 'stock'), s.Side('ours', 'release')
+		stock, ours = s.Side(tmp, 'stock', 'stock'), s.Side(tmp, 'ours', 'release')
 		again = 2 * os.path.exists(f'{tmp}/later.out')
 		stock.attempts = [read('stock')] + [read('stock-later') or read('stock')] * again
 		ours.attempts = [read('ours')] + [read('later')] * again
-		lines = s.ktap({test: s.judge(test, stock, ours)}, ours)
-		print('\n'.join(lines))
-		sys.exit(any(l.startswith('not ok') for l in lines))
+		k = ktap.Writer(sys.stdout, 2)
+		s.write_ktap(k, {test: s.judge(test, stock, ours)}, ours)
+		sys.exit(k.failed > 0)
 	END
 }
 

@@ -32,6 +32,7 @@
 #include <pattern.h>
 
 #include "cli.h"
+#include "options.h"
 #include "stores.h"
 
 #define PAGE_WORDS (PAGE / sizeof(uint64_t))
@@ -377,60 +378,24 @@ static void measure_size(uint64_t size, json_t *cells)
 	free(copy);
 }
 
-static const char help[] =
-"usage: egm-peers [options]\n"
-"\n"
-"Measures what it costs to know what was written to shared memory with userfaultfd's\n"
-"WP_ASYNC and PAGEMAP_SCAN, with soft-dirty bits, with mprotect() and SIGSEGV, and by\n"
-"comparing with a copy. The stores are those of egm-track.\n"
-"\n"
-"  --out DIR     also write peers.json there\n"
-"  --max SIZE    of the memory (64M)\n"
-"  --rounds N    measure each N times, the methods in turn (3)\n"
-"  --seed N      for the random pages (1)\n"
-"  --forget      lose the first page that is found: must be noticed\n"
-"  --help        this text\n"
-"\n"
-"Times are in us for a submission, over no tracking.\n"
-"\n"
-"Exit status: 0 done, 1 what was found is not what was written, 2 wrong usage, 77\n"
-"cannot run here.\n";
-
 int main(int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{ "out", required_argument, NULL, 'o' },
-		{ "max", required_argument, NULL, 'm' },
-		{ "rounds", required_argument, NULL, 'r' },
-		{ "seed", required_argument, NULL, 's' },
-		{ "forget", no_argument, NULL, 'f' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 }
+	const struct bench_option options[] = {
+		OPTION_OUT(&out_dir, "peers.json"),
+		OPTION_SIZE(&max_size, SMALLEST, 1 << 30),
+		OPTION_ROUNDS(&rounds, MAX_ROUNDS),
+		OPTION_SEED(&seed),
+		OPTION_LOSE(&forget, "forget", "lose the first page that is found"),
 	};
 	json_t *cells = json_array();
-	int c;
 
 	program = "egm-peers";
-	while ((c = next_option(argc, argv, longs, help)) != -1) {
-		switch (c) {
-		case 'o':
-			out_dir = optarg;
-			break;
-		case 'm':
-			max_size = size("--max", optarg, SMALLEST, 1 << 30);
-			break;
-		case 'r':
-			rounds = number("--rounds", optarg, 1, MAX_ROUNDS);
-			break;
-		case 's':
-			seed = number("--seed", optarg, 1, INT64_MAX);
-			break;
-		case 'f':
-			forget = true;
-			break;
-		}
-	}
-	no_arguments(argc, argv);
+	bench_options(argc, argv,
+		      "Measures what it costs to know what was written to shared memory with userfaultfd's\n"
+		      "WP_ASYNC and PAGEMAP_SCAN, with soft-dirty bits, with mprotect() and SIGSEGV, and by\n"
+		      "comparing with a copy. The stores are those of egm-track. Times are in us for a\n"
+		      "submission, over no tracking.\n",
+		      "what was found is not what was written", options, LENGTH(options));
 
 	printf("%8s  %-12s  %8s", "size", "pattern", "dirty");
 	for (unsigned int method = WP_ASYNC; method < METHODS; method++)

@@ -33,6 +33,7 @@
 #include <pattern.h>
 
 #include "cli.h"
+#include "options.h"
 #include "stores.h"
 #include "../../mm-patches/compare/trackers.h"
 
@@ -91,7 +92,7 @@ static unsigned int n_cells;
 static unsigned int rounds = 3;
 static uint64_t seed = 1;
 static uint64_t max_size = 256 << 20;
-static enum axis only = AXES;	/* or all of them */
+static unsigned int only = AXES;	/* or all of them */
 static bool forget;
 static bool aligned;		/* mappings, to the size of a huge page */
 static const char *out_dir;
@@ -819,29 +820,6 @@ static void run_huge(void)
 
 /* ---- the whole --------------------------------------------------------- */
 
-static const char help[] =
-"usage: egm-track [options]\n"
-"\n"
-"Measures what it costs to know what was written to coherent buffers of vmob,\n"
-"with our tracker, mainline's, each of mainline's two methods and an oracle,\n"
-"by size of the buffer, number of VMAs, of buffers and of vCPUs, and with an\n"
-"mmu_notifier that takes time. After each cell the device's copy is compared with\n"
-"what was written.\n"
-"\n"
-"  --out DIR     also write track.json there\n"
-"  --axis NAME   size, vmas, buffers, notifier or vcpus (all of them)\n"
-"  --max SIZE    of the buffer (256M)\n"
-"  --rounds N    measure each cell N times, the trackers in turn (3); those with\n"
-"                many buffers 5 times at least\n"
-"  --seed N      for the random pages (1)\n"
-"  --forget      do not tell the oracle of the first range: must be found\n"
-"  --huge        instead: ours with what is only read mapped by huge pages, beside\n"
-"                ours as it is; --out gets a huge.json\n"
-"  --help        this text\n"
-"\n"
-"Exit status: 0 done, 1 the device did not get what was written with our tracker\n"
-"or the oracle, 2 wrong usage, 77 cannot be measured here.\n";
-
 static bool wanted(enum axis axis)
 {
 	return only == AXES || only == axis;
@@ -945,51 +923,28 @@ static void run_vcpus(void)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "out", required_argument, NULL, 'o' },
-		{ "axis", required_argument, NULL, 'a' },
-		{ "max", required_argument, NULL, 'm' },
-		{ "rounds", required_argument, NULL, 'r' },
-		{ "seed", required_argument, NULL, 's' },
-		{ "forget", no_argument, NULL, 'f' },
-		{ "huge", no_argument, NULL, 'u' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 }
-	};
 	bool huge = false;
-	int option;
+	const struct bench_option options[] = {
+		OPTION_OUT(&out_dir, "track.json, or huge.json,"),
+		{ "axis", "NAME", "size, vmas, buffers, notifier or vcpus (all of them)",
+		  .choice = &only, .choices = axis_name, .max = AXES },
+		OPTION_SIZE(&max_size, 64 << 10, 4ull << 30),
+		OPTION_ROUNDS(&rounds, MAX_ROUNDS),
+		OPTION_SEED(&seed),
+		OPTION_LOSE(&forget, "forget", "do not tell the oracle of the first range"),
+		{ "huge", NULL, "instead: ours with what is only read mapped by huge pages, beside\n"
+		  "                  ours as it is", .flag = &huge },
+	};
 
 	program = "egm-track";
-	while ((option = next_option(argc, argv, options, help)) != -1) {
-		switch (option) {
-		case 'o':
-			out_dir = optarg;
-			break;
-		case 'a':
-			only = 0;
-			while (only < AXES && strcmp(optarg, axis_name[only]))
-				only++;
-			if (only == AXES)
-				usage("there is no axis %s", optarg);
-			break;
-		case 'm':
-			max_size = size("--max", optarg, 64 << 10, 4ull << 30);
-			break;
-		case 'r':
-			rounds = number("--rounds", optarg, 1, MAX_ROUNDS);
-			break;
-		case 's':
-			seed = number("--seed", optarg, 1, INT64_MAX);
-			break;
-		case 'f':
-			forget = true;
-			break;
-		case 'u':
-			huge = true;
-			break;
-		}
-	}
-	no_arguments(argc, argv);
+	bench_options(argc, argv,
+		      "Measures what it costs to know what was written to coherent buffers of vmob,\n"
+		      "with our tracker, mainline's, each of mainline's two methods and an oracle,\n"
+		      "by size of the buffer, number of VMAs, of buffers and of vCPUs, and with an\n"
+		      "mmu_notifier that takes time. Many buffers are measured five times at least.\n"
+		      "After each cell the device's copy is compared with what was written.\n",
+		      "the device did not get what was written with our tracker\n"
+		      "or the oracle", options, LENGTH(options));
 
 	open_vmob();
 	printf("seed %llu, each %u times\n", (unsigned long long)seed, rounds);

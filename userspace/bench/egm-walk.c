@@ -20,6 +20,7 @@
 #include <jansson.h>
 
 #include "cli.h"
+#include "options.h"
 #include "../../mm-patches/compare/bench.h"
 
 #define DEVICE "/dev/mapping_dirty"
@@ -278,52 +279,22 @@ static void measure_zaps(void)
 		json_decref(all);
 }
 
-static const char help[] =
-"usage: egm-walk [options]\n"
-"\n"
-"Times passes over page tables on " DEVICE ", mainline's functions and\n"
-"mapping_dirty_harvest() in turn, for sizes from 64 KiB to 1 GiB.\n"
-"\n"
-"  --out DIR     also write walk.json there, or zap.json\n"
-"  --repeat N    measure each cell N times (9)\n"
-"  --seed N      for the random pages (1)\n"
-"  --zap         measure fork() and munmap() instead, by kind of memory\n"
-"  --help        this text\n"
-"\n"
-"Exit status: 0 done, 1 the two find different pages dirty, 2 wrong usage, 77\n"
-"cannot be measured here.\n";
-
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "out", required_argument, NULL, 'o' },
-		{ "repeat", required_argument, NULL, 'r' },
-		{ "seed", required_argument, NULL, 's' },
-		{ "zap", no_argument, NULL, 'z' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 }
-	};
 	bool zap = false;
-	int fd, option;
+	int fd;
+	const struct bench_option options[] = {
+		OPTION_OUT(&out_dir, "walk.json, or zap.json,"),
+		OPTION_ROUNDS(&repeat, MAX_REPEAT),
+		OPTION_SEED(&seed),
+		{ "zap", NULL, "measure fork() and munmap() instead, by kind of memory", .flag = &zap },
+	};
 
 	program = "egm-walk";
-	while ((option = next_option(argc, argv, options, help)) != -1) {
-		switch (option) {
-		case 'o':
-			out_dir = optarg;
-			break;
-		case 'r':
-			repeat = number("--repeat", optarg, 1, MAX_REPEAT);
-			break;
-		case 's':
-			seed = number("--seed", optarg, 1, INT64_MAX);
-			break;
-		case 'z':
-			zap = true;
-			break;
-		}
-	}
-	no_arguments(argc, argv);
+	bench_options(argc, argv,
+		      "Times passes over page tables on " DEVICE ", mainline's functions and\n"
+		      "mapping_dirty_harvest() in turn, for sizes from 64 KiB to 1 GiB.\n",
+		      "the two find different pages dirty", options, LENGTH(options));
 
 	if (zap) {
 		measure_zaps();

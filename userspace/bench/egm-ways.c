@@ -75,11 +75,7 @@ struct message {
 };
 
 static struct frames_time samples[CELLS][COLUMNS][FRAMES_MAX_ROUNDS];
-static unsigned int rounds = 5, frames = 60;
-static const char *out_dir, *device_path;
-static bool lose;
 static unsigned int n_columns = COLUMNS;	/* the others are not measured */
-static struct gpu_device device;
 static int parameter;		/* as found, or -1 if there is none */
 
 /* ---- GL ----------------------------------------------------------------- */
@@ -382,73 +378,23 @@ static void write_json(void)
 
 /* ---- the whole ----------------------------------------------------------- */
 
-static const char help[] =
-"usage: egm-ways [options]\n"
-"What a frame takes whose updates get to the GPU by glBufferSubData(), by mappings\n"
-"with explicit flushes, and by a coherent mapping that stays.\n"
-"\n"
-"  --device NODE   DRM node of virtio-gpu (default: the first)\n"
-"  --rounds N      repeat all of it, each time in another order (default 5)\n"
-"  --frames N      frames to measure in each case (default 60)\n"
-"  --out DIR       write ways.json there\n"
-"  --explicit      only the ways that need no coherent buffers, with the parameter off\n"
-"                  or in a kernel that does not have it\n"
-"  --lose          leave out an update in each case: must fail\n"
-"  --help          this text\n"
-"\n"
-"exit status: 0; 1 a point was wrong, or an error of GL; 2 wrong arguments;\n"
-"77 not possible here.\n";
-
-static void parse(int argc, char **argv)
-{
-	static const struct option longs[] = {
-		{ "device", required_argument, NULL, 'd' },
-		{ "rounds", required_argument, NULL, 'r' },
-		{ "frames", required_argument, NULL, 'f' },
-		{ "out", required_argument, NULL, 'o' },
-		{ "explicit", no_argument, NULL, 'e' },
-		{ "lose", no_argument, NULL, 'l' },
-		{ "help", no_argument, NULL, 'h' },
-		{ }
-	};
-	int c;
-
-	while ((c = next_option(argc, argv, longs, help)) != -1) {
-		switch (c) {
-		case 'd':
-			device_path = optarg;
-			break;
-		case 'r':
-			rounds = number("--rounds", optarg, 1, FRAMES_MAX_ROUNDS);
-			break;
-		case 'f':
-			frames = number("--frames", optarg, FRAMES_SECTIONS, 100000);
-			break;
-		case 'o':
-			out_dir = optarg;
-			break;
-		case 'e':
-			n_columns = SUBDATA_ON;
-			break;
-		case 'l':
-			lose = true;
-			break;
-		}
-	}
-	no_arguments(argc, argv);
-}
-
 int main(int argc, char **argv)
 {
-	char err[EGM_ERR];
+	bool explicit = false;
 	uint64_t wrong = 0;
 
 	program = "egm-ways";
-	parse(argc, argv);
-	if (gpu_device_find(&device, device_path, err))
-		cannot("%s", err);
-	if (!*device.node.path)
-		cannot("no render node here");
+	frames_options(argc, argv,
+		       "What a frame takes whose updates get to the GPU by glBufferSubData(), by mappings\n"
+		       "with explicit flushes, and by a coherent mapping that stays.\n",
+		       "a point was wrong, or an error of GL", "write ways.json there",
+		       "leave out an update in each case: must fail",
+		       &(struct bench_option){
+			       "explicit", NULL, "only the ways that need no coherent buffers, with the\n"
+			       "                  parameter off or in a kernel that does not have it",
+			       .flag = &explicit });
+	if (explicit)
+		n_columns = SUBDATA_ON;
 	parameter = gpu_coherent_get(&device);
 	if (parameter < 0 && n_columns == COLUMNS)
 		cannot("no device whose driver has the parameter coherent");

@@ -88,10 +88,6 @@ struct message {
 };
 
 static struct sample samples[CASES][2][FRAMES_MAX_ROUNDS];
-static unsigned int rounds = 5, frames = 60;
-static const char *out_dir, *device_path;
-static bool lose;
-static struct gpu_device device;
 
 /* ---- GL ----------------------------------------------------------------- */
 
@@ -466,66 +462,15 @@ static void write_json(void)
 
 /* ---- the whole ----------------------------------------------------------- */
 
-static const char help[] =
-"usage: egm-written [options]\n"
-"What coherent buffers cost that the GPU only reads, wrote once, or writes a little of.\n"
-"\n"
-"  --device NODE   DRM node of virtio-gpu (default: the first)\n"
-"  --rounds N      repeat all of it, each time in another order (default 5)\n"
-"  --frames N      frames to measure in each case (default 60)\n"
-"  --out DIR       write written.json there\n"
-"  --lose          draw something else than is expected in each case: must fail\n"
-"  --help          this text\n"
-"\n"
-"exit status: 0; 1 a word was wrong, or an error of GL; 2 wrong arguments;\n"
-"77 not possible here.\n";
-
-static void parse(int argc, char **argv)
-{
-	static const struct option longs[] = {
-		{ "device", required_argument, NULL, 'd' },
-		{ "rounds", required_argument, NULL, 'r' },
-		{ "frames", required_argument, NULL, 'f' },
-		{ "out", required_argument, NULL, 'o' },
-		{ "lose", no_argument, NULL, 'l' },
-		{ "help", no_argument, NULL, 'h' },
-		{ }
-	};
-	int c;
-
-	while ((c = next_option(argc, argv, longs, help)) != -1) {
-		switch (c) {
-		case 'd':
-			device_path = optarg;
-			break;
-		case 'r':
-			rounds = number("--rounds", optarg, 1, FRAMES_MAX_ROUNDS);
-			break;
-		case 'f':
-			frames = number("--frames", optarg, FRAMES_SECTIONS, 100000);
-			break;
-		case 'o':
-			out_dir = optarg;
-			break;
-		case 'l':
-			lose = true;
-			break;
-		}
-	}
-	no_arguments(argc, argv);
-}
-
 int main(int argc, char **argv)
 {
-	char err[EGM_ERR];
 	uint64_t wrong = 0;
 
 	program = "egm-written";
-	parse(argc, argv);
-	if (gpu_device_find(&device, device_path, err))
-		cannot("%s", err);
-	if (!*device.node.path)
-		cannot("no render node here");
+	frames_options(argc, argv,
+		       "What coherent buffers cost that the GPU only reads, wrote once, or writes a little\n"
+		       "of.\n", "a word was wrong, or an error of GL", "write written.json there",
+		       "draw something else than is expected in each case: must fail", NULL);
 	for (unsigned int round = 0; round < rounds; round++) {
 		wrong += run(round);
 		fprintf(stderr, "%s: round %u of %u\n", program, round + 1, rounds);

@@ -31,6 +31,34 @@ static struct {
 	uint32_t want[FRAMES_SECTIONS][FRAMES_SIDE * FRAMES_SIDE];
 } gl;
 
+unsigned int rounds = 5, frames = 60;
+const char *out_dir;
+bool lose;
+struct gpu_device device;
+
+void frames_options(int argc, char **argv, const char *about, const char *status,
+		    const char *file, const char *losing, const struct bench_option *more)
+{
+	const char *path = NULL;
+	char err[EGM_ERR];
+	struct bench_option options[] = {
+		{ "device", "NODE", "DRM node of virtio-gpu (the first)", .text = &path },
+		{ "rounds", "N", "repeat all of it, each time in another order",
+		  .number = &rounds, .min = 1, .max = FRAMES_MAX_ROUNDS },
+		{ "frames", "N", "frames to measure in each case",
+		  .number = &frames, .min = FRAMES_SECTIONS, .max = 100000 },
+		{ "out", "DIR", file, .text = &out_dir },
+		{ "lose", NULL, losing, .flag = &lose },
+		more ? *more : (struct bench_option){ },
+	};
+
+	bench_options(argc, argv, about, status, options, LENGTH(options) - !more);
+	if (gpu_device_find(&device, path, err))
+		cannot("%s", err);
+	if (!*device.node.path)
+		cannot("no render node here");
+}
+
 void frames_start(void)
 {
 	char err[256];

@@ -12,11 +12,24 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "gpu-device.h"
+#include "options.h"
+
 #define FRAMES_SECTIONS 3
 #define FRAMES_SIDE 64		/* of the picture, in points */
 /* From one word that is drawn to the next: at most what GL promises for a stride */
 #define FRAMES_STEP 2048
 #define FRAMES_MAX_ROUNDS 15
+
+/* What the user says, and the device that was found. */
+extern unsigned int rounds, frames;
+extern const char *out_dir;
+extern bool lose;
+extern struct gpu_device device;
+
+/* Parses the arguments: @more is what a program has beside @file, @losing and those above. */
+void frames_options(int argc, char **argv, const char *about, const char *status,
+		    const char *file, const char *losing, const struct bench_option *more);
 
 /*
  * A piece of a vertex shader, for gl_words_program(): point(word) puts the vertex at the
