@@ -383,7 +383,8 @@ helped()
 			cmp <("$egm" help $command) <("$egm" $command -h) &&
 			grep -q "^  $command " <("$egm" -h) || return
 	done
-	cmp <("$egm" help) <("$egm" --help) && cmp <("$egm" version) <("$egm" -V)
+	cmp <("$egm" help) <("$egm" --help) && cmp <("$egm" version) <("$egm" -V) &&
+		grep -q "^## $("$egm" version | cut -d' ' -f2)" "$top/CHANGELOG.md"
 }
 
 # Where a package would have it
