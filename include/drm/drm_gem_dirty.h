@@ -31,11 +31,10 @@ struct drm_gem_dirty_device {
 };
 
 /**
- * struct drm_gem_dirty_consumer - Somebody who is to see every dirty page
+ * struct drm_gem_dirty_consumer - A device copy that gets every dirty page
  *
- * A copy of a buffer's contents that is to be kept up to date, the host's
- * or the device's. Its members are private to the tracker, but for
- * @queues_read_back, and protected by the object's dma_resv.
+ * A copy of all of a buffer, or of a part. Its members are private to the tracker,
+ * except @queues_read_back, and protected by the object's dma_resv.
  */
 struct drm_gem_dirty_consumer {
 	/** @dirty: The tracker */

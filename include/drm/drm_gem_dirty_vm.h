@@ -21,8 +21,7 @@ struct vm_fault;
 /**
  * struct drm_gem_dirty_vmas - The VMAs that map an object
  *
- * They are counted by &vm_operations_struct, and by who maps the object, also
- * while it is not tracked.
+ * &vm_operations_struct and mmap count them, also while the object is not tracked.
  */
 struct drm_gem_dirty_vmas {
 	/** @lock: Protects all members */

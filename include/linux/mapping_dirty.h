@@ -11,7 +11,7 @@ struct vm_area_struct;
 struct vm_fault;
 
 /**
- * struct mapping_dirty_range - A part of what a pass is over
+ * struct mapping_dirty_range - A part of the range of a pass
  * @first: First page offset
  * @nr: Number of page offsets
  * @wrprotect: Whether to make the entries read-only as well
@@ -26,23 +26,22 @@ struct mapping_dirty_range {
  * struct mapping_dirty_pass - One pass over an address_space range
  * @wrprotect: Without @next: whether to make entries read-only as well. Cleaning
  * and this are one step: an entry is not left read-only and dirty.
- * @next: If not all of the range is to be looked at: returns in @range the first
- * part that is and that ends behind @pgoff, or false if there is none. The parts
- * stay the same during the pass. Called more than once, with i_mmap_rwsem held. NULL
- * for all of the range.
+ * @next: Names the parts of the range to scan, or NULL for all of it. Returns in
+ * @range the first part that ends behind @pgoff, or false if there is none. The parts
+ * stay the same during the pass. Called more than once, with i_mmap_rwsem held.
  * @report: Called for each run of neighbouring pages whose entries were dirty
  * and have been cleaned, with the page offset of the first in the address_space
  * and their number. A page mapped more than once may be reported more than
  * once. A huge entry is reported as a whole, also beyond the range. Can be called
  * under a page table lock: it must not sleep.
- * @scanned: Page-table entries looked at.
+ * @scanned: Page-table entries read.
  * @wrprotected: Pages whose entries were writable and are read-only now.
  * @cleaned: Pages that were reported, and whose entries are clean now.
  * @notifier_ranges: VMAs in which entries were changed, one mmu_notifier range
  * each.
  * @flushes: TLB range flushes.
- * @vmas: VMAs of the range that stayed while they were looked at, whether or not
- * any entry was: their entries were not being removed.
+ * @vmas: VMAs of the range that stayed during the scan, with entries in it or not:
+ * their entries were not being removed.
  *
  * The caller sets @wrprotect, @next and @report and zeroes the counters, to which
  * mapping_dirty_harvest() adds.

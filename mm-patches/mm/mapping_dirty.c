@@ -14,14 +14,13 @@
 #include "pfn_range.h"
 
 /**
- * DOC: overview
+ * DOC: harvesting dirty bits
  *
- * A driver whose device does not see a CPU store when it happens can find
- * out afterwards which pages of a buffer were written, from the page tables
- * of everybody who has mmapped it. mapping_dirty_harvest() does that for a range
- * of an address_space: it cleans and reports what the hardware marked dirty, and
- * where asked to it write-protects in the same step, so that the next store
- * faults.
+ * A driver whose device does not see CPU stores can find the pages of a buffer
+ * that were written in the page tables of all processes that have mmapped it.
+ * mapping_dirty_harvest() does that for a range of an address_space. It cleans and
+ * reports dirty entries. On request it write-protects in the same step, so that
+ * the next store faults.
  *
  * .. warning::
  *
@@ -30,20 +29,20 @@
  *    or transparent huge pages of ordinary memory, and nothing tells the owners
  *    of such memory that their dirty bits were taken away.
  *
- * The whole pass is one hold of i_mmap_rwsem, so that fork() and mremap() can't
+ * i_mmap_rwsem is held for the whole pass, so that fork() and mremap() can't
  * copy or move an entry past it: they put the new VMA behind the old one in the
  * interval tree. In each VMA the order is
  *
- * 1. If the mm has mmu_notifiers: look, under the page table locks only. Reading
- *    entries needs no notifier, and a VMA in which nothing changes disturbs
- *    nobody. Then start a range, from the first entry to the last that changes.
+ * 1. If the mm has mmu_notifiers: scan, under the page table locks only. Reading
+ *    entries needs no notifier, and a VMA in which nothing changes disturbs no
+ *    secondary MMU. Then start a range, from the first entry to the last that changes.
  * 2. Change the entries, each with clear, read, set. An entry's hardware bits
  *    can't change while it is clear.
  * 3. Flush the TLB, which reaches secondary TLBs on the architectures that have
  *    them. A store that came before the flush is in memory now, for the caller
  *    to read; one that comes later sets the dirty bit or faults.
- * 4. Entries that were writable and clean when they were write-protected are
- *    looked at once more: until the flush a processor could still set the dirty
+ * 4. Scan entries again that were writable and clean when they were
+ *    write-protected: until the flush a processor could still set the dirty
  *    bit in the entry that is read-only already.
  * 5. End the range.
  *
@@ -53,16 +52,16 @@
  *
  * A huge entry counts as dirty, all of it, and is split.
  *
- * munmap(), exit() and others take dirty bits away before a pass comes to them.
- * The pass counts the VMAs that it meets and that are not on their way out. An
- * owner who counts its VMAs too, in mmap(), open() and close(), knows by comparing
- * the two whether a VMA is between the removal of its entries and its close(): then
- * whatever was writable has to count as dirty. In close(), when its TLB entries
- * are gone, what was writable in that VMA counts as dirty once more.
+ * munmap(), exit() and others remove dirty bits before a pass can harvest them.
+ * The pass counts the VMAs that it meets and that are not being removed. An owner
+ * that counts its VMAs too, in mmap(), open() and close(), compares the two. If they
+ * differ, a VMA is between the removal of its entries and its close(), and all
+ * writable pages have to count as dirty. In close(), when the TLB entries are gone,
+ * pages that were writable in that VMA have to count as dirty once more.
  *
- * The core removes a huge entry where it splits a VMA, or moves a part of one, after
- * open() of the new VMA. An owner who maps huge entries counts them all as dirty
- * from open() until a pass meets all VMAs.
+ * When the core splits a VMA or moves a part of one, it removes huge entries after
+ * open() of the new VMA. An owner that maps huge entries has to count them all as
+ * dirty from open() until a pass meets all VMAs.
  *
  * Lock order: mmap_lock, dma_resv, i_mmap_rwsem, mmu_notifier, page table
  * lock.
@@ -70,7 +69,7 @@
 
 /**
  * struct dirty_walk - State of a pass in a VMA
- * @apply: Calls us for the entries
+ * @apply: Calls the pass for the entries
  * @pass: What the caller wants, and the counters
  * @part: The part that was last named, or all of the range if there are no others
  * @asked: Page offset from which on it is the first one
@@ -78,7 +77,7 @@
  * @wrprotect: Whether entries of the current part are write-protected
  * @secondary: Whether the mm has notifiers: writable counts as dirty
  * @again: An entry was writable and clean, and was write-protected
- * @second: Parts that were write-protected are looked at once more
+ * @second: Parts that were write-protected are scanned again
  * @start: Address of the first entry that was found or changed
  * @end: Address after the last one
  */
@@ -311,7 +310,7 @@ static void dirty_change_parts(struct dirty_walk *dw, unsigned long start,
 	struct vm_area_struct *vma = dw->apply.vma;
 
 	dirty_walk_parts(dw, start, end);
-	/* Who has changed entries before us may not have flushed yet. */
+	/* Another thread may have changed entries, and not flushed yet. */
 	if (mm_tlb_flush_nested(vma->vm_mm))
 		dirty_found(dw, start, end);
 	if (dw->start < dw->end) {
@@ -412,7 +411,7 @@ static bool dirty_vma_stays(struct vm_area_struct *vma)
  *
  * * an entry that was dirty when the function was called has been reported, or
  *   was removed with a VMA that @pass->vmas does not count, or was a huge one that
- *   the core has split: an owner who has to know maps none;
+ *   the core has split;
  * * an entry dirtied later is reported, or stays dirty, or both;
  * * the data that was stored through a reported entry can be read when the
  *   function returns, and a store after that sets the dirty bit again or faults;
@@ -591,7 +590,7 @@ static int insert_ptes(struct pfn_range_apply *apply, pte_t *pte,
  * @nr: Their number, all of them within the VMA
  * @prot: The protection to map them with
  *
- * vmf_insert_pfn_prot() for many pages, with one walk and one hold of the lock
+ * vmf_insert_pfn_prot() for many pages. The walk is done and the lock is taken once
  * for each page table. Entries that are not none are left as they are.
  *
  * Context: Called with mmap_lock or the VMA's lock held, from a fault handler. May

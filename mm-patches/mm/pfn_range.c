@@ -7,7 +7,7 @@
 #include "pfn_range.h"
 
 /**
- * DOC: overview
+ * DOC: apply_to_pfn_range
  *
  * apply_to_pfn_range() calls a function for the page-table entries of a part
  * of a VMA. It is a front end of pagewalk that takes the page table lock,
@@ -17,17 +17,17 @@
  * .. warning::
  *
  *    It is for mmaps of device memory only: VM_PFNMAP, and not COW. Other
- *    memory has owners who must be told, reference counts and reverse maps to
- *    keep, and entries that are not present and mean something. Its page tables
- *    change under locks that are not held here: THP, hugetlbfs, migration.
- *    Any other VMA is refused, and the log says who asked.
+ *    memory has owners to notify, reference counts, reverse maps, and entries
+ *    that are not present and mean something. Its page tables change under locks
+ *    that are not held here: THP, hugetlbfs, migration. Any other VMA is refused,
+ *    and the log names the first caller.
  *
  * The callbacks run under a page table lock, where no mmu_notifier can be
- * called. A caller whose callbacks take something away from an entry (write
- * permission, the dirty bit, the entry itself) starts an mmu_notifier range
- * before the call, flushes the TLB after it, and then ends the range. A caller that
- * only widens (none to present, read-only to writable) needs neither: who has the
- * old entry cached faults, and finds the new one.
+ * called. If the callbacks take something away from an entry (write permission,
+ * the dirty bit, the entry itself), the caller starts an mmu_notifier range before
+ * the call, flushes the TLB after it, and then ends the range. A caller that only
+ * widens (none to present, read-only to writable) needs neither: a CPU or device
+ * with the old entry cached faults, and finds the new one.
  *
  * A huge entry, a PMD or PUD that maps memory itself, is handed over as a whole,
  * even if only a part of it is in the range. It can be skipped or split. For

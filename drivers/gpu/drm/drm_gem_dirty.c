@@ -20,53 +20,52 @@
 /**
  * DOC: Overview
  *
- * Some devices have a copy of a buffer of their own and do not see what the
- * CPU stores into it. This component finds out which pages user space has
- * written since the device was last told, so that the driver can tell it,
- * and user space can be promised a persistent, coherent mapping.
+ * Some devices have a copy of a buffer of their own and do not see the CPU's
+ * stores. This component finds the pages that user space has written since the
+ * last submission. The driver uploads them, and can promise user space a
+ * persistent, coherent mapping.
  *
- * The buffer is cut into chunks of &DRM_GEM_DIRTY_CHUNK_PAGES pages. A chunk
- * is closed at first: no page-table entry of any VMA that maps it is
- * writable. The first store to a closed chunk faults, which opens it: its
- * entries become writable and clean, the page that was written is marked, and
- * further stores leave their trace in the entries' dirty bits without
- * faulting. drm_gem_dirty_prepare(), called before the device is to use the
- * buffer, collects the dirty bits of the open chunks, and closes a chunk that
- * has stayed clean for some time. So it costs what the writers have touched
- * lately, whatever the size of the buffer, and nothing at all if that was nothing.
+ * A buffer is divided into chunks of &DRM_GEM_DIRTY_CHUNK_PAGES pages. A new
+ * chunk is closed: no page-table entry of any VMA that maps it is writable. The
+ * first store to it faults and opens the chunk: its entries become writable and
+ * clean, and the page that was written is marked. Further stores set the
+ * entries' dirty bits without a fault. drm_gem_dirty_prepare(), called before the
+ * device uses the buffer, harvests the dirty bits of the open chunks, and closes
+ * a chunk that has stayed clean for some time. So the cost depends on the recent
+ * writes and not on the size of the buffer. Without writes it is nothing.
  *
- * A writer that opens one chunk after the other in order has the ones ahead
- * opened as well. Where writes are rare, a chunk that is found with a single page
- * dirty is closed soon, and the next time opened for one page only. A store to a
- * second page opens all of it.
+ * If a writer opens chunks in order, the next ones are opened ahead. If writes are
+ * sparse, a chunk with a single dirty page is closed soon, and the next fault
+ * opens one page only. A store to a second page opens the whole chunk.
  *
- * Where there is no certainty a page counts as dirty. munmap(), exit, or mmap()
- * over a mapping takes dirty bits away before anybody has seen them. So the VMAs
- * are counted: if the walk meets fewer than there are, one of them is between the
- * removal of its entries and its close(), and all open chunks count as dirty and stay
- * open. When it is closed, what was open in it counts as dirty once more, for
- * stores that came after the removal. A closed chunk has nothing to lose.
+ * When the tracker cannot be sure, it treats a page as dirty. munmap(), exit, or
+ * mmap() over a mapping removes dirty bits before a pass can harvest them. So the
+ * tracker counts VMAs. If a pass meets fewer than it has counted, one of them is
+ * between the removal of its entries and its close(): all open chunks count as
+ * dirty and stay open. After close(), the open chunks of that VMA count as dirty
+ * once more, for stores that came after the removal. A closed chunk has nothing
+ * to lose.
  *
  * Nothing is allocated after drm_gem_dirty_consumer_init(), so nothing can
  * fail when it is too late.
  *
- * The object's dma_resv is what makes opening, closing and passes exclude
- * each other. An entry becomes writable under it, never later: a fault handler
- * that left the last step to the core would make it writable when a pass has
- * already closed the chunk again, and the stores would be lost.
+ * The object's dma_resv makes opening, closing and passes exclude each other. An
+ * entry becomes writable under it, never later. If a fault handler left that step
+ * to the core, a pass could close the chunk in between, and the stores would be
+ * lost.
  *
- * An object may have several consumers, each of which gets all dirty pages of
- * its part of the buffer.
+ * An object may have several consumers. Each gets all dirty pages of its part of
+ * the buffer.
  *
  * drm_gem_shmem_dirty.c has an example. For a device that writes to its copy see
- * drm_gem_dirty_read_back.c. For a memory manager of its own below its objects a
- * driver uses drm_gem_dirty_vm.h, as drm_gem_shmem_dirty.c does.
+ * drm_gem_dirty_read_back.c. Drivers with another memory manager use
+ * drm_gem_dirty_vm.h, as drm_gem_shmem_dirty.c does.
  */
 
 /*
- * Passes that a chunk has to stay clean before it is closed. To look at it so often
- * takes about as long as to close it and to open it again, and a ring of some frames
- * comes round before that.
+ * Passes that a chunk has to stay clean before it is closed. So many scans cost about
+ * as much as closing and reopening the chunk once, and a ring of a few frames wraps
+ * sooner than that.
  */
 #define QUIET_PASSES	20
 
@@ -89,12 +88,12 @@
 /**
  * drm_gem_dirty_create - Track the CPU writes to an object
  * @obj: The object. It must have its mmap offset.
- * @vmas: Its VMAs, or NULL if it was not mapped yet: then the tracker has them
+ * @vmas: Its VMAs, or NULL if it was not mapped yet: then the tracker counts them
  * @ddev: The device's accounts
  *
- * Nothing is dirty: a consumer that does not have the contents the object starts
- * with needs drm_gem_dirty_mark(). If the object is mapped already
- * drm_gem_dirty_close() must follow, which finds what is dirty.
+ * Nothing is dirty: a consumer that does not have the object's first contents
+ * needs drm_gem_dirty_mark(). If the object is mapped already,
+ * drm_gem_dirty_close() must follow, which harvests.
  *
  * Context: Process context, may sleep. Memory is charged to the caller.
  * Return: The tracker, or ERR_PTR(-ENOMEM).
@@ -147,7 +146,7 @@ EXPORT_SYMBOL_GPL(drm_gem_dirty_create);
 /**
  * drm_gem_dirty_destroy - Stop tracking
  * @dirty: The tracker, without consumers. The object can still be mapped, but no
- * fault may come to the tracker.
+ * fault may reach the tracker.
  *
  * Context: Process context, may sleep.
  */
@@ -197,12 +196,12 @@ static void gem_dirty_mark_unseen(struct drm_gem_dirty *dirty)
 }
 
 /**
- * drm_gem_dirty_unseen - Somebody begins, or ends, to write without page faults
+ * drm_gem_dirty_unseen - Begin or end stores that take no page faults
  * @dirty: The tracker
  * @unseen: Whether it begins
  *
- * For a kernel mapping, or another device that has been given the pages. Until it
- * ends all pages are dirty at each drm_gem_dirty_prepare(), and once more then.
+ * For a kernel mapping, or another device with the pages. Until it ends, all
+ * pages are dirty at each drm_gem_dirty_prepare(), and once more when it ends.
  * Before it begins, drm_gem_dirty_read_back() brings the pages up to date.
  *
  * Context: Called with the object's dma_resv held. May sleep when it ends.
@@ -253,13 +252,13 @@ void drm_gem_dirty_vmas_open(struct drm_gem_dirty_vmas *vmas)
 EXPORT_SYMBOL_GPL(drm_gem_dirty_vmas_open);
 
 /**
- * drm_gem_dirty_vmas_close - Stop to count a VMA
+ * drm_gem_dirty_vmas_close - Stop counting a VMA
  * @vmas: The count
  * @obj: The object
  * @vma: The VMA, whose entries are gone and whose TLB has been flushed
  *
- * To be called by &vm_operations_struct.close. What was open in the VMA counts as
- * dirty at the next pass. It waits for nobody.
+ * To be called by &vm_operations_struct.close. Open chunks of the VMA count as
+ * dirty at the next pass. It waits for nothing.
  *
  * Context: Any.
  */
@@ -279,7 +278,7 @@ void drm_gem_dirty_vmas_close(struct drm_gem_dirty_vmas *vmas,
 EXPORT_SYMBOL_GPL(drm_gem_dirty_vmas_close);
 
 /**
- * drm_gem_dirty_vmas_all - Whether all VMAs that there ever were are still there
+ * drm_gem_dirty_vmas_all - Whether no VMA was ever closed
  * @vmas: The count
  *
  * Context: Any.
@@ -369,7 +368,7 @@ static unsigned long gem_dirty_next_chunk(struct drm_gem_dirty *dirty,
 		find_next_bit(dirty->open, dirty->nr_chunks, i);
 }
 
-/* What a pass looks at: &mapping_dirty_pass.next. */
+/* The parts that a pass scans: &mapping_dirty_pass.next. */
 static bool gem_dirty_next_open(struct mapping_dirty_pass *base, pgoff_t pgoff,
 				struct mapping_dirty_range *range)
 {
@@ -450,7 +449,7 @@ static bool gem_dirty_harvest(struct gem_dirty_pass *pass)
 		.next = gem_dirty_next_open,
 	};
 	pass->start = drm_vma_node_start(&dirty->obj->vma_node);
-	/* A VMA that can't be looked at may have written anything. */
+	/* A VMA that can't be scanned may have written anything. */
 	err = mapping_dirty_harvest(dirty->obj->dev->anon_inode->i_mapping,
 				    pass->start, dirty->nr_pages, &pass->base);
 
@@ -602,24 +601,24 @@ static noinline bool gem_dirty_prepare(struct drm_gem_dirty_consumer *consumer,
  * @first: First page of those that the device may write, within the copy
  * @nr: Their number, or 0 as for a copy that can't be read back
  *
- * Afterwards every page that user space has stored to, with stores that completed
- * before the call, has become dirty, and its data can be read: the driver takes
- * what is dirty by drm_gem_dirty_next(), and uploads it ahead of what is to use it.
+ * Afterwards every page with a store that completed before the call is dirty, and
+ * its data can be read. The driver takes the dirty pages with
+ * drm_gem_dirty_next(), and uploads them ahead of the commands that use them.
  *
- * If no chunk is open that is known without looking: no page table is walked,
- * no mmu_notifier called and no TLB flushed.
+ * If no chunk is open, no page table is walked, no mmu_notifier called and no TLB
+ * flushed.
  *
- * What the device may write is taken from the CPU, in whole chunks of which only
- * these pages are read back. The fence of what is queued must be in the dma_resv,
+ * Chunks that the device may write are revoked as a whole. Of these only the pages
+ * given here are read back. The fence of the commands must be in the dma_resv,
  * with &DMA_RESV_USAGE_WRITE, before that is released.
  *
  * Context: Process context, may sleep. Called with the object's dma_resv
  * held. Takes i_mmap_rwsem of the device's address_space.
  * Return: With &drm_gem_dirty_consumer.queues_read_back: whether the driver has to
- * queue, behind what writes them, something that brings these pages of the buffer up
- * to date. Somebody accesses them without page faults, and whoever waits for the
- * fence must find them there. A driver without that has them read back before the
- * next use of the buffer.
+ * queue a read-back of these pages behind the commands that write them, because
+ * they are accessed without page faults. The data must be there when the fence
+ * signals. For other drivers the pages are read back before the next use of the
+ * buffer.
  */
 bool drm_gem_dirty_prepare(struct drm_gem_dirty_consumer *consumer,
 			   pgoff_t first, pgoff_t nr)
@@ -641,13 +640,12 @@ bool drm_gem_dirty_prepare(struct drm_gem_dirty_consumer *consumer,
 EXPORT_SYMBOL_GPL(drm_gem_dirty_prepare);
 
 /**
- * drm_gem_dirty_close - Find out what has been written, and close all chunks
+ * drm_gem_dirty_close - Harvest and close all chunks
  * @dirty: The tracker
  *
  * To be called before unmap_mapping_range() removes the object's entries with
- * their dirty bits, when it moves for example. Afterwards no entry is
- * writable or dirty, and as long as the caller holds the dma_resv none can
- * become it.
+ * their dirty bits, when it moves for example. Afterwards no entry is writable
+ * or dirty, and none can become so while the caller holds the dma_resv.
  *
  * Context: As drm_gem_dirty_prepare().
  */
@@ -731,7 +729,7 @@ static void gem_dirty_forget_gone(struct drm_gem_dirty_vmas *vmas)
 static unsigned long gem_dirty_open(struct drm_gem_dirty *dirty,
 				    unsigned long chunk, pgoff_t page)
 {
-	/* Who leaves a chunk after a single page does not go on from it. */
+	/* A chunk left after a single page does not continue a stream. */
 	bool stream = chunk && chunk == dirty->next_chunk &&
 		!dirty->chunks[chunk - 1].single;
 	unsigned long end;
@@ -807,11 +805,11 @@ static void gem_dirty_write(struct drm_gem_dirty *dirty, struct vm_fault *vmf,
  * @dirty: The tracker
  * @vmf: The fault, at a page within the buffer
  *
- * If so the handler releases the dma_resv and what the fault holds, if it may, calls
+ * If so, the handler releases the dma_resv and the fault's lock, if it may. It calls
  * drm_gem_dirty_vm_wait(), takes the dma_resv, calls drm_gem_dirty_read_around() and
- * returns VM_FAULT_RETRY. If it may not release them it does so with both held.
+ * returns VM_FAULT_RETRY. If it may not release the locks it does so with both held.
  *
- * Context: Called with what a fault holds, and the object's dma_resv.
+ * Context: Called with a fault's locks, and the object's dma_resv.
  * Return: 0; -EAGAIN if it has to wait; -ENODEV or the driver's error if that was
  * tried, and failed.
  */
@@ -844,10 +842,10 @@ EXPORT_SYMBOL_GPL(drm_gem_dirty_vm_pending);
  *
  * To be called by the driver's &vm_operations_struct.fault handler, which
  * then inserts the entries of @map that are not present, before it releases
- * the dma_resv. The page of the fault is one of them. Stores to others that are
- * present and read-only fault on their own.
+ * the dma_resv. The page of the fault is one of them. Stores through other
+ * entries that are present and read-only fault on their own.
  *
- * Context: Called with what a fault holds, and the object's dma_resv.
+ * Context: Called with a fault's locks, and the object's dma_resv.
  */
 void drm_gem_dirty_vm_fault(struct drm_gem_dirty *dirty, struct vm_fault *vmf,
 			    struct drm_gem_dirty_map *map)
@@ -882,11 +880,11 @@ EXPORT_SYMBOL_GPL(drm_gem_dirty_vm_fault);
  * @vmf: The fault, at a page within the buffer
  *
  * To be called by the driver's &vm_operations_struct.pfn_mkwrite handler, which
- * then returns VM_FAULT_NOPAGE: the entry is writable, and the core has nothing
- * left to do that it would do without the dma_resv; or it was revoked, and the
- * access faults again.
+ * then returns VM_FAULT_NOPAGE. Either the entry is writable, and the core has
+ * nothing left to do without the dma_resv, or it was revoked, and the access
+ * faults again.
  *
- * Context: Called with what a fault holds, and the object's dma_resv.
+ * Context: Called with a fault's locks, and the object's dma_resv.
  */
 void drm_gem_dirty_vm_pfn_mkwrite(struct drm_gem_dirty *dirty,
 				  struct vm_fault *vmf)

@@ -12,10 +12,9 @@
 /**
  * DOC: consumers
  *
- * What is found to be dirty, under page table locks too, goes to one bitmap of the
- * buffer. When a consumer asks, or comes, all of them are given what was found, each
- * for its part of the buffer. From then on what is dirty for one is independent of the
- * others.
+ * A pass records dirty pages, also under page table locks, in one bitmap of the
+ * buffer. When a consumer asks for dirty pages, or is new, each consumer gets those of
+ * its part of the buffer. From then on consumers are independent of each other.
  */
 
 /* Give what was found to a consumer, words of the bitmap at a time. */
@@ -69,13 +68,13 @@ static void gem_dirty_distribute(struct drm_gem_dirty *dirty)
  * drm_gem_dirty_consumer_init - Add a consumer of dirty pages
  * @consumer: The consumer
  * @dirty: The tracker
- * @first: First page of the buffer that it has a copy of
+ * @first: First page of the buffer that the copy has
  * @nr: Number of pages, within the buffer
- * @read_back: Brings @nr pages of the buffer from @first on up to date with the
- * copy, or NULL if the device does not write it. Called with the dma_resv held,
- * one slot of it reserved, and all fences in it signalled that are of
- * &DMA_RESV_USAGE_WRITE or before. Pages of the range that are dirty for @consumer
- * have to be uploaded first. It returns when the data is there, or an error.
+ * @read_back: Copies @nr pages from @first on from the device copy to the buffer, or
+ * NULL if the device does not write it. Called with the dma_resv held, one slot of
+ * it reserved, and all its fences of &DMA_RESV_USAGE_WRITE or before signalled.
+ * Pages of the range that are dirty for @consumer have to be uploaded first. It
+ * returns when the data is there, or an error.
  *
  * The consumer gets the pages that become dirty from now on.
  *
@@ -123,8 +122,8 @@ EXPORT_SYMBOL_GPL(drm_gem_dirty_consumer_init);
  * drm_gem_dirty_consumer_fini - Remove a consumer
  * @consumer: The consumer
  *
- * What the device has written to this copy, and has not been read back, is lost: if
- * the object can still be accessed drm_gem_dirty_read_back() comes first.
+ * Device writes to this copy that were not read back are lost: call
+ * drm_gem_dirty_read_back() first if the object can still be accessed.
  *
  * Context: Process context, may sleep. Called with the object's dma_resv held.
  */
@@ -198,9 +197,8 @@ static noinline bool gem_dirty_next(struct drm_gem_dirty_consumer *consumer,
  * @first: Returns the first page, in pages from the start of the buffer
  * @nr: Returns the number of pages
  *
- * The range is not dirty for this consumer any more: the caller brings the
- * consumer's copy up to date, or gives the pages back by
- * drm_gem_dirty_mark() if it can't.
+ * The range is no longer dirty for this consumer: the caller uploads it, or
+ * returns the pages with drm_gem_dirty_mark() if it can't.
  *
  * Context: Called with the object's dma_resv held. May sleep.
  * Return: false if nothing is dirty.
@@ -233,9 +231,9 @@ void gem_dirty_found_for_others(struct drm_gem_dirty_consumer *consumer,
  * @first: First page, in pages from the start of the buffer
  * @nr: Number of pages, within the buffer
  *
- * For stores that the tracker can't see, such as those by the kernel itself. What
- * is in memory counts as newer than what the device has written: who stores to only
- * a part of a page calls drm_gem_dirty_read_back() before.
+ * For stores that the tracker can't see, such as those by the kernel itself.
+ * Memory counts as newer than what the device has written: before a store to a
+ * part of a page call drm_gem_dirty_read_back().
  *
  * Context: Called with the object's dma_resv held. Does not sleep.
  */

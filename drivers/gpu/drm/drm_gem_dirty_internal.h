@@ -22,7 +22,7 @@
  * @pages_marked: Pages marked dirty by a write fault, a VMA's end or the driver
  * @chunks_opened: Chunks opened for writing
  * @chunks_closed: Chunks closed
- * @ptes_scanned: Page-table entries looked at by passes
+ * @ptes_scanned: Page-table entries read by passes
  * @notifier_ranges: mmu_notifier ranges of passes
  * @tlb_flushes: TLB range flushes made by passes
  * @pages_harvested: Dirty page-table entries found, and cleaned
@@ -91,7 +91,7 @@ struct drm_gem_dirty {
 	unsigned long nr_pages;
 	/** @nr_chunks: The object's size in chunks */
 	unsigned long nr_chunks;
-	/** @vmas: Who maps it. It has a lock of its own. */
+	/** @vmas: The VMAs that map it, with a lock of their own. */
 	struct drm_gem_dirty_vmas *vmas;
 	/** @own_vmas: @vmas, if the memory manager has none */
 	struct drm_gem_dirty_vmas own_vmas;
@@ -118,7 +118,7 @@ struct drm_gem_dirty {
 	unsigned long next_chunk;
 	/** @stream: Number of chunks opened at once for such a writer */
 	unsigned long stream;
-	/** @unseen: Who writes without page faults, see drm_gem_dirty_unseen() */
+	/** @unseen: Writers without page faults, see drm_gem_dirty_unseen() */
 	unsigned int unseen;
 	/**
 	 * @pending: Chunks that the device may have written since they were

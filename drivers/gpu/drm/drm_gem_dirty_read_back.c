@@ -16,14 +16,13 @@
 /**
  * DOC: read back
  *
- * The other way, a device that writes to its copy, is for a driver that gives
- * drm_gem_dirty_consumer_init() a function to read back. It tells
- * drm_gem_dirty_prepare() what the device may write. From then on these chunks are
- * pending: they have no page-table entries. An access by the CPU faults, waits for
- * the fences in the dma_resv, has the driver read back what may have been written of
- * the chunk, and maps it. While the device may be writing a page the CPU can't, so
- * neither overwrites what the other wrote. Where there are several copies, what
- * is read back from one is dirty for the others.
+ * If the device writes to its copy, the driver gives drm_gem_dirty_consumer_init() a
+ * function to read back, and tells drm_gem_dirty_prepare() what the device may
+ * write. These chunks are revoked: they have no page-table entries and are pending.
+ * An access by the CPU faults, waits for the fences in the dma_resv, calls the
+ * driver to read back what may have been written of the chunk, and maps it. While
+ * the device may write a page the CPU can't, so neither overwrites the other's
+ * data. What is read back from one copy is dirty for the others.
  */
 
 int gem_dirty_read_back_init(struct drm_gem_dirty_consumer *consumer)
@@ -172,10 +171,9 @@ static int gem_dirty_wait(struct drm_gem_object *obj, struct dma_fence *fence,
  * @obj: The object that is accessed
  * @fence: The fence
  *
- * A process that is being killed does not wait any longer. Other signals have to:
- * the access can't be interrupted when it is the kernel's. A device that was
- * unplugged is not waited for: its fences can stay as they are, and nothing else
- * tells when that happens.
+ * The wait ends if the process is being killed. Other signals do not end it: the
+ * kernel's own access can't be interrupted. It also ends if the device was
+ * unplugged, whose fences may never signal.
  *
  * Context: Process context, may sleep. May be called with the object's dma_resv
  * held.
@@ -213,9 +211,9 @@ static int gem_dirty_wait_idle(struct drm_gem_object *obj, bool intr)
  * drm_gem_dirty_wait_idle - Wait until the device has written
  * @obj: The object that is accessed
  *
- * Without the dma_resv there can be more to wait for all the time: then only what
- * there is at first counts, and drm_gem_dirty_read_around() does the rest. An error
- * of a submission is not that of the CPU that reads what came of it.
+ * Without the dma_resv new fences can come all the time: this waits for the
+ * first ones only, and drm_gem_dirty_read_around() does the rest. An error of a
+ * submission is no error of the access.
  *
  * Context: As drm_gem_dirty_wait(), with the object's dma_resv held or not.
  * Return: 0, -ERESTARTSYS when killed, or -ENODEV.
@@ -232,10 +230,10 @@ EXPORT_SYMBOL_GPL(drm_gem_dirty_wait_idle);
  * @vmf: The fault, which is going to be retried
  *
  * As drm_gem_dirty_wait_idle(). But if it is user space's own access, and not the
- * kernel's on behalf of it, any signal ends the wait: user space handles the signal,
- * and comes back with the access.
+ * kernel's on its behalf, any signal ends the wait: user space handles the signal,
+ * and repeats the access.
  *
- * Context: Process context, without what the fault holds and without the object's
+ * Context: Process context, without the fault's lock and without the object's
  * dma_resv. @vmf's VMA may be gone.
  * Return: 0, -ERESTARTSYS for a signal, or -ENODEV.
  */
@@ -283,19 +281,18 @@ static int gem_dirty_fetch(struct drm_gem_dirty_consumer *consumer,
 }
 
 /**
- * drm_gem_dirty_read_back - Bring pages up to date with what the device wrote
+ * drm_gem_dirty_read_back - Read back what the device wrote to pages
  * @dirty: The tracker
  * @first: First page, in pages from the start of the buffer
  * @nr: Number of pages, within the buffer
  *
- * For accesses other than by page faults, such as by a debugger or through a
- * kernel mapping. Waits for the device, and has those chunks read back that it
- * may have written. If there are none it does nothing.
+ * For accesses without page faults, such as by a debugger or through a kernel
+ * mapping. Waits for the device, and reads back the chunks that it may have
+ * written. If there are none it does nothing.
  *
  * Context: Process context, may sleep. Called with the object's dma_resv held.
  * Return: 0, -ERESTARTSYS if the process is being killed, -ENODEV if the device
- * is gone, -ENOMEM, or the driver's error. The pages are as out of date as
- * before then.
+ * is gone, -ENOMEM, or the driver's error. The pages are unchanged then.
  */
 int drm_gem_dirty_read_back(struct drm_gem_dirty *dirty, pgoff_t first,
 			    pgoff_t nr)
@@ -337,7 +334,7 @@ int drm_gem_dirty_read_back(struct drm_gem_dirty *dirty, pgoff_t first,
 EXPORT_SYMBOL_GPL(drm_gem_dirty_read_back);
 
 /**
- * drm_gem_dirty_read_around - Bring a page that is accessed up to date
+ * drm_gem_dirty_read_around - Read back a page that is accessed, and its chunk
  * @dirty: The tracker
  * @page: The page, in pages from the start of the buffer
  *
@@ -383,14 +380,14 @@ int drm_gem_dirty_read_around(struct drm_gem_dirty *dirty, pgoff_t page)
 EXPORT_SYMBOL_GPL(drm_gem_dirty_read_around);
 
 /**
- * drm_gem_dirty_is_stale - Whether something else was written to another copy
+ * drm_gem_dirty_is_stale - Whether the device may have written another copy
  * @consumer: The copy
  *
- * If so drm_gem_dirty_read_back() has to be called, for all pages, before the device
- * may use this copy: then that is dirty for it.
+ * If so, call drm_gem_dirty_read_back() for all pages before the device uses this
+ * copy. What is read back is dirty for it.
  *
  * Context: Called with the object's dma_resv held.
- * Return: true if it can have been.
+ * Return: true if it may have.
  */
 bool drm_gem_dirty_is_stale(struct drm_gem_dirty_consumer *consumer)
 {

@@ -20,16 +20,15 @@
 /**
  * DOC: dirty tracking
  *
- * A driver that keeps a second copy of a shmem object up to date with what
- * user space stores to it calls drm_gem_shmem_dirty_init() when it has created
- * the object, and drm_gem_shmem_dirty_fini() before it frees it. It has
- * drm_gem_shmem_dirty_mmap(), drm_gem_shmem_dirty_vmap() and
- * drm_gem_shmem_dirty_vunmap() in its &drm_gem_object_funcs, which are as good as
- * the helpers' own for objects that are not tracked. See drm_gem_dirty.c for the
- * rest.
+ * This connects shmem objects to drm_gem_dirty. The driver calls
+ * drm_gem_shmem_dirty_init() when it has created an object, and
+ * drm_gem_shmem_dirty_fini() before it frees the object. Its
+ * &drm_gem_object_funcs have drm_gem_shmem_dirty_mmap(),
+ * drm_gem_shmem_dirty_vmap() and drm_gem_shmem_dirty_vunmap(). For objects that
+ * are not tracked these do the same as the helpers' own.
  *
- * An example, from the KUnit test, where it is compiled and run. The device embeds
- * a &drm_gem_dirty_device, for which it calls drmm_gem_dirty_device_init() once::
+ * This example is compiled and run by the KUnit test. The device embeds a
+ * &drm_gem_dirty_device, for which it calls drmm_gem_dirty_device_init() once::
  *
  *	static int coherent_bo_init(struct coherent_bo *bo,
  *				    struct drm_gem_dirty_device *ddev)

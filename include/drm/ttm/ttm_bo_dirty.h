@@ -13,7 +13,7 @@ struct ttm_buffer_object;
 struct vm_fault;
 
 /**
- * struct ttm_bo_dirty - What a driver's buffer object has to be tracked
+ * struct ttm_bo_dirty - The tracking of a buffer object, embedded in the driver's
  */
 struct ttm_bo_dirty {
 	/** @vmas: The VMAs that map it, counted whether it is tracked or not */

@@ -307,7 +307,7 @@ struct drm_vmob_sync {
  * -EINVAL for a malformed command and for one that leaves its buffer; for more
  * of anything than there can be, see DRM_VMOB_PARAM_MAX_CMDS. -ENOENT for an
  * unknown context, buffer or syncobj, -EINVAL for a syncobj to wait for that
- * nobody has said when to signal. -EFAULT for arrays that cannot be read.
+ * has no fence. -EFAULT for arrays that cannot be read.
  * -ENOSPC or -ENOMEM if the buffers do not fit into their domains all at once
  * or memory is short. -EINTR or -ERESTARTSYS for a signal; drmIoctl() of libdrm
  * tries again.

@@ -5,6 +5,8 @@
  *
  * Stores are made with put_user(), so that the CPU faults and sets dirty bits
  * as for a user program. See pfn_device.h for the device that is mapped.
+ *
+ * One long file: two suites of short cases on the same helpers.
  */
 
 #include <linux/completion.h>
@@ -118,7 +120,7 @@ static unsigned long map_readonly(struct kunit *test, struct pfn_device *dev,
 	return map;
 }
 
-/* A pass over nothing, or over what is clean, disturbs nobody. */
+/* A pass over nothing, or over clean entries, calls no notifier. */
 static void test_nothing(struct kunit *test)
 {
 	struct pfn_device *dev = pfn_device_create(test, 64, 0);
@@ -180,7 +182,7 @@ static void test_clean(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, faults, dev->faults + dev->mkwrites);
 }
 
-/* Who has changed an entry may not have flushed yet: it is done for them. */
+/* Another thread may have changed an entry without a flush: the pass flushes. */
 static void test_flush_for_others(struct kunit *test)
 {
 	struct pfn_device *dev = pfn_device_create(test, 64, 0);
@@ -313,7 +315,7 @@ static bool secondary_map(struct kunit *test, unsigned long addr,
 	return writable;
 }
 
-/* Its stores leave no dirty bit in the entries that are looked at. */
+/* Its stores leave no dirty bit in the entries that are read. */
 static void secondary_store(struct pfn_device *dev, unsigned long page,
 			    u32 value)
 {
@@ -465,7 +467,7 @@ struct part_vma {
 	unsigned long first, nr, map;
 };
 
-/* Store to all pages of the VMAs, and have a pass look at some. */
+/* Store to all pages of the VMAs, and make a pass scan some. */
 static void pass_parts(struct kunit *test, struct pfn_device *dev,
 		       const struct part_vma vmas[3], bool secondary, u32 value)
 {
@@ -540,7 +542,7 @@ static void test_parts(struct kunit *test)
 	EXPECT_PASS(test, dev, true, PTRS_PER_PTE + 18, 4 * PTRS_PER_PTE - 18);
 	KUNIT_EXPECT_EQ(test, 0, dev->pass.scanned);
 
-	/* With somebody to be spared: from the first entry to the last. */
+	/* With a notifier: from the first entry to the last. */
 	for (page = 0; page < vmas[0].nr; page++)
 		store_page(test, map, page, 3);
 	notifier = pfn_notifier_create(test, current->mm, map, vmas[0].nr);
@@ -700,7 +702,7 @@ static void test_zap(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, dev->unmet);
 }
 
-/* An entry that is not present may look dirty and writable: it is not ours. */
+/* An entry that is not present may have such bits: it is not ours. */
 static void test_not_present(struct kunit *test)
 {
 	struct pfn_device *dev = pfn_device_create(test, 64, 0);
@@ -1038,7 +1040,7 @@ static void test_move_during_pass(struct kunit *test)
 	struct task_struct *thread;
 	unsigned int passes, i;
 
-	/* Passes have to find all: close() helps nobody. */
+	/* Passes have to find all, without a close(). */
 	dev->harvest_only = true;
 	KUNIT_ASSERT_NOT_NULL(test, before);
 	mover.stored = kunit_kcalloc(test, 1024, sizeof(u32), GFP_KERNEL);
@@ -1397,7 +1399,7 @@ static void unmap_during_passes(struct kunit *test, bool twice)
 
 	KUNIT_ASSERT_NOT_NULL(test, before);
 	KUNIT_ASSERT_NOT_NULL(test, stored);
-	/* Somebody who stays */
+	/* A VMA that stays */
 	pfn_device_map(test, dev, 0, nr, 0, RW, MAP_SHARED);
 	dev->close_delay = 500;
 	for (i = 0; i < ARRAY_SIZE(unmappers); i++) {

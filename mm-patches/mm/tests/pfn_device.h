@@ -39,7 +39,7 @@ struct kunit;
  * @opened: VMAs were opened since the last pass that met them all. The core
  * removes huge entries where it splits a VMA or moves a part.
  * @unmet: Passes that did not meet all VMAs, so that all pages were dirty
- * @next: What passes look at, see &struct mapping_dirty_pass
+ * @next: The parts that passes scan, see &struct mapping_dirty_pass
  * @pass: Counters of the last pass
  */
 struct pfn_device {

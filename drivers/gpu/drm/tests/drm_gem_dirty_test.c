@@ -6,6 +6,9 @@
  * with put_user(), so that the CPU faults and sets dirty bits as for a user
  * program, and compared with a device copy that is kept up to date by nothing
  * but the tracker's reports.
+ *
+ * One long file: all cases of the suite use the same device, mappings and
+ * comparison, and most of them are a few lines.
  */
 
 #include <linux/anon_inodes.h>
@@ -317,7 +320,7 @@ static void close_all(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, tracker(test)->nr_open);
 }
 
-/* C5: a buffer that nobody writes to costs nothing, mapped and read or not. */
+/* C5: a buffer without writes costs nothing, mapped and read or not. */
 static void gem_dirty_test_idle(struct kunit *test)
 {
 	struct drm_gem_dirty_stats *stats;
@@ -435,7 +438,7 @@ static void gem_dirty_test_sparse(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, tracker(test)->nr_open);
 	KUNIT_EXPECT_EQ(test, 0, submit(test));
 
-	/* One page, and nothing else is looked at. */
+	/* One page, and no other entry is read. */
 	scanned = stats->ptes_scanned;
 	store_page(test, map, 80);
 	store_page(test, other, 80);
@@ -774,7 +777,7 @@ static void gem_dirty_test_leaving(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 2, dirty->nr_open);
 	KUNIT_EXPECT_EQ(test, MANY_PASSES, dirty->stats.passes_unsure);
 
-	/* A chunk that is closed has nothing to lose, whoever comes and goes. */
+	/* A closed chunk has nothing to lose, whatever is mapped or unmapped. */
 	mmap_read_lock(current->mm);
 	vma = find_vma(current->mm, map);
 	drm_gem_dirty_vmas_close(dirty->vmas, dirty->obj, vma);
@@ -1108,7 +1111,7 @@ static void expect_page(struct kunit *test, unsigned long map,
 			value);
 }
 
-/* C2: what the device wrote is seen, by who has read the page before as well. */
+/* C2: what the device wrote is seen, also after an earlier read of the page. */
 static void gem_dirty_test_device_store(struct kunit *test)
 {
 	struct drm_gem_dirty_stats *stats;
@@ -1291,7 +1294,7 @@ static void gem_dirty_test_vmap_queued(struct kunit *test)
 	vmap_written(test, true);
 }
 
-/* C5: a submission that writes all of a buffer nobody reads has nothing to do. */
+/* C5: a submission that writes all of a buffer that is not read has no work. */
 static void gem_dirty_test_written_idle(struct kunit *test)
 {
 	const unsigned long nr_pages = 8 * DRM_GEM_DIRTY_CHUNK_PAGES;

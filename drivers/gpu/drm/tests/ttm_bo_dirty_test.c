@@ -6,6 +6,8 @@
  * As in drm_gem_dirty_test.c the stores are real ones, and a device copy that
  * is kept up to date by nothing but the tracker's reports is compared with
  * what was stored. It is read from wherever the buffer object is at the time.
+ *
+ * One long file: nearly half of it is the device that all cases share.
  */
 
 #include <linux/anon_inodes.h>
@@ -566,7 +568,7 @@ static void ttm_bo_dirty_test_begin_end(struct kunit *test)
 	place(test, TTM_PL_TT);
 	map = map_bo(test);
 
-	/* In an entry that is dirty, in one that was, and seen by nobody */
+	/* In an entry that is dirty, in one that was, and in none */
 	store(test, map, 9);
 	track(test);
 	KUNIT_EXPECT_EQ(test, 1, submit(test));
@@ -678,7 +680,7 @@ static void ttm_bo_dirty_test_users(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 2, submit(test));
 }
 
-/* C1: a debugger's writes, and what nobody can see. */
+/* C1: a debugger's writes, and writes without page faults. */
 static void ttm_bo_dirty_test_unseen(struct kunit *test)
 {
 	struct test_priv *priv = test->priv;
@@ -725,7 +727,7 @@ static void ttm_bo_dirty_test_unseen(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, submit(test));
 }
 
-/* What somebody has the address of stays where it is. */
+/* With a kernel mapping it stays where it is. */
 static void ttm_bo_dirty_test_unseen_stays(struct kunit *test)
 {
 	struct test_priv *priv = test->priv;

@@ -20,35 +20,33 @@
 /**
  * DOC: dirty tracking
  *
- * For a driver whose device has a copy of its own of a buffer object's
- * contents, and that promises user space to keep it coherent with what the
- * CPU stores to the buffer object. What vmwgfx has in private, on top of
- * drm_gem_dirty, see there.
+ * This connects TTM buffer objects to drm_gem_dirty, for a driver whose device has
+ * a copy of its own of a buffer object and keeps it coherent with the CPU's
+ * stores.
  *
- * The driver has a &struct ttm_bo_dirty in its buffer objects, and calls
- * ttm_bo_dirty_init() for each that it creates and ttm_bo_dirty_fini() for each that
- * it destroys. Its &ttm_device_funcs.dirty finds it, and its
- * &ttm_device_funcs.unmap_notify is ttm_bo_dirty_unmap(). It has ttm_bo_dirty_mmap()
- * and ttm_bo_dirty_vm_ops in its &drm_gem_object_funcs, which are as good as TTM's own
- * for those that are not tracked. It calls ttm_bo_dirty_add() for each copy, at any
- * time: a buffer object is tracked from the first one on. Ahead of each use of the
- * copy, under the dma_resv and when the buffer object has been validated, it calls
- * drm_gem_dirty_prepare() and then drm_gem_dirty_next() until that returns false. A
- * driver with other operations of its own for its mmaps calls the ttm_bo_dirty_vm
- * functions from there.
+ * The driver embeds a &struct ttm_bo_dirty in its buffer objects. It calls
+ * ttm_bo_dirty_init() for each that it creates, and ttm_bo_dirty_fini() for each that
+ * it destroys. &ttm_device_funcs.dirty finds the struct, and
+ * &ttm_device_funcs.unmap_notify is ttm_bo_dirty_unmap(). The &drm_gem_object_funcs
+ * have ttm_bo_dirty_mmap() and ttm_bo_dirty_vm_ops. For buffer objects that are not
+ * tracked these do the same as TTM's own. The driver calls ttm_bo_dirty_add() for
+ * each consumer, at any time: the first one begins the tracking. Ahead of each use of
+ * the copy, under the dma_resv and when the buffer object has been validated, it
+ * calls drm_gem_dirty_prepare(), and then drm_gem_dirty_next() until that returns
+ * false. A driver with vm_operations of its own calls the ttm_bo_dirty_vm functions
+ * from there.
  *
- * If there are several copies of a buffer object, and the device writes to them,
- * ttm_bo_dirty_read_back() comes before the use of one for which
- * drm_gem_dirty_is_stale(). It also comes before a kernel mapping, and before a
- * copy is removed. The last moment to remove one is
- * &ttm_device_funcs.release_notify.
+ * If a buffer object has several copies, and the device writes to them, the driver
+ * calls ttm_bo_dirty_read_back() before it uses one for which
+ * drm_gem_dirty_is_stale() is true, before a kernel mapping, and before it removes a
+ * copy. The last moment to remove one is &ttm_device_funcs.release_notify.
  *
- * The buffer object may be moved, evicted and swapped out as any other. Its
- * entries are harvested before ttm_bo_unmap_virtual() removes them, and come
- * back by faults, read-only until they are written to. What was dirty stays
- * it, wherever the data is then.
+ * TTM may move, evict and swap out the buffer object as any other. Its entries are
+ * harvested before ttm_bo_unmap_virtual() removes them, and come back by faults,
+ * read-only until they are written to. Dirty pages stay dirty, wherever the data is
+ * then.
  *
- * The lines a driver needs besides::
+ * The lines that a driver needs besides::
  *
  *	int vmob_copy_track(struct vmob_device *vmob, struct vmob_copy *copy,
  *			    vmob_read_back_fn read_back)
@@ -94,8 +92,8 @@ static struct ttm_bo_dirty *bo_dirty(struct ttm_buffer_object *bo)
 }
 
 /**
- * ttm_bo_dirty_init - Prepare a buffer object to be tracked some day
- * @dirty: What is known of it, in the driver's buffer object, which is new
+ * ttm_bo_dirty_init - Prepare a buffer object for tracking
+ * @dirty: The tracking of it, in the driver's buffer object, which is new
  */
 void ttm_bo_dirty_init(struct ttm_bo_dirty *dirty)
 {
@@ -108,7 +106,7 @@ EXPORT_SYMBOL_GPL(ttm_bo_dirty_init);
 
 /**
  * ttm_bo_dirty_fini - Undo ttm_bo_dirty_init()
- * @dirty: What is known of a buffer object that is being destroyed
+ * @dirty: The tracking of a buffer object that is being destroyed
  */
 void ttm_bo_dirty_fini(struct ttm_bo_dirty *dirty)
 {
@@ -127,12 +125,12 @@ EXPORT_SYMBOL_GPL(ttm_bo_dirty_fini);
  * @read_back: See drm_gem_dirty_consumer_init()
  *
  * The consumer gets the pages that become dirty from now on. If the buffer object
- * was not tracked before, what has been written through the entries that it is
- * mapped with now is dirty. What was written through others is not known: a
- * consumer that does not have the contents the buffer object starts with needs
- * drm_gem_dirty_mark(). Undone by ttm_bo_dirty_remove().
+ * was not tracked before, pages with a dirty entry are dirty. Stores through
+ * entries that are gone are not known: a consumer that does not have the buffer
+ * object's first contents needs drm_gem_dirty_mark(). Undone by
+ * ttm_bo_dirty_remove().
  *
- * Nobody sees who writes to an imported buffer object: all of it is dirty at each
+ * Writes to an imported buffer object leave no trace: all of it is dirty at each
  * drm_gem_dirty_prepare().
  *
  * Context: Process context, may sleep. Called with the dma_resv held. Memory is
@@ -213,12 +211,12 @@ void ttm_bo_dirty_remove(struct ttm_buffer_object *bo,
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_remove);
 
 /**
- * ttm_bo_dirty_unseen_begin - There can be writes that are not seen
+ * ttm_bo_dirty_unseen_begin - Begin stores that take no page faults
  * @bo: The buffer object, tracked or not: tracking can begin and end meanwhile
  *
- * For a kernel mapping, or another device that has been given its pages. See
- * drm_gem_dirty_unseen(). The buffer object is pinned: somebody uses its memory where
- * it is.
+ * For a kernel mapping, or another device with its pages. See
+ * drm_gem_dirty_unseen(). The buffer object is pinned, because its memory is used
+ * where it is.
  *
  * Context: Called with the dma_resv held.
  */
@@ -258,12 +256,12 @@ void ttm_bo_dirty_unseen_end(struct ttm_buffer_object *bo)
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_unseen_end);
 
 /**
- * ttm_bo_dirty_is_known - Whether it is known what was stored to a buffer object
+ * ttm_bo_dirty_is_known - Whether all earlier stores are known
  * @bo: The buffer object
  *
- * Ahead of a ttm_bo_dirty_add(). If true that finds all that the CPU has stored so
- * far, and the rest is as it was when the buffer object was made. If not it has been
- * mapped in a way that is gone, and the copy needs all of it.
+ * Ahead of a ttm_bo_dirty_add(). If true, that finds all that the CPU has stored so
+ * far, and the other pages have their first contents. If not, a mapping of it is
+ * gone, and the copy needs all pages.
  *
  * Context: Called with the dma_resv held.
  */
@@ -279,7 +277,7 @@ bool ttm_bo_dirty_is_known(struct ttm_buffer_object *bo)
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_is_known);
 
 /**
- * ttm_bo_dirty_read_back - Bring a buffer object up to date with what the device wrote
+ * ttm_bo_dirty_read_back - Read back what the device wrote to a buffer object
  * @bo: The buffer object, tracked or not
  *
  * drm_gem_dirty_read_back() for all of it.
@@ -299,14 +297,14 @@ int ttm_bo_dirty_read_back(struct ttm_buffer_object *bo)
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_read_back);
 
 /**
- * ttm_bo_dirty_mark - The kernel has stored to a buffer object
+ * ttm_bo_dirty_mark - Mark pages that the kernel has stored to
  * @bo: The buffer object, tracked or not
  * @first: First page
  * @nr: Number of pages, within the buffer object
  *
- * For stores that come through no mapping that is seen. What the device wrote to
- * these pages has to be brought up to date before, by ttm_bo_dirty_read_back(), with
- * the dma_resv held from then on.
+ * For stores outside of tracked mappings. What the device wrote to these pages has
+ * to be read back before, by ttm_bo_dirty_read_back(), with the dma_resv held from
+ * then on.
  *
  * Context: Called with the dma_resv held.
  */
@@ -324,11 +322,11 @@ void ttm_bo_dirty_mark(struct ttm_buffer_object *bo, pgoff_t first, pgoff_t nr)
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_mark);
 
 /**
- * ttm_bo_dirty_unmap - Find out what has been written before a buffer object is unmapped
+ * ttm_bo_dirty_unmap - Harvest before a buffer object is unmapped
  * @bo: The buffer object, tracked or not
  *
- * &ttm_device_funcs.unmap_notify. Afterwards no entry is writable or dirty, and as
- * long as the caller holds the dma_resv none can become it.
+ * &ttm_device_funcs.unmap_notify. Afterwards no entry is writable or dirty, and
+ * none can become so while the caller holds the dma_resv.
  *
  * Context: Process context, may sleep. Called with the dma_resv held if the buffer
  * object is tracked.
@@ -548,11 +546,11 @@ void ttm_bo_dirty_vm_open(struct vm_area_struct *vma)
 EXPORT_SYMBOL_GPL(ttm_bo_dirty_vm_open);
 
 /**
- * ttm_bo_dirty_vm_close - What ttm_bo_dirty_vm_ops do when a VMA goes
+ * ttm_bo_dirty_vm_close - What ttm_bo_dirty_vm_ops do when a VMA is closed
  * @vma: The VMA
  *
  * &vm_operations_struct.close of a driver with other operations of its own. Waits
- * for nobody.
+ * for nothing.
  */
 void ttm_bo_dirty_vm_close(struct vm_area_struct *vma)
 {

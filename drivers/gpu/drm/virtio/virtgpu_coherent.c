@@ -19,36 +19,33 @@
 /**
  * DOC: coherent buffers
  *
- * A host without host-visible memory cannot map its buffers into the guest,
- * so Mesa's virgl driver has no persistent and coherent buffers to offer and
- * stops at OpenGL 4.3. These are buffers that only look so: an ordinary
- * resource with guest pages behind it, whose CPU writes are tracked by
- * drm_gem_dirty. What has been written is uploaded ahead of each submission
- * that uses the buffer, so the host has it when the submission runs.
+ * A host without host-visible memory cannot map its buffers into the guest.
+ * Mesa's virgl driver then has no persistent and coherent buffers, and stops at
+ * OpenGL 4.3. The driver emulates such buffers: an ordinary resource with guest
+ * pages behind it, whose CPU writes drm_gem_dirty tracks. Dirty pages are uploaded
+ * ahead of each submission that uses the buffer, so the host has them when the
+ * submission runs.
  *
- * User space finds them where it looks for the real ones: it asks
- * VIRTGPU_PARAM_RESOURCE_BLOB and VIRTGPU_PARAM_HOST_VISIBLE, and creates a
- * mappable blob in host memory with VIRTGPU_RESOURCE_CREATE_BLOB, to which a
- * VIRGL_CCMD_PIPE_RESOURCE_CREATE command is attached. That command is never
- * sent. It is read here, and only if it describes a buffer is one created.
+ * User space asks for them as for real ones, with VIRTGPU_PARAM_RESOURCE_BLOB and
+ * VIRTGPU_PARAM_HOST_VISIBLE. It creates a mappable blob in host memory with
+ * VIRTGPU_RESOURCE_CREATE_BLOB and an attached VIRGL_CCMD_PIPE_RESOURCE_CREATE
+ * command. That command is never sent. The driver parses it, and creates an
+ * emulated buffer only if it describes a buffer.
  *
- * Real blobs in guest memory stay what they are, on a device that has them. Those
- * that the host would have to map can't be had there without host-visible memory,
- * and it is these that are emulated.
+ * On a device with blobs but without host-visible memory, blobs that the host
+ * would have to map are emulated, and all others are the host's.
  *
- * A device that can map its buffers is left alone, and so is one with a capset
- * whose users would make more of the answers than this.
+ * Nothing is emulated on a device that can map its buffers, or with a capset whose
+ * users would conclude more from these parameters.
  *
- * Mesa looks at one more place, a bit of the host's capset, which says that the host
- * can map its buffers. virglrenderer sets it if it knows the host's OpenGL driver,
- * for it has to guess the caching of the mappings. Nothing is mapped here, so the
- * bit is set in what user space gets, whatever the driver is.
+ * Mesa checks one more place, a bit of the host's capset, which says that the host
+ * can map its buffers. virglrenderer sets it if it knows the caching of the host's
+ * OpenGL driver. Nothing is mapped here, so user space gets the bit with any driver.
  *
- * For the other direction the kernel has to know what the host writes. Command
- * streams are scanned, see virtgpu_scan.c, and what is bound in a context is
- * followed from one to the next. What a submission may write of the buffers in its
- * list it takes from the CPU, whose next access waits for the host and fetches what
- * it has. Other buffers, all that are streamed to the host, have none of that.
+ * For device writes the kernel scans command streams, see virtgpu_scan.c, and
+ * follows the bindings of a context from one stream to the next. What a submission
+ * may write of the buffers in its list is revoked. The CPU's next access waits for
+ * the host and reads back. Buffers that the host only reads pay nothing for that.
  */
 
 static bool coherent = true;
@@ -93,8 +90,8 @@ __MODULE_PARM_TYPE(coherent, "bool");
 				 BIT(15))	/* query results */
 
 /*
- * virglrenderer has widths and boxes in an int. It makes a resource that is
- * larger, and fails each transfer of it, which nobody is told.
+ * virglrenderer has widths and boxes in an int. It creates a larger resource, and
+ * fails each transfer of it without an error for the guest.
  */
 #define VIRTIO_GPU_COHERENT_MAX_SIZE	rounddown(INT_MAX, PAGE_SIZE)
 
@@ -220,7 +217,7 @@ static void virtio_gpu_coherent_device_gone(struct drm_device *dev, void *data)
 }
 
 /**
- * virtio_gpu_coherent_probe - Find out what is to be emulated
+ * virtio_gpu_coherent_probe - Decide whether to emulate
  * @vgdev: The device, whose features and capsets are known
  *
  * Return: 0 or -ENOMEM.
@@ -245,7 +242,7 @@ int virtio_gpu_coherent_probe(struct virtio_gpu_device *vgdev)
 }
 
 /**
- * virtio_gpu_coherent_caps - Have the capset say that buffers can be coherent
+ * virtio_gpu_coherent_caps - Set the capset's bit for coherent buffers
  * @dst: Where user space has a copy of VIRGL2
  * @caps: The host's
  * @size: How much of it user space has
@@ -351,7 +348,7 @@ static bool virtio_gpu_coherent_bind_ok(u32 bind)
 
 /*
  * The host checks the command again when it creates the resource, but by then
- * nobody waits for an error.
+ * it is too late for an error.
  */
 static const char *
 virtio_gpu_coherent_verify(const struct drm_virtgpu_resource_create_blob *rc,
@@ -470,12 +467,12 @@ static void virtio_gpu_coherent_sync(struct virtio_gpu_device *vgdev,
 }
 
 /*
- * In which context an upload ahead of a command in @ctx_id is done. In another one
- * OpenGL promises that the command sees the data only if the host's driver is told to
- * wait, and binds the buffer anew. virglrenderer does neither. The drivers that it
- * knows need neither, of the others nobody can say. There it is done as stock Mesa
- * does its transfers. But if that context has failed the data is lost, so not where
- * somebody else has the buffer too.
+ * The context of an upload ahead of a command in @ctx_id. If it is another one,
+ * OpenGL promises that the command sees the data only after a wait in the host's
+ * driver and a new binding of the buffer. virglrenderer does neither. The drivers
+ * that it knows need neither, which is not certain for others. There the context is
+ * @ctx_id, as that of stock Mesa's transfers. But an upload in a context that has
+ * failed is lost, so not if the buffer is shared.
  */
 static u32 virtio_gpu_coherent_ctx(struct virtio_gpu_device *vgdev,
 				   struct virtio_gpu_object *bo, u32 ctx_id)
@@ -521,8 +518,8 @@ static void virtio_gpu_coherent_upload_dirty(struct virtio_gpu_device *vgdev,
 }
 
 /*
- * Fetch what the host has written: &drm_gem_dirty_consumer.read_back. It is asked
- * for without a context, for that of whoever wrote may be gone.
+ * Fetch what the host has written: &drm_gem_dirty_consumer.read_back. It names no
+ * context, because that of the writer may be gone.
  */
 static int virtio_gpu_coherent_read_back(struct drm_gem_dirty_consumer *host_copy,
 					 pgoff_t first, pgoff_t nr)
@@ -608,7 +605,7 @@ err_dirty:
 	return ret;
 }
 
-/* Called when nobody has the object mapped any more. Can be called twice. */
+/* Called when the last mapping of the object is gone. Can be called twice. */
 void virtio_gpu_coherent_object_fini(struct virtio_gpu_object *bo)
 {
 	struct virtio_gpu_device *vgdev = bo->base.base.dev->dev_private;
@@ -636,17 +633,17 @@ static pgoff_t virtio_gpu_coherent_pages(struct virtio_gpu_object *bo,
 }
 
 /**
- * virtio_gpu_coherent_upload - Bring the host's copy up to date
+ * virtio_gpu_coherent_upload - Upload a range, and all dirty pages
  * @vgdev: The device
  * @ctx_id: The context that asks for it
  * @bo: The object, which is coherent
  * @offset: Start of a range
  * @len: Its length, which may go beyond the object
  *
- * What an explicit transfer is for. The range is uploaded even if nobody is known
- * to have written to it, for stores that no page-table entry of user space tells
- * of, and so is what has been written elsewhere. Not so what the host may have
- * written and nobody has read back, which is newer.
+ * For an explicit transfer. The range is uploaded even if it is not dirty, for
+ * stores that leave no trace in a page table of user space, and so are dirty
+ * pages elsewhere. What the host may have written and was not read back is left
+ * out: it is newer.
  *
  * The host executes the queue in order, so a command that is queued next sees the
  * data. The caller kicks the queue.
@@ -676,13 +673,13 @@ int virtio_gpu_coherent_upload(struct virtio_gpu_device *vgdev, u32 ctx_id,
 }
 
 /**
- * virtio_gpu_coherent_fetch - Have the CPU see what the host has
+ * virtio_gpu_coherent_fetch - Make the CPU's next access read back
  * @bo: The object, which is coherent
  * @offset: Start of the range
  * @len: Its length, which may go beyond the object
  *
- * The same in the other direction. There is nothing to wait for: it is the next
- * access that fetches the data.
+ * An explicit transfer in the other direction. It does not wait: the next access
+ * fetches the data.
  *
  * Context: Process context, called with the object's dma_resv held.
  */
@@ -703,11 +700,11 @@ struct virtio_gpu_coherent_scan {
 	struct drm_file *file;
 	/* Something is written of a buffer that is not in the list. */
 	bool unlisted;
-	/* How often one was named that is somebody else's. */
+	/* How often a buffer of another file was named. */
 	u32 others;
 };
 
-/* Whoever has a handle of it: that can change before the commands are executed. */
+/* For any file: handles can change before the commands are executed. */
 static bool virtio_gpu_coherent_is(struct virtio_gpu_scan *base, u32 res_id)
 {
 	struct virtio_gpu_coherent_scan *scan =
@@ -717,7 +714,7 @@ static bool virtio_gpu_coherent_is(struct virtio_gpu_scan *base, u32 res_id)
 }
 
 /*
- * Any id can be in the stream, also that of somebody else's buffer, which the
+ * Any id can be in the stream, also that of another file's buffer, which the
  * host does not let this file's context write. Those in the submission's list
  * are locked.
  */
@@ -736,7 +733,7 @@ static void virtio_gpu_coherent_writes(struct virtio_gpu_scan *base, u32 res_id,
 	xa_lock(&scan->coherent->bos);
 	bo = xa_load(&scan->coherent->bos, res_id);
 	if (bo && READ_ONCE(bo->scan) != scan) {
-		/* To ask takes time, and nobody has a reason to name many. */
+		/* The check takes time, and there is no reason to name many. */
 		if (drm_vma_node_is_allowed(&bo->base.base.vma_node, scan->file) ||
 		    ++scan->others > VIRTIO_GPU_COHERENT_MAX_OTHERS)
 			scan->unlisted = true;
@@ -825,10 +822,10 @@ static void virtio_gpu_coherent_prepare_one(struct virtio_gpu_device *vgdev,
  * @size: The length of that, in bytes
  * @objs: The submission's objects, or NULL
  *
- * Takes what the host may write from the CPU, and queues a transfer for each range
- * of pages that the CPU has written. The caller kicks the queue, once, when the
- * submission is queued as well. It has to be, for its bindings count from now on.
- * When it is, virtio_gpu_bindings_reap() frees what it has destroyed.
+ * Revokes what the host may write, and queues a transfer for each range of dirty
+ * pages. The caller has to queue the submission, whose bindings count from now on,
+ * and kicks the queue once. virtio_gpu_bindings_reap() then frees what the stream
+ * has destroyed.
  *
  * Context: As virtio_gpu_coherent_upload(), with the dma_resv of all objects
  * held, and the file's submit_lock until the submission is queued. The submission's

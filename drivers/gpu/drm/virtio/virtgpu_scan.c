@@ -25,29 +25,29 @@
  * long ago. So the host's bindings are followed here: for each sub-context, in a
  * table that has a place for each slot. It has ids and ranges as the stream says,
  * also of other resources than coherent buffers, so that one of them in a slot
- * ends what was there. Of shaders the text is looked at, for what they store to.
+ * ends the binding before. The text of shaders is parsed for their stores.
  *
- * From the first command on that is not understood, a table that is too large or
- * no memory for it, nobody knows any more what is bound: the context is lost, and
- * may write anything for as long as it exists. If the host fails to execute a
- * command it gives up on the context, so that is not followed. Neither is what a
- * shader stores to a slot where nothing is bound.
+ * After a command that is not understood, a table that is too large or has no
+ * memory, the bindings are unknown: the context is lost, and may write anything for
+ * as long as it exists. If the host fails to execute a command it gives up on the
+ * context, so that is not followed. Neither is what a shader stores to a slot
+ * without a binding.
  *
- * Others can wait for locks that are held meanwhile. So a stream can be so long, and
- * take so much memory for its tables, and no more: all else takes a time that is
- * bounded for each dword. Objects are in trees, which need no memory of their own, and
+ * Other processes can wait for locks that are held meanwhile. So the length of a
+ * stream and the memory for its tables are limited, and the rest takes a bounded
+ * time for each dword. Objects are in trees, which need no memory of their own, and
  * what is destroyed is freed when the locks have been released.
  *
- * It is about the host's copy of a resource. Commands by which the host stores
- * into the guest's memory, such as the result of a query object or of
- * GET_MEMORY_INFO, leave that copy alone. Nothing is to be fetched from it then.
+ * Only writes to the host's copy of a resource count. Commands by which the host
+ * stores into guest memory, such as the result of a query object or of
+ * GET_MEMORY_INFO, leave that copy alone. Nothing has to be fetched from it then.
  *
  * Two commands go between the host's copy and guest memory, as the ioctls for
- * transfers do. Of a coherent buffer the kernel alone knows which of the two is
- * the newer one, for each page, and it brings both up to date by itself. So there
- * is nothing left to do for a TRANSFER3D, and it is taken out of the stream. A
- * COPY_TRANSFER3D has a second resource, whose guest memory it is about. If that
- * is a coherent buffer it is refused: there is nobody who wants it.
+ * transfers do. For a coherent buffer only the kernel knows which of the two is
+ * newer, for each page, and it updates both by itself. So a TRANSFER3D has nothing
+ * left to do, and is taken out of the stream. A COPY_TRANSFER3D copies to or from
+ * the guest memory of a second resource. If that is a coherent buffer it is refused:
+ * no user space needs it.
  */
 
 /* Of each kind of binding in a stage, the protocol's and so the host's limit. */
@@ -404,7 +404,7 @@ static bool scan_create_object(struct virtio_gpu_scan *scan,
 		return true;
 	case VIRGL_OBJECT_SURFACE:
 	case VIRGL_OBJECT_MSAA_SURFACE:
-		/* Of textures. Of a buffer, who knows what is done with it. */
+		/* Of textures. What a surface of a buffer is used for is not known. */
 		return len >= VIRGL_OBJ_SURFACE_RES_HANDLE &&
 			!scan->is_coherent(scan, cmd[VIRGL_OBJ_SURFACE_RES_HANDLE]);
 	case VIRGL_OBJECT_BLEND:
@@ -711,7 +711,7 @@ void virtio_gpu_bindings_init(struct virtio_gpu_bindings *bindings, bool follow)
 }
 
 /**
- * virtio_gpu_bindings_fini - Free what is known of a context
+ * virtio_gpu_bindings_fini - Free the bindings of a context
  * @bindings: The context's bindings
  */
 void virtio_gpu_bindings_fini(struct virtio_gpu_bindings *bindings)
@@ -729,10 +729,10 @@ void virtio_gpu_bindings_fini(struct virtio_gpu_bindings *bindings)
 }
 
 /**
- * virtio_gpu_bindings_lose - Follow a context no more
+ * virtio_gpu_bindings_lose - Stop following a context
  * @bindings: The context's bindings
  *
- * It may write anything from now on, and nobody will ask what is bound.
+ * It may write anything from now on.
  */
 void virtio_gpu_bindings_lose(struct virtio_gpu_bindings *bindings)
 {
@@ -740,13 +740,14 @@ void virtio_gpu_bindings_lose(struct virtio_gpu_bindings *bindings)
 }
 
 /**
- * virtio_gpu_bindings_reap - Free what is not needed any more
+ * virtio_gpu_bindings_reap - Free destroyed bindings
  * @bindings: The context's bindings
  *
- * What streams have destroyed, or all if the context is lost. That can be much.
+ * Frees what streams have destroyed, or all if the context is lost. That can take
+ * long.
  *
  * Context: Process context, under the lock for the context's streams and no other
- * that somebody waits for.
+ * that is contended.
  */
 void virtio_gpu_bindings_reap(struct virtio_gpu_bindings *bindings)
 {
@@ -790,14 +791,14 @@ static int scan_memory(struct virtio_gpu_scan *scan, u32 *cmd, u32 len)
 
 /**
  * virtio_gpu_scan_transfers - Take transfers of guest memory out of a stream
- * @scan: Who knows the coherent buffers
+ * @scan: Knows the coherent buffers
  * @dwords: The stream, in memory that user space can't change. Transfers of
  * coherent buffers' guest memory are replaced by no-ops of the same length.
  * @nr_dwords: Its length
  *
  * Context: Process context, without a lock that others need: there is no limit to
  * the length of a stream.
- * Return: 0; -EINVAL for a transfer that can't be had: the stream must not be
+ * Return: 0; -EINVAL for a transfer that is not supported: the stream must not be
  * executed; -EINTR if the process is being killed.
  */
 int virtio_gpu_scan_transfers(struct virtio_gpu_scan *scan, u32 *dwords,
@@ -1008,22 +1009,22 @@ static bool scan_stream(struct virtio_gpu_scan *scan,
 }
 
 /**
- * virtio_gpu_scan_writes - Find out what a command stream may have the host write
+ * virtio_gpu_scan_writes - Report what a command stream may make the host write
  * @scan: Where to report it
- * @bindings: What is bound in the context: what the streams before it have left
- * there, and this one changes
+ * @bindings: The context's bindings as earlier streams have left them, which this
+ * one changes
  * @dwords: The stream, in memory that user space can't change, which the host is
  * going to execute next in this context
  * @nr_dwords: Its length
  *
- * Looks at a bounded number of dwords, at each of them once, and allocates a bounded
+ * Reads a bounded number of dwords, each of them once, and allocates a bounded
  * amount of memory. The caller calls virtio_gpu_bindings_reap() when it has released
- * the locks that others wait for.
+ * the contended locks.
  *
  * Context: Process context, under a lock for the context's streams, from here until
  * this one is in the queue.
- * Return: Whether it is known what may be written. If not, it may be anything,
- * whatever was reported, and so it stays.
+ * Return: Whether the report is complete. If not, this stream and all later ones may
+ * write anything.
  */
 bool virtio_gpu_scan_writes(struct virtio_gpu_scan *scan,
 			    struct virtio_gpu_bindings *bindings,

@@ -9,7 +9,7 @@ struct scan_object;
 struct virtio_gpu_scan_sub;
 
 /**
- * struct virtio_gpu_scan - Who wants to know what is in a command stream
+ * struct virtio_gpu_scan - Callbacks for what is in a command stream
  * @writes: Called for each range of a resource that the host may write. The id
  * and the range are what the stream says: it can be of no resource there is, or
  * go beyond its end.

@@ -2,6 +2,7 @@
 /*
  * KUnit tests of what is found in virgl command streams. Streams are at the very
  * end of an allocation of their own, so that KASAN notices a read behind them.
+ * One long file: nearly all of it is streams and what they have to write.
  */
 
 #include <linux/prandom.h>

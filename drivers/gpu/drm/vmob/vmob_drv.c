@@ -24,19 +24,18 @@
  * has guest memory, which the CPU maps and TTM moves between system pages, the
  * "MOB" domain and a small video memory, and swaps out; and it has a device
  * copy, which is other memory. The engine executes commands on device copies.
- * Guest memory is copied to them by commands, or for a coherent buffer by
- * the submission itself, which finds out what has been written with
- * ttm_bo_dirty.
+ * Commands copy guest memory to them. For a coherent buffer the submission itself
+ * does, for the dirty pages that ttm_bo_dirty reports.
  *
  * Video memory is ordinary memory that is mapped as I/O memory would be.
  *
  * Jobs wait for their dependencies in a DRM scheduler with an entity for each
- * context, and are executed by one ordered workqueue. What a job can be asked for is
- * bounded. It ends early when it takes too long, and when its file is closed.
+ * context, and are executed by one ordered workqueue. A job's work is bounded, and
+ * it ends early when it takes too long or its file is closed.
  *
  * Memory is bounded: a third of the machine's for device copies, half of it for
- * guest memory, which TTM swaps out beyond that. But for guest memory it is charged
- * to who has asked for it.
+ * guest memory, which TTM swaps out beyond that. All but guest memory is charged to
+ * the caller.
  */
 
 static struct platform_device *vmob_pdev;
@@ -146,8 +145,8 @@ static void vmob_postclose(struct drm_device *drm, struct drm_file *file)
 }
 
 /*
- * Before its buffers go, which wait for jobs. What a program has submitted when it
- * exits is executed, in some time. Who is killed wants an end.
+ * Before its buffers go, which wait for jobs. Jobs of a program that exits are
+ * executed for some time. Those of a killed program end at once.
  */
 static int vmob_release(struct inode *inode, struct file *filp)
 {
@@ -210,7 +209,7 @@ static int vmob_engine_init(struct vmob_device *vmob)
 		.ops = &vmob_sched_ops,
 		.num_rqs = DRM_SCHED_PRIORITY_COUNT,
 		.credit_limit = VMOB_CREDITS,
-		/* The engine looks at the time itself. */
+		/* The engine has a timeout of its own. */
 		.timeout = MAX_SCHEDULE_TIMEOUT,
 		.name = "vmob",
 		.dev = vmob->drm.dev,

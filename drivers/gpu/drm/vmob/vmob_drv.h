@@ -76,7 +76,7 @@ struct vmob_device {
 	 * writing by one that has found no room and wants no other to hold any
 	 */
 	struct rw_semaphore validate;
-	/** @waiter: Who holds it for writing, and evicts buffers that are in use */
+	/** @waiter: The task that holds it for writing, and evicts busy buffers */
 	struct task_struct *waiter;
 
 	/** @bos_lock: Protects @bos */
@@ -126,7 +126,7 @@ struct vmob_copy {
 	bool coherent;
 	/** @consumer: Pages of the buffer that are to be uploaded */
 	struct drm_gem_dirty_consumer consumer;
-	/** @free: Frees it, if who drops the last reference can't wait */
+	/** @free: Frees it, if the last reference is dropped where it can't wait */
 	struct work_struct free;
 };
 

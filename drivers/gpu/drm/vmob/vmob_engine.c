@@ -12,15 +12,14 @@
 #include "vmob_drv.h"
 
 /*
- * The engine, what would be hardware. It works on device copies, and touches
- * guest memory in transfers only. That stays where the submission has found
- * it for as long as the job's fence in the dma_resv has not signalled.
+ * The engine stands for the hardware. It works on device copies, and accesses
+ * guest memory in transfers only. Guest memory does not move until the job's fence in
+ * the dma_resv has signalled.
  *
- * A job that takes too long, or whose file was closed, has its commands cut short,
- * and the fence says so. What it uploads it does upload, because nobody else knows of
- * it. What its commands have written, or could have, is read back as always. So
- * device copy and guest memory are the same afterwards, and nothing that the CPU has
- * stored is lost.
+ * If a job takes too long, or its file was closed, its commands are cut short, and
+ * its fence has an error. It still uploads, because only the job has the ranges. What
+ * its commands have written, or could have, is read back as always. So device copy
+ * and guest memory are the same afterwards, and no store of the CPU is lost.
  */
 
 struct vmob_fence {
@@ -327,7 +326,7 @@ static void vmob_execute_cmd(struct vmob_job *job,
 	}
 }
 
-/* What was written goes where somebody reads it who takes no page faults. */
+/* Copy what was written to guest memory, for readers that take no page faults. */
 static void vmob_execute_fetches(struct vmob_job *job)
 {
 	u32 i;

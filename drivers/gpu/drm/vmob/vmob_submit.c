@@ -18,11 +18,10 @@
 
 /*
  * A submission becomes a job. Everything that can fail comes first. Then the
- * coherent buffers' dirty pages are put into the job, and from there on nothing
- * may keep it from being executed, because nobody else knows of them any
- * more: a job is not dropped when its context is destroyed or its process
- * killed, as the scheduler would do with an entity that is torn down. It is the
- * engine that leaves out commands then, and not the uploads.
+ * coherent buffers' dirty pages are put into the job. From there on the job must be
+ * executed, because only it has the ranges: it is not dropped when its context is
+ * destroyed or its process killed, as the scheduler would do with an entity that is
+ * torn down. The engine leaves out the commands then, and not the uploads.
  */
 
 struct vmob_out_sync {
@@ -873,7 +872,7 @@ int vmob_submit_ioctl(struct drm_device *drm, void *data,
 	if (IS_ERR(job))
 		return PTR_ERR(job);
 
-	/* What others wait for is bounded. Nobody waits for this one yet. */
+	/* The work that others wait for is bounded. Nothing waits for this job yet. */
 	ret = wait_event_interruptible(job->ctx->file->room,
 				       vmob_job_try_queue(job));
 	if (ret)

@@ -67,9 +67,9 @@ static void vmob_tt_destroy(struct ttm_device *bdev, struct ttm_tt *tt)
 }
 
 /*
- * TTM also asks when another driver's process is short of memory, and has it wait for
- * our jobs, one buffer after the other. Only who has said so waits for buffers that
- * are in use. There are no others to find room for in video memory.
+ * TTM also asks for another driver's process that is short of memory, which would
+ * wait for our jobs, one buffer after the other. So only vmob's own waiter evicts
+ * buffers that are in use. Video memory has no other users.
  */
 static bool vmob_eviction_valuable(struct ttm_buffer_object *tbo,
 				   const struct ttm_place *place)
