@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
 /*
- * Measures what it costs to know what was written to a coherent buffer: with
- * ttm_bo_dirty, with mainline's way of vmwgfx, with each of that one's two
- * methods alone, and with an oracle that is told and does what cannot be
- * avoided; all of them over no tracking at all. /dev/vmob_compare has vmob's
- * buffers tracked in one way or another.
+ * Measures the cost of knowing which pages of a coherent buffer were written: with
+ * ttm_bo_dirty, with mainline's tracker of vmwgfx, with each of its two methods
+ * alone, and with an oracle that is told and does only what cannot be avoided.
+ * All of them are over no tracking. /dev/vmob_compare selects the tracker of
+ * vmob's buffers.
  *
  * The cost of a submission is what faults add to the stores before it, and
  * what the kernel does in it to find the dirty pages and put them into a list.
  * Both are this thread's CPU time, less what they take with no tracking.
+ *
+ * One long file: every part works on the setup, run and cell below.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -848,7 +850,7 @@ static void run_sizes(uint64_t first, uint64_t last)
 	     s.size *= s.size == SMALLEST ? 16 : 4) {
 		s.value = s.size;
 		s.patterns = (1 << PATTERNS) - 1;
-		/* a fault a page takes too long there, or a look at each */
+		/* a fault for each page takes too long there, or a scan of all */
 		if (s.size > 64 << 20)
 			s.patterns &= ~(1 << PHASES);
 		if (s.size > 256 << 20)

@@ -101,7 +101,7 @@ uint64_t number(const char *option, const char *string, uint64_t min, uint64_t m
 	errno = 0;
 	value = strtoull(string, &end, 0);
 	if (end == string || *end || *string == '-' || errno || value < min || value > max)
-		usage("%s: \"%s\" is no number from %llu to %llu", option, string,
+		usage("%s: \"%s\" is not a number from %llu to %llu", option, string,
 		      (unsigned long long)min, (unsigned long long)max);
 	return value;
 }
@@ -123,7 +123,7 @@ uint64_t size(const char *option, const char *string, uint64_t min, uint64_t max
 	}
 	if (end == string || *end || *string == '-' || errno || value > max >> shift ||
 	    value << shift < min)
-		usage("%s: \"%s\" is no size from %lluK to %lluM", option, string,
+		usage("%s: \"%s\" is not a size from %lluK to %lluM", option, string,
 		      (unsigned long long)min >> 10, (unsigned long long)max >> 20);
 	return value << shift;
 }
@@ -135,7 +135,7 @@ double seconds(const char *option, const char *string, double min, double max)
 
 	value = strtod(string, &end);
 	if (end == string || *end || !(value >= min && value <= max))
-		usage("%s: \"%s\" is no time from %g to %g seconds", option, string, min, max);
+		usage("%s: \"%s\" is not a time from %g to %g seconds", option, string, min, max);
 	return value;
 }
 

@@ -38,8 +38,8 @@ static const char help_bench[] =
 "  back     nothing; the device writes, and the CPU reads, all of the buffer\n"
 "  both     CPU and device a line each in 10 % of the pages, the same ones; the CPU\n"
 "           reads both\n"
-"  twin     no device: copies of those pages, to tell by comparing them twice who has\n"
-"           written what, which is what it would take not to wait for the device\n"
+"  twin     no device: copy those pages, and compare them twice. A kernel that does not\n"
+"           keep the CPU and the device apart in time would have to\n"
 "\n"
 "  --device NODE       render node (default: the first with coherent buffers)\n"
 "  --pattern NAME      only this one (may be given again; default: all)\n"
@@ -347,7 +347,7 @@ static int run_bench(int argc, char **argv)
 			for (i = 0; i < LENGTH(kinds) && strcmp(optarg, kinds[i].name); i++)
 				;
 			if (i == LENGTH(kinds))
-				usage("--pattern: there is none called \"%s\"", optarg);
+				usage("unknown pattern \"%s\"", optarg);
 			wanted |= 1 << i;
 			break;
 		case 'z':

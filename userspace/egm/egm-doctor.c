@@ -63,7 +63,7 @@ static void found(enum verdict verdict, const char *name, const char *format, ..
 
 /* ---- the device -------------------------------------------------------- */
 
-/* The node to look at: false if there is none */
+/* The node to examine: false if there is none */
 static bool choose(struct egm_node *node)
 {
 	struct egm_node nodes[64];

@@ -44,9 +44,9 @@ static const char help_heatmap[] =
 "  --from FILE      record nothing, draw what --json has printed, here or elsewhere\n"
 "  --help           this text\n"
 "\n"
-"Each band is a buffer, its first page on top, from left to right in time; a page is\n"
-"dirty at the moment a submission takes it for the device. The buffers with the most\n"
-"dirty pages are shown, at most 12.\n"
+"Each band is a buffer, with its first page on top and time from left to right. A page\n"
+"is dirty when a submission uploads it. At most 12 buffers are shown, those with the\n"
+"most dirty pages.\n"
 "\n"
 "Exit status: 0 done, 1 nothing was dirty (no picture) or the command failed, 2 wrong\n"
 "usage, 77 cannot run here: recording needs root and tracefs.\n";
@@ -205,7 +205,7 @@ static int record(const struct egm_node *node, char **argv, double limit)
 	start_instance(node);
 	tep = tracefs_local_events_system(NULL, systems);
 	if (!tep)
-		cannot("the format of %s is not to be had", EVENT);
+		cannot("cannot read the format of %s", EVENT);
 	heat.start = now();
 	if (argv)
 		pid = start_command(argv);
@@ -469,7 +469,7 @@ static void load(const char *path, struct egm_node *node)
 			   "driver", &driver, "of", &of, "seconds", &heat.end,
 			   "lost_events", &lost, "buffers", &buffers, "ranges", &ranges) ||
 	    !(heat.end > 0) || lost < 0 || !json_is_array(buffers) || !json_is_array(ranges))
-		cannot("%s is no record of egm heatmap", path);
+		cannot("%s is not a record of egm heatmap", path);
 	heat.lost = lost;
 	snprintf(node->path, sizeof(node->path), "%s", name);
 	snprintf(node->driver, sizeof(node->driver), "%s", driver);
@@ -484,7 +484,7 @@ static void load(const char *path, struct egm_node *node)
 
 		if (json_unpack(item, "{s:I, s:I, s:s}", "buffer", &id, "pages", &pages,
 				"command", &name) || pages < 1 || pages > UINT32_MAX)
-			cannot("%s: buffer %zu is not to be understood", path, i);
+			cannot("%s: cannot parse buffer %zu", path, i);
 		heat.buffer = grow(heat.buffer, i + 1, sizeof(*heat.buffer));
 		b = &heat.buffer[heat.n_buffers++];
 		*b = (struct buffer){ .id = id, .pages = pages };
@@ -498,12 +498,12 @@ static void load(const char *path, struct egm_node *node)
 		uint32_t k;
 
 		if (json_unpack(item, "[F, I, I, I]", &time, &id, &first, &nr))
-			cannot("%s: range %zu is not to be understood", path, i);
+			cannot("%s: cannot parse range %zu", path, i);
 		for (k = 0; k < heat.n_buffers && heat.buffer[k].id != (uint64_t)id; k++)
 			;
 		if (k == heat.n_buffers || first < 0 || nr < 1 || first >= INT64_MAX - nr ||
 		    (uint64_t)(first + nr) > heat.buffer[k].pages)
-			cannot("%s: range %zu is of no buffer", path, i);
+			cannot("%s: range %zu belongs to no buffer", path, i);
 		add_range(time, k, first, nr);
 	}
 	json_decref(json);
@@ -556,7 +556,7 @@ static int run_heatmap(int argc, char **argv)
 	if (from && (child || limit >= 0 || common.device || common.json))
 		usage("--from records nothing: it goes with --text and --output only");
 	if (as_text && common.json)
-		usage("--text and --json both want standard output");
+		usage("--text and --json both need standard output");
 	if (limit < 0)
 		limit = child ? 0 : 10;
 	if (!output && !as_text)

@@ -32,8 +32,8 @@ static const char help_verify[] =
 "usage: egm verify [options]\n"
 "\n"
 "Soaks a device: threads store random words to coherent buffers while submissions\n"
-"that use them go on; after each round every word ever stored is compared with what\n"
-"the device has. Stops at the first round with a wrong word, and says which.\n"
+"that use them go on; after each round every word ever stored is compared with the\n"
+"device copy. Stops at the first round with a wrong word, and names it.\n"
 "\n"
 "  --device NODE   render node (default: the first with coherent buffers)\n"
 "  --seconds S     how long (default 10; 0: until Ctrl-C)\n"
@@ -42,10 +42,10 @@ static const char help_verify[] =
 "  --buffers N     number of buffers (default 4, at most 64)\n"
 "  --size SIZE     of each, such as 64K or 16M (default 4M, at most 1024M)\n"
 "  --threads N     writers (default 2, at most 64)\n"
-"  --disturb       have the driver evict, move and swap out buffers meanwhile (root;\n"
-"                  drivers that can be asked to: vmob)\n"
-"  --lose N        have the device lose N uploads in the second round, by the kernel's\n"
-"                  fault injection: shows that it is noticed (root, debug kernel)\n"
+"  --disturb       make the driver evict, move and swap out buffers meanwhile (root;\n"
+"                  vmob only)\n"
+"  --lose N        make the device lose N uploads in the second round, by the kernel's\n"
+"                  fault injection: the test has to fail (root, debug kernel)\n"
 "  --json          print an object with the result\n"
 "  --help          this text\n"
 "\n"
@@ -528,7 +528,7 @@ static int run_verify(int argc, char **argv)
 	if (lose && egm_lose_uploads(&dev->node, 0, err))
 		cannot("--lose: %s", err);
 	if (disturbing && !egm_disturbances(&dev->node))
-		cannot("--disturb: %s cannot be asked to move buffers", dev->drv->name);
+		cannot("--disturb: %s has no way to move buffers", dev->drv->name);
 	if (disturbing && egm_disturb(&dev->node, 0, err))
 		cannot("--disturb: %s", err);
 	soak.disturbed = disturbing ? &dev->node : NULL;

@@ -21,19 +21,19 @@
 static const char help_watch[] =
 "usage: egm watch [options]\n"
 "\n"
-"Shows the tracked buffers of a device, the busiest first: what happened to each in a\n"
-"second, and which processes have it mapped. On a terminal the table stays in place\n"
-"until Ctrl-C, elsewhere each follows the one before.\n"
+"Shows the tracked buffers of a device, the busiest first, with rates per second and\n"
+"the processes that map them. On a terminal the table stays in place until Ctrl-C,\n"
+"elsewhere each follows the one before.\n"
 "\n"
 "  --device NODE    render node (default: the first of a driver with coherent buffers)\n"
-"  --interval S     seconds between two looks (default 1)\n"
+"  --interval S     seconds between two tables (default 1)\n"
 "  --count N        end after N tables\n"
 "  --json           print an object for each table, one a line\n"
 "  --help           this text\n"
 "\n"
-"Columns: buffer, the kernel's number of it; open, chunks the CPU can write to without\n"
-"a fault; passes, looks by submissions, and idle, the share of them that found nothing\n"
-"open; faults; dirty, page-table entries found dirty, of those read, scanned.\n"
+"Columns: buffer, its number in the kernel; open, chunks that the CPU can write to\n"
+"without a fault; passes, scans by submissions, and idle, the share of them that found\n"
+"no chunk open; faults; dirty, the dirty ones of the page-table entries scanned.\n"
 "\n"
 "Exit status: 0 done, 2 wrong usage, 77 cannot run here: this needs root and debugfs.\n";
 
@@ -110,15 +110,15 @@ static json_t *users(const struct mappings *all, uint64_t offset, uint64_t bytes
 	return list;
 }
 
-/* ---- a look ------------------------------------------------------------ */
+/* ---- a sample ------------------------------------------------------------ */
 
-struct look {
+struct sample {
 	double time;
 	struct egm_table table;
 	struct egm_counters total;
 };
 
-static void look(const struct egm_node *node, struct look *l)
+static void sample(const struct egm_node *node, struct sample *l)
 {
 	char err[EGM_ERR];
 
@@ -138,7 +138,7 @@ static int row_of(const struct egm_table *t, uint64_t buffer)
 
 struct line {
 	int row;
-	uint64_t passes, idle, faults, dirty, scanned;	/* since the last look */
+	uint64_t passes, idle, faults, dirty, scanned;	/* since the last one */
 };
 
 static struct line line_of(const struct egm_table *old, const struct egm_table *new, int row)
@@ -172,7 +172,7 @@ static int busier(const void *a, const void *b)
 	return x->row - y->row;
 }
 
-static uint64_t total_since(const struct look *old, const struct look *new, const char *name)
+static uint64_t total_since(const struct sample *old, const struct sample *new, const char *name)
 {
 	return counted_since(&old->total, &new->total, name);
 }
@@ -189,8 +189,8 @@ static void write_users(FILE *f, json_t *list)
 	json_decref(list);
 }
 
-static void write_table(FILE *f, const struct egm_node *node, const struct look *old,
-			const struct look *new, const struct mappings *all)
+static void write_table(FILE *f, const struct egm_node *node, const struct sample *old,
+			const struct sample *new, const struct mappings *all)
 {
 	double t = new->time - old->time;
 	int n = new->table.n_rows;
@@ -235,7 +235,7 @@ static void write_table(FILE *f, const struct egm_node *node, const struct look 
 }
 
 /* On a terminal what has room, in place of the table before */
-static void show(const struct egm_node *node, const struct look *old, const struct look *new,
+static void show(const struct egm_node *node, const struct sample *old, const struct sample *new,
 		 const struct mappings *all)
 {
 	struct winsize w = { 0 };
@@ -265,8 +265,8 @@ static void show(const struct egm_node *node, const struct look *old, const stru
 	free(text);
 }
 
-static void show_json(const struct egm_node *node, const struct look *old,
-		      const struct look *new, const struct mappings *all)
+static void show_json(const struct egm_node *node, const struct sample *old,
+		      const struct sample *new, const struct mappings *all)
 {
 	json_t *buffers = json_array();
 
@@ -298,7 +298,7 @@ static int run_watch(int argc, char **argv)
 	uint64_t n = 0, max = UINT64_MAX;
 	double interval = 1;
 	struct egm_node node;
-	struct look old, new;
+	struct sample old, new;
 	int c;
 
 	while ((c = next(argc, argv, longs)) != -1) {
@@ -315,14 +315,14 @@ static int run_watch(int argc, char **argv)
 
 	node = find_node();
 	catch_stop();
-	look(&node, &old);
+	sample(&node, &old);
 	while (n < max && !stopped && !ferror(stdout)) {
 		struct mappings all;
 
 		poll(NULL, 0, interval * 1000);
 		if (stopped)
 			break;
-		look(&node, &new);
+		sample(&node, &new);
 		all = find_mappings(&node);
 		if (common.json)
 			show_json(&node, &old, &new, &all);

@@ -266,8 +266,8 @@ static void help(void)
 	       "egm help COMMAND has the options of a command; each can print JSON.\n"
 	       "egm --version prints the version.\n"
 	       "\n"
-	       "Exit status: 0 all is well, 1 something is wrong with what was looked at, 2 wrong\n"
-	       "usage, 77 cannot be done here, with a line that says why.\n");
+	       "Exit status: 0 all is well, 1 something is wrong, 2 wrong usage, 77 cannot run\n"
+	       "here, with a line that says why.\n");
 }
 
 static const struct command *find_command(const char *name)

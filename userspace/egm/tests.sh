@@ -117,7 +117,7 @@ loss_noticed()
 disturbed()
 {
 	if [ "$driver" != vmob ]; then
-		expect 77 "cannot be asked to move buffers" "$egm" verify --device "$node" --disturb
+		expect 77 "has no way to move buffers" "$egm" verify --device "$node" --disturb
 		return
 	fi
 	"$egm" verify --device "$node" --rounds 6 --size 256K --disturb --json > "$tmp/out" &&
@@ -346,20 +346,20 @@ wrong_arguments()
 		expect 2 "unknown option --fast" "$egm" verify --fast &&
 		expect 2 "unknown option -x" "$egm" verify --json -xyz &&
 		expect 2 "--seed needs a value" "$egm" verify --seed &&
-		expect 2 "is no number" "$egm" verify --threads 0 &&
-		expect 2 "is no number" "$egm" verify --buffers 65 &&
-		expect 2 "is no number" "$egm" verify --seed -1 &&
-		expect 2 "is no size" "$egm" verify --size 1 &&
-		expect 2 "is no size" "$egm" bench --size 99999999999G &&
-		expect 2 "is no time" "$egm" watch --interval soon &&
-		expect 2 "none called" "$egm" bench --pattern random &&
+		expect 2 "is not a number" "$egm" verify --threads 0 &&
+		expect 2 "is not a number" "$egm" verify --buffers 65 &&
+		expect 2 "is not a number" "$egm" verify --seed -1 &&
+		expect 2 "is not a size" "$egm" verify --size 1 &&
+		expect 2 "is not a size" "$egm" bench --size 99999999999G &&
+		expect 2 "is not a time" "$egm" watch --interval soon &&
+		expect 2 'unknown pattern "random"' "$egm" bench --pattern random &&
 		expect 2 "unexpected argument" "$egm" list all &&
 		expect 2 "a command comes after --" "$egm" heatmap true &&
 		expect 2 "records nothing" "$egm" heatmap --from "$tmp/out" --seconds 2 &&
-		expect 2 "both want standard output" "$egm" heatmap --text --json &&
+		expect 2 "both need standard output" "$egm" heatmap --text --json &&
 		expect 77 "No such file" "$egm" heatmap --from "$tmp/none.json" &&
-		expect 77 "no record of egm heatmap" "$egm" heatmap --from <(echo '{}') &&
-		expect 77 "range 0 is of no buffer" "$egm" heatmap --text --from <(echo '{"node": "",
+		expect 77 "not a record of egm heatmap" "$egm" heatmap --from <(echo '{}') &&
+		expect 77 "range 0 belongs to no buffer" "$egm" heatmap --text --from <(echo '{"node": "",
 			"driver": "", "seconds": 1, "lost_events": 0, "buffers": [{"buffer": 1,
 			"pages": 4, "pid": 1, "command": ""}], "ranges": [[0.5, 1, 3, 2]]}') &&
 		expect 1 "true ended with status 127" "$egm" heatmap --output "$tmp/none.png" -- /no/true

@@ -231,7 +231,7 @@ int egm_lose_uploads(const struct egm_node *node, unsigned int n,
 		{ "probability", n ? 100 : 0 },
 		{ "interval", 1 },
 		{ "space", 0 },
-		/* a message would look like trouble to who reads the log */
+		/* no message in the log, which would look like a defect */
 		{ "verbose", 0 },
 		{ "times", n },
 	};

@@ -547,7 +547,7 @@ static uint32_t choose_slot(const struct scene *s, uint32_t page, uint32_t frame
 
 	if (frame && s->sparse_frame[page] == frame)
 		return frame % SPARSE_SLOTS;
-	/* Mostly the word written last, as it is the one to look at. */
+	/* Mostly the word written last: it is the one that can be lost. */
 	if (!s->sparse_frame[page] || age > max_age || h % 8 == 0)
 		age = h / 8 % (max_age + 1);
 	return (frame - age) % SPARSE_SLOTS;
