@@ -105,6 +105,12 @@ deb: tree ## a Debian package: virtio-gpu as modules for Debian's own kernel, bu
 	@scripts/setup deb
 	@scripts/deb
 
+.PHONY: docs
+docs: tree ## Documentation and the new files' kernel-doc as HTML, in build/docs
+	@scripts/setup docs
+	@sphinx-build -q -E -W --keep-going -b html Documentation build/docs
+	@echo "docs: build/docs/index.html"
+
 .PHONY: sync
 sync: ## write edits made in build/linux back into patches and overlay
 	@scripts/tree sync
