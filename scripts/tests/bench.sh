@@ -56,7 +56,7 @@ figures()
 	    return of(axis, value, pattern)['trackers']['ours']
 
 	ours('size', 64 << 20, 'ring, 1/16')['faults'] = 0
-	# A later page leaves one more entry to look at; one more VMA is a walk.
+	# A later page leaves one more entry to read; one more VMA is a walk.
 	ours('size', 4 << 20, 'one, later').update(entries=20, cost_ns=spread(120))
 	of('vmas', 100, 'one page')['trackers']['mkwrite']['cost_ns'] = spread(2100 + 99 * 600)
 	walk = {'cells': [{'size': 65536, 'pattern': 'idle', 'wrprotect': False, 'ratio': 2,
@@ -187,7 +187,7 @@ tracker at most 0.01 % of the buffer and 512 bytes|ours('size', 4 << 20, 'idle')
 frames: coherent faster for updates below a page, at most a tenth slower for whole pages|ways['cells'][0]['off_over_coherent_cpu'] = spread(0.95)
 GOALS
 check "a worse figure: beside buffers that the host maps" beside_mapped
-check "a worse figure: something is read back that nobody wrote" read_back
+check "a worse figure: something is read back that was not written" read_back
 check "what was not measured is not met" unknown
 check "a verdict that would need a division by zero is none" no_division
 check "figures that are not as they should be are refused" refused

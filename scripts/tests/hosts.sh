@@ -95,7 +95,7 @@ contexts()
 	rmdir $instance
 }
 
-# In none, or in that of the submission where nobody knows how the driver orders them;
+# In none, or in that of the submission if the order in the driver is not known;
 # but in none when two have the buffer
 uploaded()
 {

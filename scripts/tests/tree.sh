@@ -342,7 +342,7 @@ check "a fresh assembly gives the same tree" fresh_is_same
 check "sync removes what was removed" removal_returns
 check "sync refuses an edit no patch owns" refuses_unowned
 check "sync refuses edits of one line on both sides" refuses_conflict
-check "an overlay file nobody names is an error" unclaimed
+check "an overlay file that no series names is an error" unclaimed
 check "a patch that does not apply is named" broken_patch
 check "the comparison comes last, with copies of the source" compared
 check "a tree with other architectures is made anew" other_source

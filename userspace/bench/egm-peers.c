@@ -10,7 +10,7 @@
  *	mprotect	a handler of SIGSEGV notes the page and makes it writable
  *	compare		the memory is compared with a copy, which is brought up to date
  *
- * The cost is what the stores take more than on memory that nobody tracks, and what
+ * The cost is what the stores take more than on memory without tracking, and what
  * it takes to find the pages and to begin anew: CPU time of this thread. What is
  * found has to be what was written.
  */
@@ -92,7 +92,7 @@ static char *copy;
 static void add(uint64_t page)
 {
 	if (forget && !n_found)
-		n_found++;	/* one that nobody hears of */
+		n_found++;	/* one that is not reported */
 	else if (!found[page])
 		n_found += found[page] = true;
 }

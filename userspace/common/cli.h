@@ -15,7 +15,7 @@
 #define MIB 1048576.0
 #define LENGTH(a) ((int)(sizeof(a) / sizeof((a)[0])))
 
-/* Who speaks: main() says it. */
+/* The name in messages, which main() sets. */
 extern const char *program;
 
 /* A line for the user, and the end: wrong arguments, an error, not possible here. */

@@ -59,7 +59,7 @@ struct pattern_kind {
 	unsigned int part;	/* one in this many of the buffer, written in full */
 	bool writes;
 	bool device;		/* the device writes as well */
-	bool twin;		/* nobody uses the buffer */
+	bool twin;		/* without a device */
 };
 
 static const struct pattern_kind kinds[] = {

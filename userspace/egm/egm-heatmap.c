@@ -4,7 +4,7 @@
  *
  * The kernel's trace event drm_gem_dirty_next is emitted for each range of dirty
  * pages that a submission, of any process, takes for the device. It is recorded
- * in a trace instance of our own, so that nobody else's tracing is disturbed.
+ * in a trace instance of our own, so that other tracing is not disturbed.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -474,7 +474,7 @@ static void load(const char *path, struct egm_node *node)
 	snprintf(node->path, sizeof(node->path), "%s", name);
 	snprintf(node->driver, sizeof(node->driver), "%s", driver);
 	snprintf(heat.what, sizeof(heat.what), "%s", json_string_value(of) ?: "");
-	/* It may be somebody else's file. */
+	/* The file may come from anywhere. */
 	printable(node->path);
 	printable(node->driver);
 	printable(heat.what);

@@ -550,7 +550,7 @@ static int run_verify(int argc, char **argv)
 	       (r.rounds < (lose ? 2 : 1) || (!stopped && (!limit || now() - start < limit)))) {
 		bool losing = lose && r.rounds == 1;
 
-		/* what is lost in a submission nobody looks at may be written again */
+		/* what is lost in a submission without a check may be written again */
 		r.passed = write_round(&rng, losing);
 		if (losing && r.passed) {
 			for (unsigned int i = 0; i < soak.n_buffers; i++)

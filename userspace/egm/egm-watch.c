@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * egm watch: the tracked buffers of a device, who maps them and what they cost
+ * egm watch: the tracked buffers of a device, the processes that map them and their cost
  * at the moment, from the kernel's debugfs files and /proc.
  */
 #define _GNU_SOURCE
@@ -37,7 +37,7 @@ static const char help_watch[] =
 "\n"
 "Exit status: 0 done, 2 wrong usage, 77 cannot run here: this needs root and debugfs.\n";
 
-/* ---- who maps what ----------------------------------------------------- */
+/* ---- mappings of processes --------------------------------------------- */
 
 struct mapping {
 	uint64_t offset;

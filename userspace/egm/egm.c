@@ -258,8 +258,8 @@ const struct command command_list = {
 static void help(void)
 {
 	printf("usage: egm COMMAND [options]\n\n"
-	       "Coherent buffers of DRM devices: mapped once, written by the CPU while the device\n"
-	       "uses them, with no flush call.\n\n");
+	       "Emulated graphics memory: coherent buffers of DRM devices, mapped once, written by\n"
+	       "the CPU while the device uses them, with no flush call.\n\n");
 	for (int i = 0; i < LENGTH(commands); i++)
 		printf("  %-10s%s\n", commands[i]->name, commands[i]->summary);
 	printf("\n"

@@ -41,7 +41,7 @@ listed()
 
 # ---- on a device: $node
 
-# It says so with everything that it looked at
+# It says so with everything that it checked
 healthy()
 {
 	local gl='"unknown"'
@@ -143,7 +143,7 @@ benched()
 		grep -q '^page  *1\.0 '
 }
 
-# Another process's buffers, with their counters and who it is; and Ctrl-C ends both well
+# Another process's buffers, with their counters and its name; and Ctrl-C ends both well
 watched()
 {
 	local verify watch status
@@ -322,7 +322,7 @@ full()
 	sh -c '"$@" > /dev/full' sh "$@"
 }
 
-# A result nobody gets is not a good one, and a bad one stays bad
+# A result that is not written is not a good one, and a bad one stays bad
 no_space()
 {
 	mkdir "$tmp/small"

@@ -93,7 +93,7 @@ static void pattern_range(const struct pattern *p, uint64_t off, uint64_t len)
 	assert(off + len <= p->size);
 }
 
-/* The store of a word must be one store, whoever else reads the page. */
+/* The store of a word must be one store, for other readers of the page. */
 static void put_word(void *base, uint64_t index, uint64_t word)
 {
 	((volatile uint64_t *)base)[index] = word;

@@ -75,7 +75,7 @@ struct rng {
 	uint64_t state;
 };
 
-/* A seed nobody has used, never 0. */
+/* A new seed, never 0. */
 uint64_t seed_new(void);
 /* Independent of every other stream of the same seed. */
 struct rng rng_seeded(uint64_t seed, uint64_t stream);

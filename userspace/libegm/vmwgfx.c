@@ -361,7 +361,7 @@ static int vmwgfx_lose(const struct egm_node *node, unsigned int n,
 	return ret;
 }
 
-/* The kernel does not count these; on another device than the model nobody does. */
+/* The kernel does not count these; of all devices only the model does. */
 static void vmwgfx_counters(const struct egm_node *node, struct egm_counters *c)
 {
 	int config = model_open(node);

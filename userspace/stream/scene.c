@@ -666,7 +666,7 @@ void scene_draw_frame(struct scene *s, uint32_t frame)
 	glBindVertexArray(s->static_vao);
 	glDrawElements(GL_POINTS, MAP_POINTS, GL_UNSIGNED_SHORT, NULL);
 
-	/* Nobody wrote the words of idle: they are fetched and masked out. */
+	/* The words of idle were not written: they are fetched and masked out. */
 	point_uniforms(s, MARGIN, IDLE_Y, IDLE_POINTS, 0, 0, IDLE_COLOUR);
 	glBindVertexArray(s->idle_vao);
 	glDrawArrays(GL_POINTS, 0, IDLE_POINTS);
