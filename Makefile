@@ -97,7 +97,7 @@ vm: ## run CMD='command' in the guest; make ends with 0 or 2
 export CMD
 
 .PHONY: series
-series: tree ## everything as one series to send, in build/series
+series: tree ## the patches as series to send, and as a bundle to read, in build/series
 	@scripts/tree series
 
 .PHONY: deb

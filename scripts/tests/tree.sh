@@ -35,6 +35,18 @@ make_source()
 	lines arm > "$s/arch/arm/mm/e.c"
 	lines mips > "$s/arch/mips/mm/f.c"
 	lines dts > "$s/arch/arm/boot/dts/g.dts"
+	# What complains of what: "style" in a mail, "careless" in a file
+	mkdir "$s/scripts"
+	echo 'print "total: ", (join("", <>) =~ /style/ ? 1 : 0), " errors, 0 warnings, 0 checks\n"' \
+		> "$s/scripts/checkpatch.pl"
+	echo 'echo careless 1' >> "$s/lib/c.c"
+	printf '#!/bin/sh\nshift\ngrep -Hn careless "$@" | sed "s/:[^:]*$/ is careless/"\n' \
+		> "$s/scripts/kernel-doc"
+	chmod +x "$s/scripts/kernel-doc"
+	mkdir "$s/scripts/coccinelle"
+	echo "a rule" > "$s/scripts/coccinelle/null.cocci"
+	printf 'coccicheck:\n\t@cd $(M) && grep -rn null . | sed "s/:[^:]*$$/: ERROR/"\n' \
+		> "$s/Makefile"
 	printf '*.o\n.*\n/*\n!/debian/\n' > "$s/.gitignore"
 	tar cJf "$LINUX_SOURCE" -C "$tmp" linux-source-0.1
 }
@@ -61,11 +73,14 @@ make_project()
 {
 	mkdir -p "$p/scripts" "$p"/drivers/gpu "$p"/include/drm
 	cp "$here/../tree" "$p/scripts"
+	mkdir "$p/mm-patches"
+	echo "series: first" > "$p/mm-patches/series"
 	patch_file "$p/mm-patches/0001-one.patch" one mm/a.c 3
 	echo "int new;" > "$p/drivers/gpu/new.c"
 	echo "extern int new;" > "$p/include/drm/new.h"
 	mkdir -p "$p/drivers/patches"
-	echo "overlay: drivers/gpu/new.c include/drm/new.h" > "$p/drivers/patches/series"
+	printf '%s\n' "series: second" "overlay: drivers/gpu/new.c include/drm/new.h" \
+		> "$p/drivers/patches/series"
 	patch_file "$p/drivers/patches/0001-two.patch" two drivers/gpu/Makefile 3
 	patch_file "$p/drivers/patches/0002-three.patch" three drivers/gpu/b.c 3
 }
@@ -325,6 +340,102 @@ overlay_changes()
 	! grep -q edited_x2 "$p/drivers/patches/6.12/0001-two.patch"
 }
 
+# What is written: series "first" of both directories comes before "second"
+series_written()
+{
+	local out=$p/build/series clone=$tmp/clone
+
+	printf 'The first\n\nWhat it is for.\n' > "$p/mm-patches/first.cover"
+	expect 1 "no cover letter second.cover" tree series &&
+	printf '[RFC] The second\n\nAnd this.\n' > "$p/drivers/patches/second.cover" &&
+	sed -i 's/^series: second/series: first/; s/^0001-two.*/&\nseries: second/' \
+		"$p/drivers/patches/series" &&
+	expect 0 "6 patches in 2 series in build/series, 0 not clean" tree series &&
+	[ "$(ls "$out")" = $'1-first\n2-second\nseries.bundle' ] &&
+	[ "$(find "$out" -name '0*.patch' | wc -l)" = 8 ] &&
+	grep -q '^Subject: \[PATCH 6.12 0/' "$out"/1-first/0000-*.patch &&
+	grep -q '^What it is for' "$out"/1-first/0000-*.patch &&
+	grep -q '^base-commit: ' "$out"/1-first/0000-*.patch &&
+	grep -q '^Subject: \[RFC PATCH 6.12 1/' "$out"/2-second/0001-*.patch &&
+	git clone -q "$out/series.bundle" "$clone" &&
+	[ "$(git -C "$clone" log --format=%s origin/second)" = \
+	  "$(git -C "$linux" log --format=%s | grep -vx five)" ] &&
+	[ "$(ls "$out/1-first" | tail -1)" = 0004-two.patch ] &&
+	git -C "$clone" merge-base --is-ancestor origin/first origin/second &&
+	[ ! -e "$clone/arch" ] &&
+	git -C "$linux" worktree add -q "$tmp/am" refs/tree/base &&
+	git -C "$tmp/am" am -q --empty=drop "$out"/*/*.patch &&
+	git -C "$tmp/am" diff --quiet HEAD "$(git -C "$linux" rev-parse main^)"
+}
+
+# A mail that checkpatch does not like
+unclean()
+{
+	cp "$p/drivers/patches/0002-three.patch" "$tmp/keep"
+	sed -i 's/^Why/No style/' "$p/drivers/patches/0002-three.patch"
+	expect 1 "1 not clean" tree series
+	local status=$?
+	cp "$tmp/keep" "$p/drivers/patches/0002-three.patch"
+	return $status
+}
+
+# compiled NUMBER TEXT: the patches and their ends fail so often, with this line
+compiled()
+{
+	expect $(($1 > 0)) "$2" tree series --compile &&
+	expect $(($1 > 0)) "$1 of what --compile looks at failed" tree series --compile &&
+	[ "$(git -C "$linux" branch --show-current)" = main ]
+}
+
+# A kernel is built if no file says "broken", and boots if none says "panic". What the
+# source says that is careless is mainline's.
+tools()
+{
+	cat > "$p/scripts/kernel" <<-'END'
+		#!/bin/bash
+		cd "$(dirname "$0")/../build/linux"
+		: > ../kernel-series.log
+		! git grep -q broken
+	END
+	cat > "$p/scripts/vm" <<-'END'
+		#!/bin/bash
+		while [ "$1" != --results ]; do shift; done
+		cd "$(dirname "$0")/../build/linux"
+		git grep -q panic && state="not ok" || state=ok
+		echo "[    1.000000] $state 1 suite" > "$2/console.log"
+	END
+	echo '#!/bin/sh' > "$p/scripts/setup"
+	chmod +x "$p"/scripts/{kernel,vm,setup}
+}
+
+series_compiled()
+{
+	local file=$p/drivers/patches/0002-three.patch what
+
+	tools
+	cp "$file" "$tmp/keep"
+	compiled 0 "ok      second: three: compiles" || return
+	for what in "broken 3 FAILED  second: three: compiles" \
+		    "panic 1 FAILED  second: lib: change line five: boots" \
+		    "careless 1 FAILED  second: W=1" "null 1 FAILED  coccicheck"; do
+		set -- $what
+		sed -i "s/^\(+gpu line 3\).*/\1 of 7 $1/" "$file"
+		compiled "$2" "${what#* * }"
+		local status=$?
+		cp "$tmp/keep" "$file"
+		[ $status = 0 ] || return
+	done
+}
+
+no_series()
+{
+	sed -i.keep 1d "$p/mm-patches/series"
+	expect 1 "mm-patches/series has no series: line before 0001-one.patch" tree
+	local status=$?
+	mv "$p/mm-patches/series.keep" "$p/mm-patches/series"
+	return $status
+}
+
 no_source()
 {
 	LINUX_SOURCE=$tmp/none.tar.xz expect 1 "scripts/setup" tree
@@ -332,7 +443,7 @@ no_source()
 
 make_source
 make_project
-plan 17
+plan 21
 check "overlay and patches become commits" assembled
 check "a changed overlay file rewrites only that file" minimal
 check "edits in the tree are not thrown away" refuses
@@ -349,5 +460,9 @@ check "a tree with other architectures is made anew" other_source
 check "another version has patches of its own" versions
 check "edits of another version are for that one" version_edits_return
 check "a patch can change an overlay file for one version" overlay_changes
+check "a patch that is in no series is an error" no_series
+check "each series is written with its cover letter, and a bundle" series_written
+check "what checkpatch complains of is counted" unclean
+check "each patch is compiled, each series booted and looked at" series_compiled
 check "no source is one clear line" no_source
 exit $((failed > 0))
