@@ -14,7 +14,7 @@
 #include "pfn_range.h"
 
 /**
- * DOC: harvesting dirty bits
+ * DOC: dirty bits of device memory
  *
  * A driver whose device does not see CPU stores can find the pages of a buffer
  * that were written in the page tables of all processes that have mmapped it.

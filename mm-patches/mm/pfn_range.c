@@ -7,7 +7,7 @@
 #include "pfn_range.h"
 
 /**
- * DOC: apply_to_pfn_range
+ * DOC: page-table walks for device memory
  *
  * apply_to_pfn_range() calls a function for the page-table entries of a part
  * of a VMA. It is a front end of pagewalk that takes the page table lock,
