@@ -117,6 +117,7 @@ verdicts()
 		verdict crash "# no" "(coherent/)?a.*"
 		verdict pass "coherent/a@b,Fail" ""
 		verdict pass "" "coherent/a@b"
+		verdict notrun "coherent/a@b,Fail" ""
 	} 2>&1) <<- end
 		0     ok 1 b # time=1.500s
 		0     ok 1 b # SKIP said
@@ -125,6 +126,7 @@ verdicts()
 		0     not ok 1 b # XFAIL in the list of flakes
 		1     not ok 1 b # time=1.500s
 		0     ok 1 b # time=1.500s
+		1     not ok 1 b # time=1.500s
 	end
 }
 
