@@ -234,7 +234,8 @@ static void check_log(json_t *log)
 		text[strcspn(text, "\n")] = 0;
 		for (i = 0; i < LENGTH(about) && !strstr(text, about[i]); i++)
 			;
-		if (i == LENGTH(about))
+		/* What any module of DKMS has said of it */
+		if (i == LENGTH(about) || strstr(text, "out-of-tree module taints kernel"))
 			continue;
 		if (complaints++ < MAX_COMPLAINTS)
 			json_array_append_new(log, json_string(text));
