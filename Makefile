@@ -111,6 +111,17 @@ docs: tree ## Documentation and the new files' kernel-doc as HTML, in build/docs
 	@sphinx-build -q -E -W --keep-going -b html Documentation build/docs
 	@echo "docs: build/docs/index.html"
 
+.PHONY: image
+image: setup ## a disk image with a desktop of Debian 13, in build/image
+	@scripts/setup image
+	@scripts/image
+
+.PHONY: desktop
+desktop: image deb ## install the modules in that image, and run programs off and on
+	@scripts/root trixie
+	@scripts/desktop install
+	@scripts/desktop programs
+
 .PHONY: sync
 sync: ## write edits made in build/linux back into patches and overlay
 	@scripts/tree sync
