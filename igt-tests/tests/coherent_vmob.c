@@ -700,16 +700,7 @@ static void queue_bounded(struct egm_dev *dev)
 
 static void back_to_normal(int sig)
 {
-	struct egm_node nodes[64];
-	int i, n = egm_nodes(nodes, ARRAY_SIZE(nodes));
-
-	for (i = 0; i < n; i++)
-		if (!strcmp(nodes[i].driver, egm_vmob.name)) {
-			struct egm_dev dev = { .node = nodes[i] };
-
-			debugfs_write(&dev, "delay_upload_us", "0");
-			debugfs_write(&dev, "timeout_ms", "30000");
-		}
+	debugfs_defaults();
 	(void)sig;
 }
 

@@ -144,4 +144,19 @@ static inline int debugfs_write(struct egm_dev *dev, const char *file, const cha
 	return fclose(f) ? -errno : 0;
 }
 
+/* What tests set in debugfs, as it is at first, on all of vmob's devices */
+static inline void debugfs_defaults(void)
+{
+	struct egm_node nodes[64];
+	int i, n = egm_nodes(nodes, ARRAY_SIZE(nodes));
+
+	for (i = 0; i < n; i++)
+		if (!strcmp(nodes[i].driver, egm_vmob.name)) {
+			struct egm_dev dev = { .node = nodes[i] };
+
+			debugfs_write(&dev, "delay_upload_us", "0");
+			debugfs_write(&dev, "timeout_ms", "30000");
+		}
+}
+
 #endif /* VMOB_H */
