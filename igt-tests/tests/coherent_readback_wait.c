@@ -5,7 +5,7 @@
  * Mega feature: General Core features
  * Sub-category: Memory management tests
  * Functionality: coherent buffers
- * Description: Contract C2 while the device takes its time, or fails: who waits for it,
+ * Description: Contract C2 while the device takes its time, or fails: what waits for it,
  *	what else goes on meanwhile, and what ends the wait. Fences that take as long as a
  *	test wants are from sw_sync.
  *
@@ -13,22 +13,22 @@
  * Description: C2: loads and stores wait for a fence that takes long
  *
  * SUBTEST: killed
- * Description: C2: who waits can be killed
+ * Description: C2: a process that waits can be killed
  *
  * SUBTEST: signals
- * Description: C2: who waits handles signals
+ * Description: C2: a thread that waits handles signals
  *
  * SUBTEST: signals-often
  * Description: C2: more signals than waits
  *
  * SUBTEST: last-reference
- * Description: C3: all but the one who waits have given the buffer up
+ * Description: C3: the thread that waits has the last reference to the buffer
  *
  * SUBTEST: mmap-meanwhile
- * Description: C2: who waits does not hold mmap_lock
+ * Description: C2: a thread that waits does not hold mmap_lock
  *
  * SUBTEST: submit-meanwhile
- * Description: C2: who waits does not hold up a submitter
+ * Description: C2: a thread that waits does not delay a submitter
  *
  * SUBTEST: device-error
  * Description: C2: SIGBUS or EFAULT if the device fails
@@ -293,7 +293,7 @@ static void *end_busy_soon(void *arg)
 }
 
 /*
- * Who waits is the last one to know the buffer: mappings and handle are gone, and
+ * The thread that waits has the last reference to the buffer: mappings and handle are gone, and
  * with them what it would have read. The buffer goes when the wait is over.
  */
 static void last_reference(struct egm_dev *dev)
@@ -365,7 +365,7 @@ static void mmap_meanwhile(struct egm_dev *dev)
 	teardown(&b);
 }
 
-/* A submitter with the same buffer is not held up by somebody who waits for it. */
+/* A thread that waits for a buffer does not delay a submitter with the same buffer. */
 static void submit_meanwhile(struct egm_dev *dev)
 {
 	struct buf b = setup(dev);
@@ -451,12 +451,12 @@ static void device_error(struct egm_dev *dev)
 
 static const struct coh_subtest subtests[] = {
 	{ "fence", "C2: loads and stores wait for a fence that takes long", fence },
-	{ "killed", "C2: who waits can be killed", killed },
-	{ "signals", "C2: who waits handles signals", signals },
+	{ "killed", "C2: a process that waits can be killed", killed },
+	{ "signals", "C2: a thread that waits handles signals", signals },
 	{ "signals-often", "C2: more signals than waits", signals_often },
-	{ "last-reference", "C3: all but the one who waits have given the buffer up", last_reference },
-	{ "mmap-meanwhile", "C2: who waits does not hold mmap_lock", mmap_meanwhile },
-	{ "submit-meanwhile", "C2: who waits does not hold up a submitter", submit_meanwhile },
+	{ "last-reference", "C3: the thread that waits has the last reference to the buffer", last_reference },
+	{ "mmap-meanwhile", "C2: a thread that waits does not hold mmap_lock", mmap_meanwhile },
+	{ "submit-meanwhile", "C2: a thread that waits does not delay a submitter", submit_meanwhile },
 	{ "device-error", "C2: SIGBUS or EFAULT if the device fails", device_error },
 };
 

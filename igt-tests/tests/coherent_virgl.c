@@ -37,7 +37,7 @@
  * Description: C1, C2: another device can't have the memory
  *
  * SUBTEST: named-by-others
- * Description: C5: named by who has no handle of the buffer
+ * Description: C5: named by a process without a handle of the buffer
  *
  * SUBTEST: transfer3d-stale
  * Description: C2, C4: guest memory that is transferred is not older than the device's
@@ -630,7 +630,7 @@ static const struct coh_subtest subtests[] = {
 	{ "explicit-upload", "C1, C2: a transfer of what nobody knows of", explicit_upload },
 	{ "failed-context", "C1: stores that were uploaded in a context that has failed", failed_context },
 	{ "other-device", "C1, C2: another device can't have the memory", other_device },
-	{ "named-by-others", "C5: named by who has no handle of the buffer", named_by_others },
+	{ "named-by-others", "C5: named by a process without a handle of the buffer", named_by_others },
 	{ "transfer3d-stale", "C2, C4: guest memory that is transferred is not older than the device's", transfer3d_stale },
 	{ "transfer3d-from-host", "C1, C3: a transfer to the guest overwrites no store", transfer3d_from_host },
 	{ "transfer3d-map", "C2, C4: as old Mesa maps a persistent buffer", transfer3d_map },
