@@ -2,39 +2,26 @@
 /*
  * KUnit tests of the tracking of CPU writes to GEM objects.
  *
- * Objects are mapped into the address space of the test's thread, stored to
- * with put_user(), so that the CPU faults and sets dirty bits as for a user
- * program, and compared with a device copy that is kept up to date by nothing
- * but the tracker's reports.
- *
- * One long file: all cases of the suite use the same device, mappings and
- * comparison, and most of them are a few lines.
+ * One long file: all cases are about the same object, and most of them are a
+ * few lines.
  */
 
-#include <linux/anon_inodes.h>
-#include <linux/dma-fence.h>
 #include <linux/dma-resv.h>
-#include <linux/file.h>
-#include <linux/fs.h>
 #include <linux/highmem.h>
 #include <linux/iosys-map.h>
-#include <linux/mman.h>
-#include <linux/uaccess.h>
 #include <linux/vmalloc.h>
-#include <linux/workqueue.h>
 
 #include <kunit/test.h>
 
 #include <drm/drm_device.h>
 #include <drm/drm_drv.h>
-#include <drm/drm_gem.h>
 #include <drm/drm_gem_dirty.h>
 #include <drm/drm_gem_shmem_dirty.h>
 #include <drm/drm_gem_shmem_helper.h>
 #include <drm/drm_kunit_helpers.h>
-#include <drm/drm_vma_manager.h>
 
 #include "../drm_gem_dirty_internal.h"
+#include "drm_gem_dirty_fixture.h"
 
 #define CHUNK_BYTES	(DRM_GEM_DIRTY_CHUNK_PAGES * PAGE_SIZE)
 
@@ -153,142 +140,61 @@ static const struct drm_driver test_driver = {
 	.gem_create_object = test_gem_create,
 };
 
-static int test_file_mmap(struct file *file, struct vm_area_struct *vma)
+static struct test_device *test_device(struct kunit *test)
 {
-	struct drm_gem_object *obj = file->private_data;
+	struct dirty_fixture *fixture = test->priv;
 
-	return drm_gem_mmap_obj(obj, obj->size, vma);
+	return container_of(fixture->drm, struct test_device, drm);
 }
 
-static int test_file_release(struct inode *inode, struct file *file)
+static struct coherent_bo *test_bo(struct kunit *test)
 {
-	struct drm_gem_object *obj = file->private_data;
-	struct drm_device *drm = obj->dev;
+	struct dirty_fixture *fixture = test->priv;
 
-	drm_gem_object_put(obj);
-	drm_dev_put(drm);
-
-	return 0;
+	return to_coherent_bo(fixture->obj);
 }
 
-/*
- * A test's mappings go when its thread exits, and KUnit does not wait for that
- * before it cleans up. So the file, which they hold, holds object and device.
- */
-static const struct file_operations test_fops = {
-	.mmap = test_file_mmap,
-	.release = test_file_release,
-};
-
-struct test_priv {
-	struct test_device *tdev;
-	struct coherent_bo *bo;
-	struct file *file;
-	/* What the tests have stored, to compare the device copy with. */
-	u32 *expect;
-	u32 value;
-};
-
-KUNIT_DEFINE_ACTION_WRAPPER(put_object, drm_gem_object_put,
-			    struct drm_gem_object *);
-KUNIT_DEFINE_ACTION_WRAPPER(put_file, fput, struct file *);
-KUNIT_DEFINE_ACTION_WRAPPER(free_expect, vfree, const void *);
+static struct drm_gem_dirty *tracker(struct kunit *test)
+{
+	return test_bo(test)->base.dirty;
+}
 
 static int gem_dirty_test_init(struct kunit *test)
 {
-	struct test_priv *priv;
+	struct test_device *tdev;
 	struct device *dev;
 
 	dev = drm_kunit_helper_alloc_device(test);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
-
-	priv = kunit_kzalloc(test, sizeof(*priv), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, priv);
-
-	priv->tdev = drm_kunit_helper_alloc_drm_device_with_driver
+	tdev = drm_kunit_helper_alloc_drm_device_with_driver
 		(test, dev, struct test_device, drm, &test_driver);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, priv->tdev);
-
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, tdev);
 	KUNIT_ASSERT_EQ(test, 0,
-			drmm_gem_dirty_device_init(&priv->tdev->drm,
-						   &priv->tdev->dirty));
-	test->priv = priv;
+			drmm_gem_dirty_device_init(&tdev->drm, &tdev->dirty));
+	fixture_init(test, &tdev->drm);
 
 	return 0;
 }
 
 static void create_bo(struct kunit *test, unsigned long nr_pages)
 {
-	struct test_priv *priv = test->priv;
+	struct test_device *tdev = test_device(test);
 	struct drm_gem_shmem_object *shmem;
 	struct coherent_bo *bo;
 
-	shmem = drm_gem_shmem_create(&priv->tdev->drm, nr_pages << PAGE_SHIFT);
+	shmem = drm_gem_shmem_create(&tdev->drm, nr_pages << PAGE_SHIFT);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, shmem);
 	bo = to_coherent_bo(&shmem->base);
-	KUNIT_ASSERT_EQ(test, 0, coherent_bo_init(bo, &priv->tdev->dirty));
+	KUNIT_ASSERT_EQ(test, 0, coherent_bo_init(bo, &tdev->dirty));
 	bo->copy = vzalloc(shmem->base.size);
 	KUNIT_ASSERT_NOT_NULL(test, bo->copy);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, put_object,
-							   &shmem->base));
-	priv->bo = bo;
-
-	priv->expect = vzalloc(shmem->base.size);
-	KUNIT_ASSERT_NOT_NULL(test, priv->expect);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, free_expect,
-							   priv->expect));
-
-	priv->file = anon_inode_getfile("[gem_dirty_test]", &test_fops,
-					&shmem->base, O_RDWR);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, priv->file);
-	drm_gem_object_get(&shmem->base);
-	drm_dev_get(&priv->tdev->drm);
-	priv->file->f_mapping = priv->tdev->drm.anon_inode->i_mapping;
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, put_file,
-							   priv->file));
-}
-
-static unsigned long map_bo_at(struct kunit *test, unsigned long addr,
-			       unsigned long prot, unsigned long flags)
-{
-	struct test_priv *priv = test->priv;
-	struct drm_gem_object *obj = &priv->bo->base.base;
-
-	addr = kunit_vm_mmap(test, priv->file, addr, obj->size, prot, flags,
-			     drm_vma_node_offset_addr(&obj->vma_node));
-	KUNIT_ASSERT_NE(test, 0, addr);
-	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
-
-	return addr;
-}
-
-static unsigned long map_bo(struct kunit *test)
-{
-	return map_bo_at(test, 0, PROT_READ | PROT_WRITE, MAP_SHARED);
-}
-
-/* Store a value that was never stored before to a page mapped at @addr. */
-static void store(struct kunit *test, unsigned long addr, unsigned long page)
-{
-	struct test_priv *priv = test->priv;
-	u32 __user *p = (u32 __user *)addr;
-
-	priv->value++;
-	KUNIT_ASSERT_EQ(test, 0, put_user(priv->value, p));
-	priv->expect[page * PAGE_SIZE / sizeof(u32)] = priv->value;
-}
-
-static void store_page(struct kunit *test, unsigned long map,
-		       unsigned long page)
-{
-	store(test, map + page * PAGE_SIZE, page);
+	fixture_set(test, &shmem->base, bo->copy);
 }
 
 /* What a submission does. Returns the number of pages that were uploaded. */
 static unsigned long submit(struct kunit *test)
 {
-	struct test_priv *priv = test->priv;
-	struct coherent_bo *bo = priv->bo;
+	struct coherent_bo *bo = test_bo(test);
 
 	bo->uploaded = 0;
 	bo->ranges = 0;
@@ -297,18 +203,9 @@ static unsigned long submit(struct kunit *test)
 	coherent_bo_before_use(bo);
 	dma_resv_unlock(bo->base.base.resv);
 
-	KUNIT_EXPECT_EQ_MSG(test, 0, memcmp(bo->copy, priv->expect,
-					    bo->base.base.size),
-			    "the device misses a store");
+	expect_copy(test);
 
 	return bo->uploaded;
-}
-
-static struct drm_gem_dirty *tracker(struct kunit *test)
-{
-	struct test_priv *priv = test->priv;
-
-	return priv->bo->base.dirty;
 }
 
 static void close_all(struct kunit *test)
@@ -325,15 +222,13 @@ static void gem_dirty_test_idle(struct kunit *test)
 {
 	struct drm_gem_dirty_stats *stats;
 	unsigned long map;
-	u32 value;
 
 	create_bo(test, 4 * DRM_GEM_DIRTY_CHUNK_PAGES);
 	stats = &tracker(test)->stats;
 	map = map_bo(test);
 
 	KUNIT_EXPECT_EQ(test, 0, submit(test));
-	KUNIT_ASSERT_EQ(test, 0, get_user(value, (u32 __user *)map));
-	KUNIT_EXPECT_EQ(test, 0, value);
+	expect_page(test, map, 0);
 	KUNIT_EXPECT_EQ(test, 0, submit(test));
 
 	KUNIT_EXPECT_EQ(test, 2, stats->passes);
@@ -363,7 +258,7 @@ static void gem_dirty_test_store(struct kunit *test)
 	store_page(test, map, 71);
 	store_page(test, map, 100);
 	KUNIT_EXPECT_EQ(test, 3, submit(test));
-	KUNIT_EXPECT_EQ(test, 2, ((struct test_priv *)test->priv)->bo->ranges);
+	KUNIT_EXPECT_EQ(test, 2, test_bo(test)->ranges);
 	KUNIT_EXPECT_EQ(test, 1, stats->faults);
 
 	KUNIT_EXPECT_EQ(test, 0, submit(test));
@@ -638,10 +533,8 @@ static void gem_dirty_test_apart(struct kunit *test)
 /* A load maps read-only what is beside the page that is open alone. */
 static void gem_dirty_test_sparse_load(struct kunit *test)
 {
-	struct test_priv *priv = test->priv;
 	struct drm_gem_dirty *dirty;
 	unsigned long map;
-	u32 value;
 
 	create_bo(test, DRM_GEM_DIRTY_CHUNK_PAGES);
 	dirty = tracker(test);
@@ -653,9 +546,7 @@ static void gem_dirty_test_sparse_load(struct kunit *test)
 
 	map = map_bo(test);
 	store_page(test, map, 7);
-	KUNIT_ASSERT_EQ(test, 0, get_user(value, (u32 __user *)
-					  (map + 5 * PAGE_SIZE)));
-	KUNIT_EXPECT_EQ(test, priv->expect[5 * PAGE_SIZE / sizeof(u32)], value);
+	expect_page(test, map, 5);
 	KUNIT_EXPECT_EQ(test, 1, submit(test));
 	KUNIT_EXPECT_EQ(test, 0, dirty->nr_open);
 
@@ -691,18 +582,16 @@ static void gem_dirty_test_two_vmas(struct kunit *test)
 /* Defect 4: a VMA that can't be written does not hide the one behind it. */
 static void gem_dirty_test_readonly_first(struct kunit *test)
 {
-	struct test_priv *priv = test->priv;
+	struct dirty_fixture *fixture = test->priv;
 	unsigned long map;
-	u32 value;
 
 	create_bo(test, DRM_GEM_DIRTY_CHUNK_PAGES);
 
 	/* Without write access to the file a mapping lacks VM_MAYWRITE. */
-	priv->file->f_mode &= ~FMODE_WRITE;
-	map = map_bo_at(test, 0, PROT_READ, MAP_SHARED);
-	priv->file->f_mode |= FMODE_WRITE;
-	KUNIT_ASSERT_EQ(test, 0, get_user(value, (u32 __user *)map));
-	KUNIT_EXPECT_EQ(test, 0, value);
+	fixture->file->f_mode &= ~FMODE_WRITE;
+	map = map_bo_prot(test, PROT_READ);
+	fixture->file->f_mode |= FMODE_WRITE;
+	expect_page(test, map, 0);
 
 	map = map_bo(test);
 	store_page(test, map, 3);
@@ -836,7 +725,7 @@ static void gem_dirty_test_stream(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 8, tracker(test)->stats.faults);
 	KUNIT_EXPECT_EQ(test, 64, tracker(test)->stats.chunks_opened);
 	KUNIT_EXPECT_EQ(test, nr_pages, submit(test));
-	KUNIT_EXPECT_EQ(test, 1, ((struct test_priv *)test->priv)->bo->ranges);
+	KUNIT_EXPECT_EQ(test, 1, test_bo(test)->ranges);
 }
 
 /* Each of several consumers gets everything, whenever it asks. */
@@ -964,21 +853,26 @@ static void vunmap_bo(struct kunit *test, struct iosys_map *vmap)
 	dma_resv_unlock(obj->resv);
 }
 
+static void kernel_store(struct kunit *test, struct iosys_map *vmap,
+			 unsigned long page, unsigned int word)
+{
+	u32 value = new_value(test, page, word);
+
+	iosys_map_wr(vmap, page * PAGE_SIZE + word * sizeof(u32), u32, value);
+}
+
 /* C1: what the kernel stores through its own mapping, while it lasts and after. */
 static void gem_dirty_test_vmap(struct kunit *test)
 {
 	const unsigned long nr_pages = 2 * DRM_GEM_DIRTY_CHUNK_PAGES;
-	struct test_priv *priv = test->priv;
 	struct iosys_map vmap;
 
 	create_bo(test, nr_pages);
 	vmap_bo(test, &vmap);
-	iosys_map_wr(&vmap, 7 * PAGE_SIZE, u32, 1);
-	priv->expect[7 * PAGE_SIZE / sizeof(u32)] = 1;
+	kernel_store(test, &vmap, 7, 0);
 	KUNIT_EXPECT_EQ(test, nr_pages, submit(test));
 
-	iosys_map_wr(&vmap, 8 * PAGE_SIZE, u32, 2);
-	priv->expect[8 * PAGE_SIZE / sizeof(u32)] = 2;
+	kernel_store(test, &vmap, 8, 0);
 	vunmap_bo(test, &vmap);
 	KUNIT_EXPECT_EQ(test, nr_pages, submit(test));
 	KUNIT_EXPECT_EQ(test, 0, submit(test));
@@ -1038,14 +932,15 @@ static int test_bo_read_back(struct drm_gem_dirty_consumer *device_copy,
 /* A buffer that the device can write, too. */
 static void create_written_bo(struct kunit *test, unsigned long nr_pages)
 {
-	struct test_priv *priv = test->priv;
+	struct drm_gem_dirty_consumer *device_copy;
 
 	create_bo(test, nr_pages);
+	device_copy = &test_bo(test)->device_copy;
 	dma_resv_lock(tracker(test)->obj->resv, NULL);
-	drm_gem_dirty_consumer_fini(&priv->bo->device_copy);
+	drm_gem_dirty_consumer_fini(device_copy);
 	KUNIT_ASSERT_EQ(test, 0,
-			drm_gem_dirty_consumer_init(&priv->bo->device_copy,
-						    tracker(test), 0, nr_pages,
+			drm_gem_dirty_consumer_init(device_copy, tracker(test),
+						    0, nr_pages,
 						    test_bo_read_back));
 	dma_resv_unlock(tracker(test)->obj->resv);
 }
@@ -1063,21 +958,10 @@ static bool before_write(struct coherent_bo *bo, pgoff_t page, pgoff_t nr_pages)
 	return ret;
 }
 
-static void device_writes(struct kunit *test, unsigned long page)
-{
-	struct test_priv *priv = test->priv;
-	u32 *p = priv->bo->copy + page * PAGE_SIZE;
-
-	priv->value++;
-	priv->expect[page * PAGE_SIZE / sizeof(u32)] = priv->value;
-	WRITE_ONCE(*p, priv->value);
-}
-
 /* A submission by which the device writes into a page. */
 static void device_store(struct kunit *test, unsigned long page)
 {
-	struct test_priv *priv = test->priv;
-	struct coherent_bo *bo = priv->bo;
+	struct coherent_bo *bo = test_bo(test);
 
 	dma_resv_lock(bo->base.base.resv, NULL);
 	if (before_write(bo, page, 1)) {
@@ -1088,27 +972,6 @@ static void device_store(struct kunit *test, unsigned long page)
 		device_writes(test, page);
 	}
 	dma_resv_unlock(bo->base.base.resv);
-}
-
-static u32 load_page(struct kunit *test, unsigned long map, unsigned long page)
-{
-	u32 value;
-
-	KUNIT_ASSERT_EQ(test, 0, get_user(value, (u32 __user *)
-					  (map + page * PAGE_SIZE)));
-
-	return value;
-}
-
-static void expect_page(struct kunit *test, unsigned long map,
-			unsigned long page)
-{
-	struct test_priv *priv = test->priv;
-	/* First: the device may be about to write. */
-	u32 value = load_page(test, map, page);
-
-	KUNIT_EXPECT_EQ(test, priv->expect[page * PAGE_SIZE / sizeof(u32)],
-			value);
 }
 
 /* C2: what the device wrote is seen, also after an earlier read of the page. */
@@ -1144,23 +1007,17 @@ static void gem_dirty_test_device_store(struct kunit *test)
  */
 static void gem_dirty_test_both(struct kunit *test)
 {
-	struct test_priv *priv;
 	unsigned long map, round;
 
 	create_written_bo(test, 2 * DRM_GEM_DIRTY_CHUNK_PAGES);
-	priv = test->priv;
 	map = map_bo(test);
 
 	for (round = 0; round < 10; round++) {
 		/* Another word of the page that the device is to write. */
-		KUNIT_ASSERT_EQ(test, 0,
-				put_user(round, (u32 __user *)(map + 3 * PAGE_SIZE + 8)));
-		priv->expect[3 * PAGE_SIZE / sizeof(u32) + 2] = round;
+		store_word(test, map, 3, 2);
 		store_page(test, map, 4);
 		device_store(test, 3);
-		KUNIT_ASSERT_EQ(test, 0,
-				put_user(round, (u32 __user *)(map + 3 * PAGE_SIZE + 16)));
-		priv->expect[3 * PAGE_SIZE / sizeof(u32) + 4] = round;
+		store_word(test, map, 3, 4);
 		store_page(test, map, 5);
 		expect_page(test, map, 3);
 		expect_page(test, map, 4);
@@ -1179,7 +1036,7 @@ static void gem_dirty_test_leaving_written(struct kunit *test)
 	unsigned long map;
 
 	create_written_bo(test, 2 * DRM_GEM_DIRTY_CHUNK_PAGES);
-	bo = ((struct test_priv *)test->priv)->bo;
+	bo = test_bo(test);
 	dirty = tracker(test);
 	map = map_bo(test);
 	store_page(test, map, 5);
@@ -1199,26 +1056,25 @@ static void gem_dirty_test_leaving_written(struct kunit *test)
 static void gem_dirty_test_pending_mark(struct kunit *test)
 {
 	const unsigned long nr_pages = 3 * DRM_GEM_DIRTY_CHUNK_PAGES;
-	struct test_priv *priv;
+	struct dirty_fixture *fixture = test->priv;
 	struct dma_resv *resv;
 	struct iosys_map vmap;
 	unsigned long map;
 	u32 before;
 
 	create_written_bo(test, nr_pages);
-	priv = test->priv;
 	resv = tracker(test)->obj->resv;
 	map = map_bo(test);
 
 	store_page(test, map, 70);
 	KUNIT_EXPECT_EQ(test, 1, submit(test));
-	before = priv->value;
+	before = fixture->value;
 	device_store(test, 70);
 	device_store(test, 71);
 	dma_resv_lock(resv, NULL);
 	drm_gem_dirty_mark(tracker(test), 70, 1);
 	dma_resv_unlock(resv);
-	priv->expect[70 * PAGE_SIZE / sizeof(u32)] = before;
+	*expected(test, 70, 0) = before;
 	KUNIT_EXPECT_EQ(test, 1, submit(test));
 	expect_page(test, map, 70);
 	expect_page(test, map, 71);
@@ -1227,21 +1083,10 @@ static void gem_dirty_test_pending_mark(struct kunit *test)
 	device_store(test, 71);
 	vmap_bo(test, &vmap);
 	KUNIT_EXPECT_EQ(test, 0, tracker(test)->nr_pending);
-	KUNIT_EXPECT_EQ(test, priv->value,
+	KUNIT_EXPECT_EQ(test, fixture->value,
 			iosys_map_rd(&vmap, 71 * PAGE_SIZE, u32));
 	vunmap_bo(test, &vmap);
 	KUNIT_EXPECT_EQ(test, nr_pages, submit(test));
-}
-
-static void kernel_store(struct kunit *test, struct iosys_map *vmap,
-			 unsigned long page, unsigned int word)
-{
-	struct test_priv *priv = test->priv;
-	size_t offset = page * PAGE_SIZE + word * sizeof(u32);
-
-	priv->value++;
-	iosys_map_wr(vmap, offset, u32, priv->value);
-	priv->expect[offset / sizeof(u32)] = priv->value;
 }
 
 /*
@@ -1251,14 +1096,13 @@ static void kernel_store(struct kunit *test, struct iosys_map *vmap,
 static void vmap_written(struct kunit *test, bool queues)
 {
 	const unsigned long nr_pages = 3 * DRM_GEM_DIRTY_CHUNK_PAGES;
-	struct test_priv *priv;
+	struct dirty_fixture *fixture = test->priv;
 	struct iosys_map vmap;
 	unsigned long map;
 	int round;
 
 	create_written_bo(test, nr_pages);
-	priv = test->priv;
-	priv->bo->device_copy.queues_read_back = queues;
+	test_bo(test)->device_copy.queues_read_back = queues;
 	map = map_bo(test);
 	vmap_bo(test, &vmap);
 	for (round = 0; round < 3; round++) {
@@ -1268,7 +1112,7 @@ static void vmap_written(struct kunit *test, bool queues)
 		submit(test);
 
 		/* The driver has put it there, or the submission has. */
-		KUNIT_EXPECT_EQ(test, priv->value,
+		KUNIT_EXPECT_EQ(test, fixture->value,
 				iosys_map_rd(&vmap, 80 * PAGE_SIZE, u32));
 		device_store(test, 90);
 		if (queues)
@@ -1304,7 +1148,7 @@ static void gem_dirty_test_written_idle(struct kunit *test)
 	int i;
 
 	create_written_bo(test, nr_pages);
-	bo = ((struct test_priv *)test->priv)->bo;
+	bo = test_bo(test);
 	dirty = tracker(test);
 	map = map_bo(test);
 	for (i = 0; i < 5; i++) {
@@ -1338,7 +1182,6 @@ static void gem_dirty_test_written_idle(struct kunit *test)
 static void gem_dirty_test_read_stream(struct kunit *test)
 {
 	const unsigned long nr_pages = 64 * DRM_GEM_DIRTY_CHUNK_PAGES - 3;
-	struct test_priv *priv = test->priv;
 	struct drm_gem_dirty_stats *stats;
 	unsigned long map, page;
 	int i;
@@ -1349,7 +1192,7 @@ static void gem_dirty_test_read_stream(struct kunit *test)
 
 	dma_resv_lock(tracker(test)->obj->resv, NULL);
 	for (i = 0; i < 3; i++)
-		before_write(priv->bo, 0, nr_pages);
+		before_write(test_bo(test), 0, nr_pages);
 	for (page = 0; page < nr_pages; page++)
 		device_writes(test, page);
 	dma_resv_unlock(tracker(test)->obj->resv);
@@ -1364,57 +1207,25 @@ static void gem_dirty_test_read_stream(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, submit(test));
 }
 
-struct slow_write {
-	struct dma_fence fence;
-	/* That of the fence. */
-	spinlock_t lock;
-	struct delayed_work work;
-	struct kunit *test;
-	unsigned long page;
-};
-
-static const char *slow_write_name(struct dma_fence *fence)
+static void written(struct work_struct *work)
 {
-	return "gem_dirty_test";
-}
-
-static const struct dma_fence_ops slow_write_ops = {
-	.get_driver_name = slow_write_name,
-	.get_timeline_name = slow_write_name,
-};
-
-static void slow_write_work(struct work_struct *work)
-{
-	struct slow_write *w = container_of(work, struct slow_write, work.work);
+	struct slow_write *w = to_slow_write(work);
 
 	device_writes(w->test, w->page);
 	dma_fence_signal(&w->fence);
 }
 
 /* The device is at work in @page until the work item has been run. */
-static struct slow_write *slow_write_begin(struct kunit *test,
-					   unsigned long page)
+static struct slow_write *device_store_begin(struct kunit *test,
+					     unsigned long page)
 {
-	struct test_priv *priv = test->priv;
-	struct dma_resv *resv = priv->bo->base.base.resv;
-	struct slow_write *w = kzalloc_obj(*w, GFP_KERNEL);
+	struct coherent_bo *bo = test_bo(test);
 
-	KUNIT_ASSERT_NOT_NULL(test, w);
-	spin_lock_init(&w->lock);
-	INIT_DELAYED_WORK(&w->work, slow_write_work);
-	w->test = test;
-	w->page = page;
-	/* The last reference frees it. */
-	dma_fence_init(&w->fence, &slow_write_ops, &w->lock,
-		       dma_fence_context_alloc(1), 1);
+	dma_resv_lock(bo->base.base.resv, NULL);
+	before_write(bo, page, 1);
+	dma_resv_unlock(bo->base.base.resv);
 
-	dma_resv_lock(resv, NULL);
-	KUNIT_EXPECT_EQ(test, 0, dma_resv_reserve_fences(resv, 1));
-	before_write(priv->bo, page, 1);
-	dma_resv_add_fence(resv, &w->fence, DMA_RESV_USAGE_WRITE);
-	dma_resv_unlock(resv);
-
-	return w;
+	return slow_write_begin(test, page, written);
 }
 
 /* C2: an access waits until the device has written; C4: a store as well. */
@@ -1427,21 +1238,18 @@ static void gem_dirty_test_wait(struct kunit *test)
 	map = map_bo(test);
 
 	store_page(test, map, 3);
-	w = slow_write_begin(test, 3);
+	w = device_store_begin(test, 3);
 	schedule_delayed_work(&w->work, HZ / 5);
 	expect_page(test, map, 3);
 	KUNIT_EXPECT_TRUE(test, dma_fence_is_signaled(&w->fence));
-	flush_delayed_work(&w->work);
-	dma_fence_put(&w->fence);
+	slow_write_end(w);
 	KUNIT_EXPECT_EQ(test, 0, submit(test));
 
-	w = slow_write_begin(test, 4);
+	w = device_store_begin(test, 4);
 	schedule_delayed_work(&w->work, HZ / 5);
-	KUNIT_ASSERT_EQ(test, 0, put_user(1, (u32 __user *)(map + 4 * PAGE_SIZE + 8)));
-	((struct test_priv *)test->priv)->expect[4 * PAGE_SIZE / sizeof(u32) + 2] = 1;
+	store_word(test, map, 4, 2);
 	KUNIT_EXPECT_TRUE(test, dma_fence_is_signaled(&w->fence));
-	flush_delayed_work(&w->work);
-	dma_fence_put(&w->fence);
+	slow_write_end(w);
 	KUNIT_EXPECT_EQ(test, 1, submit(test));
 	expect_page(test, map, 4);
 }
@@ -1449,32 +1257,32 @@ static void gem_dirty_test_wait(struct kunit *test)
 /* No data, no access: and when the device is back, nothing has been lost. */
 static void gem_dirty_test_read_back_fails(struct kunit *test)
 {
-	struct test_priv *priv = test->priv;
+	struct coherent_bo *bo;
 	struct slow_write *w;
 	unsigned long map;
 	u32 __maybe_unused value;
 
 	create_written_bo(test, 2 * DRM_GEM_DIRTY_CHUNK_PAGES);
+	bo = test_bo(test);
 	map = map_bo(test);
 
 	store_page(test, map, 1);
 	device_store(test, 0);
-	priv->bo->fail = -EIO;
+	bo->fail = -EIO;
 	KUNIT_EXPECT_EQ(test, -EFAULT, get_user(value, (u32 __user *)map));
 	KUNIT_EXPECT_EQ(test, -EFAULT, put_user(0, (u32 __user *)map));
 	expect_page(test, map, DRM_GEM_DIRTY_CHUNK_PAGES);
-	priv->bo->fail = 0;
+	bo->fail = 0;
 	expect_page(test, map, 0);
 	expect_page(test, map, 1);
 
 	/* A device that is gone never signals. */
-	w = slow_write_begin(test, 0);
-	priv->tdev->drm.unplugged = true;
+	w = device_store_begin(test, 0);
+	bo->base.base.dev->unplugged = true;
 	KUNIT_EXPECT_EQ(test, -EFAULT, get_user(value, (u32 __user *)map));
-	priv->tdev->drm.unplugged = false;
+	bo->base.base.dev->unplugged = false;
 	schedule_delayed_work(&w->work, 0);
-	flush_delayed_work(&w->work);
-	dma_fence_put(&w->fence);
+	slow_write_end(w);
 	expect_page(test, map, 0);
 }
 

@@ -3,22 +3,13 @@
  * KUnit tests of the tracking of CPU writes to TTM buffer objects: what TTM
  * does to a buffer object between a store and the use of it.
  *
- * As in drm_gem_dirty_test.c the stores are real ones, and a device copy that
- * is kept up to date by nothing but the tracker's reports is compared with
- * what was stored. It is read from wherever the buffer object is at the time.
+ * The device copy is read from wherever the buffer object is at the time.
  *
  * One long file: nearly half of it is the device that all cases share.
  */
 
-#include <linux/anon_inodes.h>
-#include <linux/dma-fence.h>
 #include <linux/dma-resv.h>
-#include <linux/file.h>
-#include <linux/fs.h>
 #include <linux/highmem.h>
-#include <linux/iosys-map.h>
-#include <linux/mman.h>
-#include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 #include <linux/workqueue.h>
 
@@ -31,7 +22,6 @@
 #include <drm/drm_gem_ttm_helper.h>
 #include <drm/drm_kunit_helpers.h>
 #include <drm/drm_managed.h>
-#include <drm/drm_vma_manager.h>
 #include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_bo_dirty.h>
 #include <drm/ttm/ttm_device.h>
@@ -40,6 +30,7 @@
 #include <drm/ttm/ttm_tt.h>
 
 #include "../drm_gem_dirty_internal.h"
+#include "drm_gem_dirty_fixture.h"
 
 #define NR_PAGES	(3 * DRM_GEM_DIRTY_CHUNK_PAGES + 5)
 #define VRAM_PAGES	(2 * NR_PAGES)
@@ -61,15 +52,6 @@ struct test_bo {
 	unsigned long uploaded;
 };
 
-struct test_priv {
-	struct test_device *tdev;
-	struct test_bo *bo;
-	struct file *file;
-	/* What the tests have stored, to compare the device copy with. */
-	u32 *expect;
-	u32 value;
-};
-
 static struct test_device *to_tdev(struct ttm_device *bdev)
 {
 	return container_of(bdev, struct test_device, ttm);
@@ -78,6 +60,18 @@ static struct test_device *to_tdev(struct ttm_device *bdev)
 static struct test_bo *to_test_bo(struct drm_gem_object *obj)
 {
 	return container_of(obj, struct test_bo, tbo.base);
+}
+
+static struct test_bo *test_bo(struct kunit *test)
+{
+	struct dirty_fixture *fixture = test->priv;
+
+	return to_test_bo(fixture->obj);
+}
+
+static struct drm_gem_dirty *tracker(struct kunit *test)
+{
+	return test_bo(test)->dirty.tracker;
 }
 
 static struct ttm_tt *test_tt_create(struct ttm_buffer_object *tbo,
@@ -198,38 +192,9 @@ static const struct drm_gem_object_funcs test_bo_funcs = {
 	.vm_ops = &ttm_bo_dirty_vm_ops,
 };
 
-static int test_file_mmap(struct file *file, struct vm_area_struct *vma)
-{
-	struct drm_gem_object *obj = file->private_data;
-
-	return drm_gem_mmap_obj(obj, obj->size, vma);
-}
-
-static int test_file_release(struct inode *inode, struct file *file)
-{
-	struct drm_gem_object *obj = file->private_data;
-	struct drm_device *drm = obj->dev;
-
-	drm_gem_object_put(obj);
-	drm_dev_put(drm);
-
-	return 0;
-}
-
-/* It outlives the test, as in drm_gem_dirty_test.c. */
-static const struct file_operations test_fops = {
-	.mmap = test_file_mmap,
-	.release = test_file_release,
-};
-
 static const struct drm_driver test_driver = {
 	.driver_features = DRIVER_GEM,
 };
-
-KUNIT_DEFINE_ACTION_WRAPPER(put_object, drm_gem_object_put,
-			    struct drm_gem_object *);
-KUNIT_DEFINE_ACTION_WRAPPER(put_file, fput, struct file *);
-KUNIT_DEFINE_ACTION_WRAPPER(free_expect, vfree, const void *);
 
 static void test_ttm_fini(struct drm_device *drm, void *data)
 {
@@ -250,8 +215,7 @@ static void place(struct kunit *test, u32 mem_type)
 		.placement = &place,
 		.num_placement = 1,
 	};
-	struct test_priv *priv = test->priv;
-	struct ttm_buffer_object *tbo = &priv->bo->tbo;
+	struct ttm_buffer_object *tbo = &test_bo(test)->tbo;
 	struct ttm_operation_ctx ctx = { };
 
 	dma_resv_lock(tbo->base.resv, NULL);
@@ -259,17 +223,25 @@ static void place(struct kunit *test, u32 mem_type)
 	dma_resv_unlock(tbo->base.resv);
 }
 
-static int add_consumer(struct test_priv *priv,
+/* Returns what is above 0 if something was swapped out. */
+static int swap_out(struct kunit *test)
+{
+	struct ttm_operation_ctx ctx = { };
+
+	return ttm_device_swapout(test_bo(test)->tbo.bdev, &ctx, GFP_KERNEL);
+}
+
+static int add_consumer(struct kunit *test,
 			struct drm_gem_dirty_consumer *consumer,
 			int (*read_back)(struct drm_gem_dirty_consumer *consumer,
 					 pgoff_t first, pgoff_t nr))
 {
-	struct ttm_buffer_object *tbo = &priv->bo->tbo;
+	struct ttm_buffer_object *tbo = &test_bo(test)->tbo;
 	int ret;
 
 	dma_resv_lock(tbo->base.resv, NULL);
-	ret = ttm_bo_dirty_add(tbo, &priv->tdev->dirty, consumer, 0, NR_PAGES,
-			       read_back);
+	ret = ttm_bo_dirty_add(tbo, &to_tdev(tbo->bdev)->dirty, consumer, 0,
+			       NR_PAGES, read_back);
 	dma_resv_unlock(tbo->base.resv);
 
 	return ret;
@@ -277,23 +249,23 @@ static int add_consumer(struct test_priv *priv,
 
 static void track(struct kunit *test)
 {
-	struct test_priv *priv = test->priv;
-	struct test_bo *bo = priv->bo;
+	struct test_bo *bo = test_bo(test);
 
-	KUNIT_ASSERT_EQ(test, 0, add_consumer(priv, &bo->consumer, NULL));
+	KUNIT_ASSERT_EQ(test, 0, add_consumer(test, &bo->consumer, NULL));
 	bo->tracked = true;
 }
 
 /* It becomes the one that the tests are about. */
-static struct test_bo *create_bo(struct kunit *test, enum ttm_bo_type type)
+static void create_bo(struct kunit *test, enum ttm_bo_type type)
 {
 	const struct ttm_place system = { .mem_type = TTM_PL_SYSTEM };
 	struct ttm_placement placement = {
 		.placement = &system,
 		.num_placement = 1,
 	};
-	struct test_priv *priv = test->priv;
-	struct test_device *tdev = priv->tdev;
+	struct dirty_fixture *fixture = test->priv;
+	struct test_device *tdev =
+		container_of(fixture->drm, struct test_device, drm);
 	struct test_bo *bo;
 
 	bo = kzalloc_obj(*bo, GFP_KERNEL);
@@ -308,20 +280,14 @@ static struct test_bo *create_bo(struct kunit *test, enum ttm_bo_type type)
 					     test_bo_destroy));
 	bo->copy = vzalloc(bo->tbo.base.size);
 	KUNIT_ASSERT_NOT_NULL(test, bo->copy);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, put_object,
-							   &bo->tbo.base));
-	priv->bo = bo;
-
-	return bo;
+	fixture_set(test, &bo->tbo.base, bo->copy);
 }
 
 static int ttm_bo_dirty_test_init(struct kunit *test)
 {
 	struct test_device *tdev;
-	struct test_priv *priv;
 	struct drm_device *drm;
 	struct device *dev;
-	struct test_bo *bo;
 
 	dev = drm_kunit_helper_alloc_device(test);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
@@ -344,66 +310,10 @@ static int ttm_bo_dirty_test_init(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0,
 			drmm_add_action_or_reset(drm, test_ttm_fini, tdev));
 
-	priv = kunit_kzalloc(test, sizeof(*priv), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, priv);
-	priv->tdev = tdev;
-	test->priv = priv;
-
-	bo = create_bo(test, ttm_bo_type_device);
-
-	priv->expect = vzalloc(bo->tbo.base.size);
-	KUNIT_ASSERT_NOT_NULL(test, priv->expect);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, free_expect,
-							   priv->expect));
-
-	priv->file = anon_inode_getfile("[ttm_bo_dirty_test]", &test_fops,
-					&bo->tbo.base, O_RDWR);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, priv->file);
-	drm_gem_object_get(&bo->tbo.base);
-	drm_dev_get(drm);
-	priv->file->f_mapping = drm->anon_inode->i_mapping;
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, put_file,
-							   priv->file));
+	fixture_init(test, drm);
+	create_bo(test, ttm_bo_type_device);
 
 	return 0;
-}
-
-static unsigned long map_bo(struct kunit *test)
-{
-	struct test_priv *priv = test->priv;
-	struct drm_gem_object *obj = &priv->bo->tbo.base;
-	unsigned long addr;
-
-	addr = kunit_vm_mmap(test, priv->file, 0, obj->size,
-			     PROT_READ | PROT_WRITE, MAP_SHARED,
-			     drm_vma_node_offset_addr(&obj->vma_node));
-	KUNIT_ASSERT_NE(test, 0, addr);
-	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
-
-	return addr;
-}
-
-/* Store a value that was never stored before. */
-static void store(struct kunit *test, unsigned long map, unsigned long page)
-{
-	struct test_priv *priv = test->priv;
-
-	priv->value++;
-	KUNIT_ASSERT_EQ(test, 0,
-			put_user(priv->value,
-				 (u32 __user *)(map + page * PAGE_SIZE)));
-	priv->expect[page * PAGE_SIZE / sizeof(u32)] = priv->value;
-}
-
-static void load(struct kunit *test, unsigned long map, unsigned long page)
-{
-	struct test_priv *priv = test->priv;
-	u32 value;
-
-	KUNIT_ASSERT_EQ(test, 0,
-			get_user(value, (u32 __user *)(map + page * PAGE_SIZE)));
-	KUNIT_EXPECT_EQ(test, value,
-			priv->expect[page * PAGE_SIZE / sizeof(u32)]);
 }
 
 static void upload(struct test_bo *bo, unsigned long page)
@@ -424,8 +334,7 @@ static void upload(struct test_bo *bo, unsigned long page)
 static unsigned long submit_write(struct kunit *test, pgoff_t page,
 				  pgoff_t nr_pages)
 {
-	struct test_priv *priv = test->priv;
-	struct test_bo *bo = priv->bo;
+	struct test_bo *bo = test_bo(test);
 	pgoff_t first, nr;
 
 	bo->uploaded = 0;
@@ -437,9 +346,7 @@ static unsigned long submit_write(struct kunit *test, pgoff_t page,
 			upload(bo, first++);
 	dma_resv_unlock(bo->tbo.base.resv);
 
-	KUNIT_EXPECT_EQ_MSG(test, 0, memcmp(bo->copy, priv->expect,
-					    bo->tbo.base.size),
-			    "the device misses a store");
+	expect_copy(test);
 
 	return bo->uploaded;
 }
@@ -452,16 +359,9 @@ static unsigned long submit(struct kunit *test)
 /* Stores to two chunks, the second time without a fault. */
 static void store_some(struct kunit *test, unsigned long map)
 {
-	store(test, map, 3);
-	store(test, map, 7);
-	store(test, map, NR_PAGES - 1);
-}
-
-static struct drm_gem_dirty *tracker(struct kunit *test)
-{
-	struct test_priv *priv = test->priv;
-
-	return priv->bo->dirty.tracker;
+	store_page(test, map, 3);
+	store_page(test, map, 7);
+	store_page(test, map, NR_PAGES - 1);
 }
 
 /* C1 C5: nothing is done to the buffer object; no page or fault is too many. */
@@ -478,14 +378,14 @@ static void ttm_bo_dirty_test_store(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 2, tracker(test)->stats.faults);
 	KUNIT_EXPECT_EQ(test, 3, submit(test));
 	KUNIT_EXPECT_EQ(test, 0, submit(test));
-	store(test, map, 5);
+	store_page(test, map, 5);
 	KUNIT_EXPECT_EQ(test, 2, tracker(test)->stats.faults);
 	KUNIT_EXPECT_EQ(test, 1, submit(test));
 
 	/* Mapped by a load, which must not let stores go by unseen. */
-	load(test, map, DRM_GEM_DIRTY_CHUNK_PAGES);
-	store(test, map, DRM_GEM_DIRTY_CHUNK_PAGES);
-	store(test, map, DRM_GEM_DIRTY_CHUNK_PAGES + 1);
+	expect_page(test, map, DRM_GEM_DIRTY_CHUNK_PAGES);
+	store_page(test, map, DRM_GEM_DIRTY_CHUNK_PAGES);
+	store_page(test, map, DRM_GEM_DIRTY_CHUNK_PAGES + 1);
 	KUNIT_EXPECT_EQ(test, 3, tracker(test)->stats.faults);
 	KUNIT_EXPECT_EQ(test, 2, submit(test));
 }
@@ -509,7 +409,7 @@ static void ttm_bo_dirty_test_move(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, 0, tracker(test)->nr_open);
 		KUNIT_EXPECT_EQ(test, 3, submit(test));
 		/* The chunks are closed, so these fault. */
-		store(test, map, 7);
+		store_page(test, map, 7);
 		KUNIT_EXPECT_EQ(test, 1, submit(test));
 		KUNIT_EXPECT_EQ(test, 0, submit(test));
 	}
@@ -518,8 +418,6 @@ static void ttm_bo_dirty_test_move(struct kunit *test)
 /* C3: swapped out between the store and the submission. */
 static void ttm_bo_dirty_test_swapout(struct kunit *test)
 {
-	struct test_priv *priv = test->priv;
-	struct ttm_operation_ctx ctx = { };
 	unsigned long map;
 
 	track(test);
@@ -527,12 +425,11 @@ static void ttm_bo_dirty_test_swapout(struct kunit *test)
 	map = map_bo(test);
 
 	store_some(test, map);
-	KUNIT_ASSERT_GT(test, ttm_device_swapout(&priv->tdev->ttm, &ctx,
-						 GFP_KERNEL), 0);
-	KUNIT_ASSERT_FALSE(test, ttm_tt_is_populated(priv->bo->tbo.ttm));
+	KUNIT_ASSERT_GT(test, swap_out(test), 0);
+	KUNIT_ASSERT_FALSE(test, ttm_tt_is_populated(test_bo(test)->tbo.ttm));
 	place(test, TTM_PL_TT);
 	KUNIT_EXPECT_EQ(test, 3, submit(test));
-	store(test, map, 3);
+	store_page(test, map, 3);
 	KUNIT_EXPECT_EQ(test, 1, submit(test));
 }
 
@@ -562,30 +459,30 @@ static void ttm_bo_dirty_test_munmap(struct kunit *test)
 /* C3: tracking begins and ends while there are writable entries. */
 static void ttm_bo_dirty_test_begin_end(struct kunit *test)
 {
-	struct test_priv *priv = test->priv;
+	struct dirty_fixture *fixture = test->priv;
 	unsigned long map;
 
 	place(test, TTM_PL_TT);
 	map = map_bo(test);
 
 	/* In an entry that is dirty, in one that was, and in none */
-	store(test, map, 9);
+	store_page(test, map, 9);
 	track(test);
 	KUNIT_EXPECT_EQ(test, 1, submit(test));
-	store(test, map, 9);
+	store_page(test, map, 9);
 	KUNIT_EXPECT_EQ(test, 1, submit(test));
 
-	store(test, map, 10);
-	test_untrack(priv->bo);
-	store(test, map, 10);
-	store(test, map, 11);
-	memcpy(priv->bo->copy, priv->expect, priv->bo->tbo.base.size);
+	store_page(test, map, 10);
+	test_untrack(test_bo(test));
+	store_page(test, map, 10);
+	store_page(test, map, 11);
+	memcpy(fixture->copy, fixture->expect, fixture->obj->size);
 	place(test, TTM_PL_VRAM);
-	store(test, map, 12);
+	store_page(test, map, 12);
 
 	track(test);
 	KUNIT_EXPECT_EQ(test, 1, submit(test));
-	store(test, map, 12);
+	store_page(test, map, 12);
 	KUNIT_EXPECT_EQ(test, 1, submit(test));
 	KUNIT_ASSERT_EQ(test, 0, vm_munmap(map, NR_PAGES * PAGE_SIZE));
 }
@@ -593,8 +490,7 @@ static void ttm_bo_dirty_test_begin_end(struct kunit *test)
 /* C3: tracking begins, and what the entries know of earlier stores counts. */
 static void ttm_bo_dirty_test_add(struct kunit *test)
 {
-	struct test_priv *priv = test->priv;
-	struct test_bo *bo = priv->bo;
+	struct test_bo *bo = test_bo(test);
 	struct drm_gem_dirty_consumer consumer;
 	unsigned long map;
 	pgoff_t first, nr;
@@ -614,13 +510,13 @@ static void ttm_bo_dirty_test_add(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, submit(test));
 
 	/* Writable no more */
-	store(test, map, 7);
+	store_page(test, map, 7);
 	KUNIT_EXPECT_EQ(test, 1, tracker(test)->stats.faults);
 	KUNIT_EXPECT_EQ(test, 1, submit(test));
 
 	/* Another consumer gets what becomes dirty from now on. */
-	KUNIT_ASSERT_EQ(test, 0, add_consumer(priv, &consumer, NULL));
-	store(test, map, 8);
+	KUNIT_ASSERT_EQ(test, 0, add_consumer(test, &consumer, NULL));
+	store_page(test, map, 8);
 	KUNIT_EXPECT_EQ(test, 1, submit(test));
 	dma_resv_lock(bo->tbo.base.resv, NULL);
 	KUNIT_EXPECT_TRUE(test, drm_gem_dirty_next(&consumer, &first, &nr));
@@ -629,7 +525,7 @@ static void ttm_bo_dirty_test_add(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, drm_gem_dirty_next(&consumer, &first, &nr));
 	ttm_bo_dirty_remove(&bo->tbo, &consumer);
 	dma_resv_unlock(bo->tbo.base.resv);
-	store(test, map, 9);
+	store_page(test, map, 9);
 	KUNIT_EXPECT_EQ(test, 1, submit(test));
 	KUNIT_ASSERT_EQ(test, 0, vm_munmap(map, NR_PAGES * PAGE_SIZE));
 }
@@ -649,11 +545,11 @@ static void ttm_bo_dirty_test_random(struct kunit *test)
 	vm_flags_set(vma, VM_RAND_READ);
 	mmap_write_unlock(current->mm);
 
-	store(test, map, 4);
+	store_page(test, map, 4);
 	KUNIT_EXPECT_EQ(test, 1, tracker(test)->stats.faults);
-	store(test, map, 5);
+	store_page(test, map, 5);
 	KUNIT_EXPECT_EQ(test, 2, tracker(test)->stats.faults);
-	store(test, map, 5);
+	store_page(test, map, 5);
 	KUNIT_EXPECT_EQ(test, 2, tracker(test)->stats.faults);
 	KUNIT_EXPECT_EQ(test, 1, tracker(test)->nr_open);
 	KUNIT_EXPECT_EQ(test, 2, submit(test));
@@ -662,8 +558,7 @@ static void ttm_bo_dirty_test_random(struct kunit *test)
 /* It is the last consumer that counts. */
 static void ttm_bo_dirty_test_users(struct kunit *test)
 {
-	struct test_priv *priv = test->priv;
-	struct ttm_buffer_object *tbo = &priv->bo->tbo;
+	struct ttm_buffer_object *tbo = &test_bo(test)->tbo;
 	struct drm_gem_dirty_consumer other;
 	unsigned long map;
 
@@ -671,20 +566,19 @@ static void ttm_bo_dirty_test_users(struct kunit *test)
 	place(test, TTM_PL_TT);
 	map = map_bo(test);
 
-	KUNIT_ASSERT_EQ(test, 0, add_consumer(priv, &other, NULL));
-	store(test, map, 1);
+	KUNIT_ASSERT_EQ(test, 0, add_consumer(test, &other, NULL));
+	store_page(test, map, 1);
 	dma_resv_lock(tbo->base.resv, NULL);
 	ttm_bo_dirty_remove(tbo, &other);
 	dma_resv_unlock(tbo->base.resv);
-	store(test, map, 2);
+	store_page(test, map, 2);
 	KUNIT_EXPECT_EQ(test, 2, submit(test));
 }
 
 /* C1: a debugger's writes, and writes without page faults. */
 static void ttm_bo_dirty_test_unseen(struct kunit *test)
 {
-	struct test_priv *priv = test->priv;
-	struct ttm_buffer_object *tbo = &priv->bo->tbo;
+	struct ttm_buffer_object *tbo = &test_bo(test)->tbo;
 	struct vm_area_struct *vma;
 	unsigned long map;
 	u32 value = 0x12345678;
@@ -699,7 +593,7 @@ static void ttm_bo_dirty_test_unseen(struct kunit *test)
 			vma->vm_ops->access(vma, map + 4 * PAGE_SIZE, &value,
 					    sizeof(value), FOLL_WRITE));
 	mmap_read_unlock(current->mm);
-	priv->expect[4 * PAGE_SIZE / sizeof(u32)] = value;
+	*expected(test, 4, 0) = value;
 	KUNIT_EXPECT_EQ(test, 1, submit(test));
 
 	dma_resv_lock(tbo->base.resv, NULL);
@@ -714,7 +608,7 @@ static void ttm_bo_dirty_test_unseen(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, submit(test));
 
 	/* Begun before the tracking */
-	test_untrack(priv->bo);
+	test_untrack(test_bo(test));
 	dma_resv_lock(tbo->base.resv, NULL);
 	ttm_bo_dirty_unseen_begin(tbo);
 	dma_resv_unlock(tbo->base.resv);
@@ -730,41 +624,38 @@ static void ttm_bo_dirty_test_unseen(struct kunit *test)
 /* With a kernel mapping it stays where it is. */
 static void ttm_bo_dirty_test_unseen_stays(struct kunit *test)
 {
-	struct test_priv *priv = test->priv;
-	struct ttm_buffer_object *tbo = &priv->bo->tbo;
-	struct ttm_operation_ctx ctx = { };
+	struct ttm_buffer_object *tbo = &test_bo(test)->tbo;
 
 	place(test, TTM_PL_TT);
 	dma_resv_lock(tbo->base.resv, NULL);
 	ttm_bo_dirty_unseen_begin(tbo);
 	dma_resv_unlock(tbo->base.resv);
-	KUNIT_EXPECT_EQ(test, 0, ttm_device_swapout(&priv->tdev->ttm, &ctx,
-						    GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, 0, swap_out(test));
 	KUNIT_EXPECT_TRUE(test, ttm_tt_is_populated(tbo->ttm));
 
 	dma_resv_lock(tbo->base.resv, NULL);
 	ttm_bo_dirty_unseen_end(tbo);
 	dma_resv_unlock(tbo->base.resv);
-	KUNIT_EXPECT_GT(test, ttm_device_swapout(&priv->tdev->ttm, &ctx,
-						 GFP_KERNEL), 0);
+	KUNIT_EXPECT_GT(test, swap_out(test), 0);
 }
 
 /* C1: what is written to a buffer object of another device's is never seen. */
 static void ttm_bo_dirty_test_imported(struct kunit *test)
 {
-	struct test_priv *priv = test->priv;
-	struct test_bo *bo = create_bo(test, ttm_bo_type_sg);
+	struct page **pages;
 	u32 value;
 
+	create_bo(test, ttm_bo_type_sg);
 	track(test);
 	place(test, TTM_PL_TT);
+	pages = test_bo(test)->tbo.ttm->pages;
 	for (value = 0; value < NR_PAGES; value++)
-		clear_highpage(bo->tbo.ttm->pages[value]);
+		clear_highpage(pages[value]);
 
 	for (value = 1; value < 3; value++) {
-		memcpy_to_page(bo->tbo.ttm->pages[5], 0, (const char *)&value,
+		memcpy_to_page(pages[5], 0, (const char *)&value,
 			       sizeof(value));
-		priv->expect[5 * PAGE_SIZE / sizeof(u32)] = value;
+		*expected(test, 5, 0) = value;
 		KUNIT_EXPECT_EQ(test, NR_PAGES, submit(test));
 	}
 }
@@ -796,40 +687,31 @@ static int test_read_back(struct drm_gem_dirty_consumer *consumer,
 
 static void track_both(struct kunit *test)
 {
-	struct test_priv *priv = test->priv;
+	struct test_bo *bo = test_bo(test);
 
-	KUNIT_ASSERT_EQ(test, 0, add_consumer(priv, &priv->bo->consumer,
+	KUNIT_ASSERT_EQ(test, 0, add_consumer(test, &bo->consumer,
 					      test_read_back));
-	priv->bo->tracked = true;
-}
-
-static void device_writes(struct test_priv *priv, unsigned long page)
-{
-	u32 *p = priv->bo->copy + page * PAGE_SIZE;
-
-	*p = ++priv->value;
-	priv->expect[page * PAGE_SIZE / sizeof(u32)] = priv->value;
+	bo->tracked = true;
 }
 
 /* A submission by which the device writes to a page. */
 static void device_store(struct kunit *test, unsigned long page)
 {
 	submit_write(test, page, 1);
-	device_writes(test->priv, page);
+	device_writes(test, page);
 }
 
 /* C1: what the kernel stores is not skipped because the device has written too. */
 static void ttm_bo_dirty_test_unseen_written(struct kunit *test)
 {
-	struct test_priv *priv = test->priv;
-	struct ttm_buffer_object *tbo = &priv->bo->tbo;
+	struct ttm_buffer_object *tbo = &test_bo(test)->tbo;
 	u32 value = 0x12345678;
 	unsigned long map;
 
 	track_both(test);
 	place(test, TTM_PL_TT);
 	map = map_bo(test);
-	store(test, map, 3);
+	store_page(test, map, 3);
 
 	dma_resv_lock(tbo->base.resv, NULL);
 	ttm_bo_dirty_unseen_begin(tbo);
@@ -837,17 +719,17 @@ static void ttm_bo_dirty_test_unseen_written(struct kunit *test)
 	device_store(test, 3);
 	memcpy_to_page(tbo->ttm->pages[5], 8, (const char *)&value,
 		       sizeof(value));
-	priv->expect[5 * PAGE_SIZE / sizeof(u32) + 2] = value;
+	*expected(test, 5, 2) = value;
 	KUNIT_EXPECT_EQ(test, NR_PAGES, submit(test));
-	load(test, map, 3);
-	load(test, map, 5);
+	expect_page(test, map, 3);
+	expect_page(test, map, 5);
 
 	device_store(test, 6);
 	dma_resv_lock(tbo->base.resv, NULL);
 	ttm_bo_dirty_unseen_end(tbo);
 	dma_resv_unlock(tbo->base.resv);
 	KUNIT_EXPECT_EQ(test, NR_PAGES, submit(test));
-	load(test, map, 6);
+	expect_page(test, map, 6);
 }
 
 /* C2, C3: moved and swapped out before it is read back, and after. */
@@ -857,8 +739,6 @@ static void ttm_bo_dirty_test_read_back(struct kunit *test)
 		TTM_PL_TT, TTM_PL_VRAM, TTM_PL_TT, TTM_PL_SYSTEM, TTM_PL_VRAM,
 		TTM_PL_SYSTEM,
 	};
-	struct test_priv *priv = test->priv;
-	struct ttm_operation_ctx ctx = { };
 	unsigned long map;
 	int i;
 
@@ -869,22 +749,21 @@ static void ttm_bo_dirty_test_read_back(struct kunit *test)
 		store_some(test, map);
 		device_store(test, 7);
 		place(test, where[i]);
-		load(test, map, 3);
-		load(test, map, 7);
-		store(test, map, 7);
+		expect_page(test, map, 3);
+		expect_page(test, map, 7);
+		store_page(test, map, 7);
 		device_store(test, 8);
-		load(test, map, 8);
+		expect_page(test, map, 8);
 		KUNIT_EXPECT_EQ(test, 0, tracker(test)->nr_pending);
 		KUNIT_EXPECT_EQ(test, 0, submit(test));
 	}
 
 	place(test, TTM_PL_TT);
-	store(test, map, 9);
+	store_page(test, map, 9);
 	device_store(test, 10);
-	KUNIT_ASSERT_GT(test, ttm_device_swapout(&priv->tdev->ttm, &ctx,
-						 GFP_KERNEL), 0);
-	load(test, map, 10);
-	load(test, map, 9);
+	KUNIT_ASSERT_GT(test, swap_out(test), 0);
+	expect_page(test, map, 10);
+	expect_page(test, map, 9);
 	KUNIT_EXPECT_EQ(test, 0, submit(test));
 	/* Two a round, and this one, of a page each */
 	KUNIT_EXPECT_EQ(test, 2 * ARRAY_SIZE(where) + 1,
@@ -894,7 +773,7 @@ static void ttm_bo_dirty_test_read_back(struct kunit *test)
 /* C2: a debugger reads, and writes beside what the device wrote. */
 static void ttm_bo_dirty_test_read_back_access(struct kunit *test)
 {
-	struct test_priv *priv = test->priv;
+	struct dirty_fixture *fixture = test->priv;
 	struct vm_area_struct *vma;
 	unsigned long map;
 	u32 value = 0;
@@ -909,23 +788,22 @@ static void ttm_bo_dirty_test_read_back_access(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, sizeof(value),
 			vma->vm_ops->access(vma, map + 4 * PAGE_SIZE, &value,
 					    sizeof(value), 0));
-	KUNIT_EXPECT_EQ(test, priv->value, value);
+	KUNIT_EXPECT_EQ(test, fixture->value, value);
 	device_store(test, 4);
 	value = 0x12345678;
 	KUNIT_EXPECT_EQ(test, sizeof(value),
 			vma->vm_ops->access(vma, map + 4 * PAGE_SIZE + 8, &value,
 					    sizeof(value), FOLL_WRITE));
 	mmap_read_unlock(current->mm);
-	priv->expect[4 * PAGE_SIZE / sizeof(u32) + 2] = value;
-	load(test, map, 4);
+	*expected(test, 4, 2) = value;
+	expect_page(test, map, 4);
 	KUNIT_EXPECT_EQ(test, 1, submit(test));
 }
 
 /* C2, C6: what was written to one copy is uploaded to the other. */
 static void ttm_bo_dirty_test_read_back_other(struct kunit *test)
 {
-	struct test_priv *priv = test->priv;
-	struct test_bo *bo = priv->bo;
+	struct test_bo *bo = test_bo(test);
 	struct dma_resv *resv = bo->tbo.base.resv;
 	struct drm_gem_dirty_consumer other;
 	unsigned long map;
@@ -934,7 +812,7 @@ static void ttm_bo_dirty_test_read_back_other(struct kunit *test)
 	track_both(test);
 	place(test, TTM_PL_TT);
 	map = map_bo(test);
-	KUNIT_ASSERT_EQ(test, 0, add_consumer(priv, &other, NULL));
+	KUNIT_ASSERT_EQ(test, 0, add_consumer(test, &other, NULL));
 
 	device_store(test, 70);
 	dma_resv_lock(resv, NULL);
@@ -956,37 +834,17 @@ static void ttm_bo_dirty_test_read_back_other(struct kunit *test)
 	drm_gem_dirty_consumer_fini(&other);
 	dma_resv_unlock(resv);
 
-	load(test, map, 70);
+	expect_page(test, map, 70);
 	KUNIT_EXPECT_EQ(test, 0, submit(test));
 }
-
-struct last_write {
-	struct dma_fence fence;
-	/* That of the fence. */
-	spinlock_t lock;
-	struct delayed_work work;
-	struct kunit *test;
-	unsigned long page;
-};
-
-static const char *last_write_name(struct dma_fence *fence)
-{
-	return "ttm_bo_dirty_test";
-}
-
-static const struct dma_fence_ops last_write_ops = {
-	.get_driver_name = last_write_name,
-	.get_timeline_name = last_write_name,
-};
 
 /* The device has written, and the tracking ends before anybody else can read. */
 static void last_write_work(struct work_struct *work)
 {
-	struct last_write *w = container_of(work, struct last_write, work.work);
-	struct test_priv *priv = w->test->priv;
-	struct test_bo *bo = priv->bo;
+	struct slow_write *w = to_slow_write(work);
+	struct test_bo *bo = test_bo(w->test);
 
-	device_writes(priv, w->page);
+	device_writes(w->test, w->page);
 
 	dma_resv_lock(bo->tbo.base.resv, NULL);
 	dma_fence_signal(&w->fence);
@@ -999,47 +857,32 @@ static void last_write_work(struct work_struct *work)
 /* A fault waits for the device with nothing that keeps the tracker. */
 static void ttm_bo_dirty_test_read_back_ended(struct kunit *test)
 {
-	struct test_priv *priv = test->priv;
-	struct test_bo *bo = priv->bo;
-	struct dma_resv *resv = bo->tbo.base.resv;
-	struct last_write *w;
+	struct test_bo *bo = test_bo(test);
+	struct slow_write *w;
 	unsigned long map;
 
 	track_both(test);
 	place(test, TTM_PL_TT);
 	map = map_bo(test);
-	store(test, map, 5);
+	store_page(test, map, 5);
 
-	w = kzalloc_obj(*w, GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, w);
-	spin_lock_init(&w->lock);
-	INIT_DELAYED_WORK(&w->work, last_write_work);
-	w->test = test;
-	w->page = 5;
-	/* The last reference frees it. */
-	dma_fence_init(&w->fence, &last_write_ops, &w->lock,
-		       dma_fence_context_alloc(1), 1);
-
-	dma_resv_lock(resv, NULL);
-	KUNIT_EXPECT_EQ(test, 0, dma_resv_reserve_fences(resv, 1));
-	drm_gem_dirty_prepare(&bo->consumer, 5, 1);
-	dma_resv_add_fence(resv, &w->fence, DMA_RESV_USAGE_WRITE);
-	dma_resv_unlock(resv);
+	submit_write(test, 5, 1);
+	w = slow_write_begin(test, 5, last_write_work);
 	submit(test);
 
 	schedule_delayed_work(&w->work, HZ / 5);
-	load(test, map, 5);
+	expect_page(test, map, 5);
 	KUNIT_EXPECT_TRUE(test, dma_fence_is_signaled(&w->fence));
 	flush_delayed_work(&w->work);
 	KUNIT_EXPECT_FALSE(test, bo->tracked);
-	load(test, map, 5);
+	expect_page(test, map, 5);
 	dma_fence_put(&w->fence);
 }
 
 /* A device that is gone is not waited for, and no access faults for ever. */
 static void ttm_bo_dirty_test_unplug(struct kunit *test)
 {
-	struct test_priv *priv = test->priv;
+	struct dirty_fixture *fixture = test->priv;
 	unsigned long map, page;
 	u32 value;
 
@@ -1047,12 +890,12 @@ static void ttm_bo_dirty_test_unplug(struct kunit *test)
 	place(test, TTM_PL_TT);
 	map = map_bo(test);
 	/* Written, read, and not accessed yet */
-	store(test, map, DRM_GEM_DIRTY_CHUNK_PAGES);
-	load(test, map, 2 * DRM_GEM_DIRTY_CHUNK_PAGES);
+	store_page(test, map, DRM_GEM_DIRTY_CHUNK_PAGES);
+	expect_page(test, map, 2 * DRM_GEM_DIRTY_CHUNK_PAGES);
 	/* Without entries, as the first chunk */
 	device_store(test, 3);
 
-	priv->tdev->drm.unplugged = true;
+	fixture->drm->unplugged = true;
 	for (page = 0; page < NR_PAGES; page++) {
 		u32 __user *user = (u32 __user *)(map + page * PAGE_SIZE);
 
@@ -1061,7 +904,7 @@ static void ttm_bo_dirty_test_unplug(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, 0, get_user(value, user));
 		KUNIT_EXPECT_EQ(test, page, value);
 	}
-	priv->tdev->drm.unplugged = false;
+	fixture->drm->unplugged = false;
 }
 
 static struct kunit_case ttm_bo_dirty_tests[] = {
