@@ -176,49 +176,6 @@ bool drm_gem_dirty_is_used(struct drm_gem_dirty *dirty)
 }
 EXPORT_SYMBOL_GPL(drm_gem_dirty_is_used);
 
-/*
- * What is written without page faults can be anywhere. If the device has written
- * meanwhile, and that was not brought up to date at once, it has to be now.
- */
-static void gem_dirty_mark_unseen(struct drm_gem_dirty *dirty)
-{
-	pgoff_t page;
-
-	if (!drm_gem_dirty_read_back(dirty, 0, dirty->nr_pages)) {
-		drm_gem_dirty_mark(dirty, 0, dirty->nr_pages);
-		return;
-	}
-
-	/* What could not be read back is newer than what is in memory. */
-	for (page = 0; page < dirty->nr_pages; page++)
-		if (!gem_dirty_is_written(dirty, page))
-			drm_gem_dirty_mark(dirty, page, 1);
-}
-
-/**
- * drm_gem_dirty_unseen - Begin or end stores that take no page faults
- * @dirty: The tracker
- * @unseen: Whether it begins
- *
- * For a kernel mapping, or another device with the pages. Until it ends, all
- * pages are dirty at each drm_gem_dirty_prepare(), and once more when it ends.
- * Before it begins, drm_gem_dirty_read_back() brings the pages up to date.
- *
- * Context: Called with the object's dma_resv held. May sleep when it ends.
- */
-void drm_gem_dirty_unseen(struct drm_gem_dirty *dirty, bool unseen)
-{
-	dma_resv_assert_held(dirty->obj->resv);
-
-	if (unseen) {
-		dirty->unseen++;
-	} else {
-		gem_dirty_mark_unseen(dirty);
-		dirty->unseen--;
-	}
-}
-EXPORT_SYMBOL_GPL(drm_gem_dirty_unseen);
-
 /**
  * drm_gem_dirty_vmas_init - Prepare to count VMAs
  * @vmas: The count

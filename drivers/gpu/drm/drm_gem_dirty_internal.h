@@ -183,6 +183,7 @@ static __always_inline void gem_dirty_found(struct drm_gem_dirty *dirty,
 /* drm_gem_dirty_consumer.c */
 void gem_dirty_found_for_others(struct drm_gem_dirty_consumer *consumer,
 				pgoff_t first, pgoff_t nr);
+void gem_dirty_mark_unseen(struct drm_gem_dirty *dirty);
 
 /* drm_gem_dirty_read_back.c */
 int gem_dirty_read_back_init(struct drm_gem_dirty_consumer *consumer);

@@ -95,6 +95,119 @@ static int vmob_getparam_ioctl(struct drm_device *drm, void *data,
 	return 0;
 }
 
+static void vmob_file_release(struct kref *ref)
+{
+	kfree(container_of(ref, struct vmob_file, ref));
+}
+
+static void vmob_file_put(struct vmob_file *vfile)
+{
+	kref_put(&vfile->ref, vmob_file_release);
+}
+
+static void vmob_ctx_release(struct kref *ref)
+{
+	struct vmob_ctx *ctx = container_of(ref, struct vmob_ctx, ref);
+
+	drm_sched_entity_destroy(&ctx->entity);
+	mutex_destroy(&ctx->lock);
+	vmob_file_put(ctx->file);
+	kfree(ctx);
+}
+
+void vmob_ctx_put(struct vmob_ctx *ctx)
+{
+	kref_put(&ctx->ref, vmob_ctx_release);
+}
+
+static struct vmob_ctx *vmob_ctx_create(struct vmob_device *vmob,
+					struct vmob_file *vfile)
+{
+	struct drm_gpu_scheduler *sched = &vmob->sched;
+	struct vmob_ctx *ctx;
+	int ret;
+
+	ctx = kzalloc_obj(*ctx, GFP_KERNEL_ACCOUNT);
+	if (!ctx)
+		return ERR_PTR(-ENOMEM);
+
+	ret = drm_sched_entity_init(&ctx->entity, DRM_SCHED_PRIORITY_NORMAL,
+				    &sched, 1, NULL);
+	if (ret) {
+		kfree(ctx);
+		return ERR_PTR(ret);
+	}
+
+	kref_init(&ctx->ref);
+	mutex_init(&ctx->lock);
+	kref_get(&vfile->ref);
+	ctx->file = vfile;
+
+	return ctx;
+}
+
+struct vmob_ctx *vmob_ctx_lookup(struct vmob_file *vfile, u32 id)
+{
+	struct vmob_ctx *ctx = vfile->ctx;
+
+	xa_lock(&vfile->ctxs);
+	if (id)
+		ctx = xa_load(&vfile->ctxs, id);
+	if (ctx)
+		kref_get(&ctx->ref);
+	xa_unlock(&vfile->ctxs);
+
+	return ctx;
+}
+
+static int vmob_ctx_create_ioctl(struct drm_device *drm, void *data,
+				 struct drm_file *file)
+{
+	struct vmob_file *vfile = file->driver_priv;
+	struct drm_vmob_ctx_create *args = data;
+	struct vmob_ctx *ctx;
+	int ret;
+
+	if (args->flags) {
+		drm_dbg(drm, "context refused: flags\n");
+		return -EINVAL;
+	}
+
+	ctx = vmob_ctx_create(to_vmob(drm), vfile);
+	if (IS_ERR(ctx))
+		return PTR_ERR(ctx);
+
+	ret = xa_alloc(&vfile->ctxs, &args->ctx_id, ctx,
+		       XA_LIMIT(1, VMOB_MAX_CTXS), GFP_KERNEL);
+	if (ret) {
+		vmob_ctx_put(ctx);
+		return ret == -EBUSY ? -ENOSPC : ret;
+	}
+
+	return 0;
+}
+
+static int vmob_ctx_destroy_ioctl(struct drm_device *drm, void *data,
+				  struct drm_file *file)
+{
+	struct vmob_file *vfile = file->driver_priv;
+	struct drm_vmob_ctx_destroy *args = data;
+	struct vmob_ctx *ctx;
+
+	if (args->pad) {
+		drm_dbg(drm, "context not destroyed: padding\n");
+		return -EINVAL;
+	}
+
+	ctx = args->ctx_id ? xa_erase(&vfile->ctxs, args->ctx_id) : NULL;
+	if (!ctx)
+		return -ENOENT;
+
+	vmob_ctx_put(ctx);
+
+	return 0;
+}
+
 static const struct drm_ioctl_desc vmob_ioctls[] = {
 	DRM_IOCTL_DEF_DRV(VMOB_GETPARAM, vmob_getparam_ioctl, DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(VMOB_BO_CREATE, vmob_bo_create_ioctl, DRM_RENDER_ALLOW),

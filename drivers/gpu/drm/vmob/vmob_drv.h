@@ -361,6 +361,10 @@ bool vmob_fail_upload(size_t bytes);
 bool vmob_fail_alloc(size_t bytes);
 bool vmob_fail_read_back(size_t bytes);
 
+/* vmob_drv.c */
+struct vmob_ctx *vmob_ctx_lookup(struct vmob_file *vfile, u32 id);
+void vmob_ctx_put(struct vmob_ctx *ctx);
+
 /* vmob_engine.c */
 struct dma_fence *vmob_engine_fence_create(void);
 void vmob_engine_execute(struct work_struct *work);
@@ -381,14 +385,6 @@ int vmob_view_create_ioctl(struct drm_device *drm, void *data,
 
 /* vmob_submit.c */
 extern const struct drm_sched_backend_ops vmob_sched_ops;
-void vmob_file_put(struct vmob_file *vfile);
-struct vmob_ctx *vmob_ctx_create(struct vmob_device *vmob,
-				 struct vmob_file *vfile);
-void vmob_ctx_put(struct vmob_ctx *ctx);
-int vmob_ctx_create_ioctl(struct drm_device *drm, void *data,
-			  struct drm_file *file);
-int vmob_ctx_destroy_ioctl(struct drm_device *drm, void *data,
-			   struct drm_file *file);
 int vmob_submit_ioctl(struct drm_device *drm, void *data,
 		      struct drm_file *file);
 u64 vmob_cmd_writes(const struct drm_vmob_cmd *cmd);
