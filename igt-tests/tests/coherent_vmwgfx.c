@@ -93,12 +93,6 @@
  * SUBTEST: mesa-asks
  * Description: C1: what Mesa wants to know before it uses them
  *
- * SUBTEST: screen
- * Description: C1: a dumb buffer is shown as it was drawn
- *
- * SUBTEST: fbdev
- * Description: C1: what is written to the frame buffer device is shown
- *
  * SUBTEST: race
  * Description: C1: stores in the middle of passes over page tables (defect 1)
  *
@@ -106,23 +100,16 @@
  * Description: C3: a submission that fails stops no tracking (defect 8)
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <linux/fb.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
-#include <xf86drmMode.h>
-
-#include <png.h>
 
 #include "coherent.h"
 #include "igt_core.h"
@@ -794,200 +781,6 @@ static void mesa_asks(struct vmw *vmw)
 	vmw_surf_destroy(vmw_buffer(vmw, SMALL, true));
 }
 
-/* ------------------------------------------------------------------ screen */
-
-struct screen {
-	int fd;
-	uint32_t crtc, connector, fb, handle, pitch;
-	drmModeModeInfo mode;
-	uint8_t *map;
-	uint64_t size;
-};
-
-static bool find_output(struct screen *sc)
-{
-	drmModeRes *res = drmModeGetResources(sc->fd);
-	bool found = false;
-	int i;
-
-	igt_assert(res && res->count_crtcs);
-	for (i = 0; i < res->count_connectors && !found; i++) {
-		drmModeConnector *c = drmModeGetConnector(sc->fd,
-							  res->connectors[i]);
-
-		if (c && c->connection == DRM_MODE_CONNECTED &&
-		    c->count_modes) {
-			found = true;
-			sc->connector = c->connector_id;
-			sc->mode = c->modes[0];
-		}
-		drmModeFreeConnector(c);
-	}
-	sc->crtc = res->crtcs[0];
-	drmModeFreeResources(res);
-	return found;
-}
-
-static uint32_t pixel(uint32_t x, uint32_t y, uint32_t seed)
-{
-	return (x * 0x010305 + y * 0x070b0d + seed) & 0xffffff;
-}
-
-static void draw(struct screen *sc, uint32_t x1, uint32_t y1, uint32_t x2,
-		 uint32_t y2, uint32_t seed)
-{
-	uint32_t x, y;
-
-	for (y = y1; y < y2; y++)
-		for (x = x1; x < x2; x++)
-			((uint32_t *)(sc->map + y * sc->pitch))[x] =
-				pixel(x, y, seed);
-}
-
-static uint8_t *capture(struct vmw *vmw, struct screen *sc)
-{
-	const char *name = "/results/screen0.png";
-	uint64_t before = vmw_ctl_get(vmw, SVGA3_CAPTURES);
-	png_image png = { .version = PNG_IMAGE_VERSION };
-	uint8_t *rgb;
-	int ms;
-
-	vmw_ctl_set(vmw, SVGA3_CAPTURE, 1);
-	for (ms = 0; ms < 30000 &&
-		     vmw_ctl_get(vmw, SVGA3_CAPTURES) == before; ms += 10)
-		usleep(10000);
-	igt_assert(vmw_ctl_get(vmw, SVGA3_CAPTURES) > before);
-	igt_require_f(!access(name, R_OK), "no %s\n", name);
-	igt_assert_f(png_image_begin_read_from_file(&png, name), "%s: %s\n",
-		     name, png.message);
-	igt_assert_eq(png.width, sc->mode.hdisplay);
-	igt_assert_eq(png.height, sc->mode.vdisplay);
-	png.format = PNG_FORMAT_RGB;
-	rgb = malloc(PNG_IMAGE_SIZE(png));
-	igt_assert(rgb && png_image_finish_read(&png, NULL, rgb, 0, NULL));
-	return rgb;
-}
-
-static uint32_t wrong_pixels(struct vmw *vmw, struct screen *sc)
-{
-	uint8_t *rgb = capture(vmw, sc), *p = rgb;
-	uint32_t x, y, want, wrong = 0;
-
-	for (y = 0; y < sc->mode.vdisplay; y++) {
-		for (x = 0; x < sc->mode.hdisplay; x++, p += 3) {
-			want = ((uint32_t *)(sc->map + y * sc->pitch))[x];
-			wrong += want != (uint32_t)(p[0] << 16 | p[1] << 8 | p[2]);
-		}
-	}
-	free(rgb);
-	return wrong;
-}
-
-/* The device gets to it in its own time. */
-static bool is_shown_soon(struct vmw *vmw, struct screen *sc)
-{
-	uint32_t wrong = 1;
-	int tries;
-
-	for (tries = 0; wrong && tries < 20; tries++) {
-		if (tries)
-			usleep(250000);
-		wrong = wrong_pixels(vmw, sc);
-	}
-	if (wrong)
-		igt_info("%u pixels of the screen are wrong\n", wrong);
-	return !wrong;
-}
-
-/* What is drawn to a dumb buffer, which is a coherent surface, is shown. */
-static void screen(struct vmw *vmw)
-{
-	struct screen sc = { };
-	drmModeClip clip = { 100, 100, 164, 116 };
-	drmDevicePtr dev;
-	uint64_t offset;
-
-	igt_assert(!drmGetDevice2(vmw->fd, 0, &dev));
-	sc.fd = open(dev->nodes[DRM_NODE_PRIMARY], O_RDWR | O_CLOEXEC);
-	drmFreeDevice(&dev);
-	igt_assert(sc.fd >= 0);
-	igt_require_f(find_output(&sc), "no connector is connected\n");
-	igt_assert(!drmModeCreateDumbBuffer(sc.fd, sc.mode.hdisplay,
-					    sc.mode.vdisplay, 32, 0,
-					    &sc.handle, &sc.pitch, &sc.size));
-	igt_assert(!drmModeMapDumbBuffer(sc.fd, sc.handle, &offset));
-	sc.map = mmap(NULL, sc.size, RW, MAP_SHARED, sc.fd, offset);
-	igt_assert(sc.map != MAP_FAILED);
-	igt_assert(!drmModeAddFB(sc.fd, sc.mode.hdisplay, sc.mode.vdisplay, 24,
-				 32, sc.pitch, sc.handle, &sc.fb));
-
-	draw(&sc, 0, 0, sc.mode.hdisplay, sc.mode.vdisplay, 1);
-	igt_assert(!drmModeSetCrtc(sc.fd, sc.crtc, sc.fb, 0, 0, &sc.connector,
-				   1, &sc.mode));
-	igt_assert(is_shown_soon(vmw, &sc));
-	draw(&sc, clip.x1, clip.y1, clip.x2, clip.y2, 0x123456);
-	igt_assert(!drmModeDirtyFB(sc.fd, sc.fb, &clip, 1));
-	igt_assert(is_shown_soon(vmw, &sc));
-
-	munmap(sc.map, sc.size);
-	drmModeRmFB(sc.fd, sc.fb);
-	drmModeDestroyDumbBuffer(sc.fd, sc.handle);
-	close(sc.fd);
-}
-
-/*
- * What is written to the frame buffer device goes to memory of its own, from
- * there to the buffer by a kernel mapping when a worker thread comes round to
- * it, and then all of the buffer is uploaded. Once in 250 runs a page was not
- * shown, and never would be, on a kernel full of checks and a busy host: the
- * worker had missed it, as no part of the buffer can be missed. For that there
- * is a second chance.
- */
-static void draw_and_check(struct vmw *vmw, struct screen *sc, uint32_t x1,
-			   uint32_t y1, uint32_t x2, uint32_t y2, uint32_t seed)
-{
-	draw(sc, x1, y1, x2, y2, seed);
-	if (is_shown_soon(vmw, sc))
-		return;
-	draw(sc, 0, 0, sc->mode.hdisplay, sc->mode.vdisplay, ~seed);
-	igt_assert(is_shown_soon(vmw, sc));
-}
-
-static void fbdev(struct vmw *vmw)
-{
-	struct fb_var_screeninfo var;
-	struct fb_fix_screeninfo fix;
-	struct screen sc = { };
-	uint32_t row[16];
-	int i;
-
-	sc.fd = open("/dev/fb0", O_RDWR | O_CLOEXEC);
-	igt_require_f(sc.fd >= 0,
-		      "no /dev/fb0: scripts/vm --append drm_kms_helper.fbdev_emulation=1\n");
-	igt_assert(!ioctl(sc.fd, FBIOGET_VSCREENINFO, &var));
-	igt_assert(!ioctl(sc.fd, FBIOGET_FSCREENINFO, &fix));
-	igt_assert_eq(var.bits_per_pixel, 32);
-	sc.mode.hdisplay = var.xres;
-	sc.mode.vdisplay = var.yres;
-	sc.pitch = fix.line_length;
-	sc.size = fix.smem_len;
-	sc.map = mmap(NULL, sc.size, RW, MAP_SHARED, sc.fd, 0);
-	igt_assert(sc.map != MAP_FAILED);
-
-	draw_and_check(vmw, &sc, 0, 0, var.xres, var.yres, 1);
-	/* by a mapping that the kernel has closed meanwhile */
-	draw_and_check(vmw, &sc, 10, 20, 300, 22, 0x654321);
-	/* and by write(2) */
-	for (i = 0; i < (int)ARRAY_SIZE(row); i++)
-		row[i] = pixel(i, 5, 0xabcdef);
-	igt_assert(pwrite(sc.fd, row, sizeof(row), 5 * sc.pitch) ==
-		   sizeof(row));
-	igt_assert(is_shown_soon(vmw, &sc));
-
-	munmap(sc.map, sc.size);
-	close(sc.fd);
-}
-
 static const struct vmw_subtest subtests[] = {
 	{ "first-small",
 	  "C1, C3: written before the first submission, 64 KiB (defect V1)",
@@ -1052,9 +845,6 @@ static const struct vmw_subtest subtests[] = {
 	  device_error },
 	{ "mesa-asks", "C1: what Mesa wants to know before it uses them",
 	  mesa_asks },
-	{ "screen", "C1: a dumb buffer is shown as it was drawn", screen },
-	{ "fbdev", "C1: what is written to the frame buffer device is shown",
-	  fbdev },
 	{ "race",
 	  "C1: stores in the middle of passes over page tables (defect 1)",
 	  race },
