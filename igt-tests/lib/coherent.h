@@ -60,6 +60,11 @@ void coh_submit(struct egm_dev *dev, const struct egm_copy *copies,
 void coh_touch(struct egm_bo *bo);
 void coh_snapshot(const struct egm_bo *bo, const struct egm_bo *snap);
 const void *coh_fetch(const struct egm_bo *snap);
+
+/* The lowest that is free, which the next buffer has */
+uint32_t coh_free_handle(struct egm_dev *dev);
+/* A buffer can be made, has that handle, and does what it should. */
+void coh_assert_works(struct egm_dev *dev, uint32_t handle);
 void coh_wait(const struct egm_bo *bo);
 
 /* A coherent buffer, a snapshot of it, and what it should hold */

@@ -106,32 +106,6 @@ static struct egm_dev *open_virtgpu(void)
 	return coh_open(&egm_virtio_gpu);
 }
 
-/* A buffer can be made, and does what it should. */
-static void assert_works(struct egm_dev *dev, uint32_t handle)
-{
-	struct egm_bo *bo = coh_create(dev, SIZE);
-	struct egm_bo *snap = coh_create_plain(dev, SIZE);
-	struct pattern *p = pattern_new(SIZE);
-
-	/* the lowest free handle: none was kept by a failed request */
-	igt_assert_eq(bo->handle, handle);
-	pattern_fill(p, bo->map, 0, SIZE);
-	coh_snapshot(bo, snap);
-	pattern_assert(p, coh_fetch(snap), 0, SIZE);
-	egm_bo_destroy(bo);
-	egm_bo_destroy(snap);
-	pattern_free(p);
-}
-
-static uint32_t free_handle(struct egm_dev *dev)
-{
-	struct egm_bo *bo = coh_create(dev, SIZE);
-	uint32_t handle = bo->handle;
-
-	egm_bo_destroy(bo);
-	return handle;
-}
-
 /* Returns how many of them were not refused with EINVAL. */
 static int request_bad_words(int fd, struct request *req)
 {
@@ -256,13 +230,13 @@ static int request_bad_words(int fd, struct request *req)
 static void words(void)
 {
 	struct egm_dev *dev = open_virtgpu();
-	uint32_t handle = free_handle(dev);
+	uint32_t handle = coh_free_handle(dev);
 	struct request *req = request_new();
 	int failures = request_bad_words(dev->fd, req);
 
 	igt_assert_f(!failures, "%d requests were not refused with EINVAL\n",
 		     failures);
-	assert_works(dev, handle);
+	coh_assert_works(dev, handle);
 	free(req);
 	coh_close(dev);
 }
@@ -302,7 +276,7 @@ static void assert_usable(struct egm_dev *dev, const struct virtgpu_blob *blob,
 static void good(void)
 {
 	/*
-	 * Words that differ from those of assert_works(), and are as good. The
+	 * Words that differ from those of coh_assert_works(), and are as good. The
 	 * format is in Mesa's own numbering, of which the kernel knows nothing.
 	 */
 	const struct word good_words[] = {
@@ -376,7 +350,7 @@ static void largest(void)
 static void pointers(void)
 {
 	struct egm_dev *dev = open_virtgpu();
-	uint32_t handle = free_handle(dev);
+	uint32_t handle = coh_free_handle(dev);
 	struct virtgpu_blob blob;
 	char *page = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -401,7 +375,7 @@ static void pointers(void)
 	drmCloseBufferHandle(dev->fd, blob.arg.bo_handle);
 
 	munmap(page, PAGE);
-	assert_works(dev, handle);
+	coh_assert_works(dev, handle);
 	coh_close(dev);
 }
 
@@ -430,7 +404,7 @@ static void handles(void)
 	igt_assert_eq(virtgpu_execbuffer(dev->fd, &nop, 4, &closed, 1),
 		      -ENOENT);
 	igt_assert(drmCloseBufferHandle(dev->fd, closed) && errno == EINVAL);
-	assert_works(dev, closed);
+	coh_assert_works(dev, closed);
 	coh_close(dev);
 }
 
@@ -525,7 +499,7 @@ static void leak(void)
 {
 	struct egm_dev *dev = open_virtgpu();
 	int tracked = coh_tracked(dev);
-	uint32_t handle = free_handle(dev);
+	uint32_t handle = coh_free_handle(dev);
 	struct request *req = request_new();
 	long files = 0, shmem = 0, repeat;
 
@@ -541,7 +515,7 @@ static void leak(void)
 	igt_assert_lt(open_files() - files, 100);
 	coh_assert_tracked(dev, tracked);
 	igt_assert(coh_meminfo("Shmem:") < shmem + MiB(1));
-	assert_works(dev, handle);
+	coh_assert_works(dev, handle);
 	free(req);
 	coh_close(dev);
 }
@@ -568,7 +542,7 @@ static void fuzz(void)
 {
 	struct egm_dev *dev = open_virtgpu();
 	struct egm_bo *snap = coh_create_plain(dev, KiB(256));
-	uint32_t handle = free_handle(dev);
+	uint32_t handle = coh_free_handle(dev);
 	struct request *req = request_new();
 	struct rng r = rng_new(1);
 	int i, made = 0;
@@ -614,7 +588,7 @@ static void fuzz(void)
 		made++;
 	}
 	igt_info("%d of %d requests made a buffer\n", made, i);
-	assert_works(dev, handle);
+	coh_assert_works(dev, handle);
 	free(req);
 	coh_close(dev);
 }

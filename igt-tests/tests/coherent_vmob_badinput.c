@@ -66,31 +66,10 @@ static void expect(const char *what, int ret, int want)
 	failures++;
 }
 
-static uint32_t free_handle(struct egm_dev *dev)
-{
-	struct egm_bo *bo = coh_create(dev, SIZE);
-	uint32_t handle = bo->handle;
-
-	egm_bo_destroy(bo);
-	return handle;
-}
-
-/* A buffer can be made, and does what it should. */
 static void assert_works(struct egm_dev *dev, uint32_t handle)
 {
-	struct egm_bo *bo = coh_create(dev, SIZE);
-	struct egm_bo *snap = coh_create_plain(dev, SIZE);
-	struct pattern *p = pattern_new(SIZE);
-
 	igt_assert_f(!failures, "%d requests did not get their errno\n", failures);
-	/* the lowest free handle: none was kept by a failed request */
-	igt_assert_eq(bo->handle, handle);
-	pattern_fill(p, bo->map, 0, SIZE);
-	coh_snapshot(bo, snap);
-	pattern_assert(p, coh_fetch(snap), 0, SIZE);
-	egm_bo_destroy(bo);
-	egm_bo_destroy(snap);
-	pattern_free(p);
+	coh_assert_works(dev, handle);
 }
 
 static uint64_t param(struct egm_dev *dev, uint64_t which)
@@ -115,7 +94,7 @@ static void getparam(struct egm_dev *dev)
 		expect("an unknown parameter",
 		       request(dev->fd, DRM_IOCTL_VMOB_GETPARAM, &arg), -EINVAL);
 	}
-	assert_works(dev, free_handle(dev));
+	assert_works(dev, coh_free_handle(dev));
 }
 
 static void create(struct egm_dev *dev)
@@ -146,7 +125,7 @@ static void create(struct egm_dev *dev)
 		{ "domains all ones", { SIZE, coherent, UINT32_MAX, 0, 0 } },
 		{ "padding", { SIZE, coherent, both, 0, 1 } },
 	};
-	uint32_t handle = free_handle(dev);
+	uint32_t handle = coh_free_handle(dev);
 	int tracked = coh_tracked(dev);
 	size_t i;
 
@@ -216,7 +195,7 @@ static void views(struct egm_dev *dev)
 	struct drm_vmob_view_create view = { .bo_handle = bo->handle, .size = PAGE };
 	struct drm_vmob_view_create again;
 	struct drm_vmob_bo_info info;
-	uint32_t handle = free_handle(dev);
+	uint32_t handle = coh_free_handle(dev);
 	size_t i;
 	int fd;
 
@@ -251,7 +230,7 @@ static void many_views(struct egm_dev *dev)
 {
 	uint64_t most = param(dev, DRM_VMOB_PARAM_MAX_VIEWS), n;
 	struct egm_bo *bo = coh_create(dev, SIZE), *other = coh_create(dev, SIZE);
-	uint32_t handle = free_handle(dev);
+	uint32_t handle = coh_free_handle(dev);
 	struct drm_vmob_view_create view = { .bo_handle = bo->handle, .size = PAGE };
 	uint32_t *views = calloc(most, sizeof(*views));
 
@@ -320,7 +299,7 @@ static void contexts(struct egm_dev *dev)
 	}
 	expect("one context too many", ret, -ENOSPC);
 	igt_info("%d contexts\n", n);
-	assert_works(dev, free_handle(dev));
+	assert_works(dev, coh_free_handle(dev));
 }
 
 /* Commands on a list of two buffers of SIZE bytes */
@@ -414,7 +393,7 @@ static void commands(struct egm_dev *dev)
 	coh_snapshot(a, snap);
 	pattern_assert(p, coh_fetch(snap), 0, SIZE);
 	pattern_free(p);
-	assert_works(dev, free_handle(dev));
+	assert_works(dev, coh_free_handle(dev));
 }
 
 /* As many commands of a kind as one submission may have, and one byte or more above. */
@@ -438,7 +417,7 @@ static void work(struct egm_dev *dev)
 	};
 	uint64_t most = param(dev, DRM_VMOB_PARAM_MAX_BYTES);
 	struct egm_bo *a = coh_create(dev, size), *b = coh_create(dev, size);
-	uint32_t list[2] = { a->handle, b->handle }, handle = free_handle(dev);
+	uint32_t list[2] = { a->handle, b->handle }, handle = coh_free_handle(dev);
 	uint64_t n = most / size + 1;
 	struct drm_vmob_cmd *cmds = calloc(n + 1, sizeof(*cmds));
 	size_t i, j;

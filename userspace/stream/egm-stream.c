@@ -686,9 +686,11 @@ static const char *const lose_name[] = {
 	[SCENE_INSTANCE] = "instance", [SCENE_SPARSE] = "sparse", [SCENE_STATIC] = "static",
 };
 
-static void help(FILE *f)
+static char *help(void)
 {
-	fprintf(f,
+	char *text;
+
+	if (asprintf(&text,
 "usage: egm-stream [options]\n"
 "\n"
 "Streams an animated scene through persistent, coherent OpenGL buffers, without\n"
@@ -723,7 +725,9 @@ static void help(FILE *f)
 "77 cannot run here.\n",
 		opt.frames, opt.width, opt.height, SCENE_MIN_WIDTH, SCENE_MIN_HEIGHT,
 		SCENE_MAX_SIZE, SCENE_MAX_SIZE, opt.seed, opt.version / 10,
-		opt.version % 10);
+		opt.version % 10) < 0)
+		abort();
+	return text;
 }
 
 static void parse_size(char *string)
@@ -779,9 +783,10 @@ static void parse(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 }
 	};
+	char *text = help();
 	int c;
 
-	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+	while ((c = next_option(argc, argv, longs, text)) != -1) {
 		switch (c) {
 		case 'f':
 			opt.frames = number("--frames", optarg, 1, 100000);
@@ -810,16 +815,10 @@ static void parse(int argc, char **argv)
 		case 'k':
 			opt.output = OUTPUT_KTAP;
 			break;
-		case 'h':
-			help(stdout);
-			exit(0);
-		default:
-			/* getopt_long() said what is wrong. */
-			exit(EXIT_USAGE);
 		}
 	}
-	if (optind < argc)
-		usage("unexpected argument \"%s\"", argv[optind]);
+	no_arguments(argc, argv);
+	free(text);
 	if (opt.lose_frame > (int)opt.frames)
 		usage("--lose: there are only %u frames", opt.frames);
 	if (opt.lose_frame > 0 && opt.lose_buffer == SCENE_STATIC)
