@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* One long file: all of it needs the same helpers and the same exit handler. */
 /**
  * TEST: coherent memory
  * Category: Core

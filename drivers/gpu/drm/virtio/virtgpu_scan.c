@@ -48,6 +48,8 @@
  * left to do, and is taken out of the stream. A COPY_TRANSFER3D copies to or from
  * the guest memory of a second resource. If that is a coherent buffer it is refused:
  * no user space needs it.
+ *
+ * One long file: nothing else has to know what the tables look like.
  */
 
 /* Of each kind of binding in a stage, the protocol's and so the host's limit. */
