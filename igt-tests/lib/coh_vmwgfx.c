@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -188,29 +187,7 @@ void vmw_surf_destroy(struct vmw_surf *surf)
 int vmw_submit(struct vmw *vmw, const void *cmds, uint32_t size,
 	       uint32_t *fence)
 {
-	struct drm_vmw_fence_rep rep = { .error = -EFAULT };
-	struct drm_vmw_execbuf_arg arg = {
-		.commands = (uintptr_t)cmds,
-		.command_size = size,
-		.fence_rep = fence ? (uintptr_t)&rep : 0,
-		.version = DRM_VMW_EXECBUF_VERSION,
-		.context_handle = SVGA3D_INVALID_ID,
-		.imported_fence_fd = -1,
-	};
-	int ret;
-
-	do {
-		ret = ioctl(vmw->fd, DRM_IOW(DRM_COMMAND_BASE + DRM_VMW_EXECBUF,
-					     struct drm_vmw_execbuf_arg), &arg);
-	} while (ret && (errno == EINTR || errno == EAGAIN));
-	if (ret)
-		return -errno;
-	if (fence) {
-		if (rep.error)
-			return rep.error;
-		*fence = rep.handle;
-	}
-	return 0;
+	return egm_svga3_submit(vmw->fd, cmds, size, fence);
 }
 
 int vmw_fence_wait(struct vmw *vmw, uint32_t fence, uint64_t us)

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* svga3-model's knobs and counters: see userspace/svga3/svga3_ctl.h. */
+/* vmwgfx's submissions, and svga3-model's knobs and counters: userspace/svga3/svga3_ctl.h. */
 #ifndef EGM_SVGA3_H
 #define EGM_SVGA3_H
 
 #include <stdint.h>
 
 #include "svga3_ctl.h"
+
+/* 0 or -errno; its fence is for the caller to drop, if that asks for it. */
+int egm_svga3_submit(int fd, const void *cmds, uint32_t size, uint32_t *fence);
 
 /*
  * The config space of the model below a file of vmwgfx, for the others, or

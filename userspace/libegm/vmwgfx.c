@@ -137,33 +137,40 @@ static int vmwgfx_mmap_offset(int fd, uint32_t handle, uint64_t *offset)
 	return 0;
 }
 
-static int execbuf(int fd, const void *cmds, uint32_t size, bool wait)
+int egm_svga3_submit(int fd, const void *cmds, uint32_t size, uint32_t *fence)
 {
 	struct drm_vmw_fence_rep rep = { .error = -EFAULT };
 	struct drm_vmw_execbuf_arg arg = {
 		.commands = (uintptr_t)cmds,
 		.command_size = size,
-		.fence_rep = wait ? (uintptr_t)&rep : 0,
+		.fence_rep = fence ? (uintptr_t)&rep : 0,
 		.version = DRM_VMW_EXECBUF_VERSION,
 		.context_handle = SVGA3D_INVALID_ID,
 		.imported_fence_fd = -1,
-	};
-	struct drm_vmw_fence_wait_arg fence = {
-		.timeout_us = WAIT_US,
-		.flags = DRM_VMW_FENCE_FLAG_EXEC,
-		.wait_options = DRM_VMW_WAIT_OPTION_UNREF,
 	};
 
 	/* Not the number that drmCommandWrite() makes of it */
 	if (drmIoctl(fd, DRM_IOW(DRM_COMMAND_BASE + DRM_VMW_EXECBUF,
 				 struct drm_vmw_execbuf_arg), &arg))
 		return -errno;
-	if (!wait)
+	if (!fence)
 		return 0;
-	if (rep.error)
-		return rep.error;
-	fence.handle = rep.handle;
-	return drmCommandWriteRead(fd, DRM_VMW_FENCE_WAIT, &fence, sizeof(fence));
+	*fence = rep.handle;
+	return rep.error;
+}
+
+static int submit_and_wait(int fd, const void *cmds, uint32_t size)
+{
+	struct drm_vmw_fence_wait_arg wait = {
+		.timeout_us = WAIT_US,
+		.flags = DRM_VMW_FENCE_FLAG_EXEC,
+		.wait_options = DRM_VMW_WAIT_OPTION_UNREF,
+	};
+	int ret = egm_svga3_submit(fd, cmds, size, &wait.handle);
+
+	if (ret)
+		return ret;
+	return drmCommandWriteRead(fd, DRM_VMW_FENCE_WAIT, &wait, sizeof(wait));
 }
 
 static bool is_copied(uint32_t handle, const struct egm_copy *copies, int n)
@@ -183,7 +190,7 @@ static int flush(int fd, char *cmds, uint32_t *used, uint32_t more)
 
 	if (*used + more <= MAX_CMDS)
 		return 0;
-	ret = execbuf(fd, cmds, *used, false);
+	ret = egm_svga3_submit(fd, cmds, *used, NULL);
 	*used = 0;
 	return ret;
 }
@@ -223,7 +230,7 @@ static int vmwgfx_submit(int fd, const struct egm_copy *copies, int n_copies,
 		memcpy(cmds + used, &copy, sizeof(copy));
 		used += sizeof(copy);
 	}
-	return ret || !used ? ret : execbuf(fd, cmds, used, false);
+	return ret || !used ? ret : egm_svga3_submit(fd, cmds, used, NULL);
 }
 
 /* Between a surface's memory and the device's copy: UPDATE or READBACK */
@@ -235,7 +242,7 @@ static int transfer(int fd, uint32_t id, uint32_t handle)
 		SVGA3dCmdUpdateGBSurface body;
 	} cmd = { { id, sizeof(cmd.body) }, { handle } };
 
-	return execbuf(fd, &cmd, sizeof(cmd), true);
+	return submit_and_wait(fd, &cmd, sizeof(cmd));
 }
 
 static int vmwgfx_push(int fd, uint32_t handle, uint64_t offset, uint64_t len)
