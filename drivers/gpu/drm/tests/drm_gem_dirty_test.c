@@ -217,7 +217,7 @@ static void close_all(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, tracker(test)->nr_open);
 }
 
-/* C5: a buffer without writes costs nothing, mapped and read or not. */
+/* A buffer without writes costs nothing, mapped and read or not. */
 static void gem_dirty_test_idle(struct kunit *test)
 {
 	struct drm_gem_dirty_stats *stats;
@@ -239,7 +239,7 @@ static void gem_dirty_test_idle(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, stats->tlb_flushes);
 }
 
-/* C1: the first store, one that does not fault, and no page too many. */
+/* The first store, one that does not fault, and no page too many. */
 static void gem_dirty_test_store(struct kunit *test)
 {
 	struct drm_gem_dirty_stats *stats;
@@ -579,7 +579,7 @@ static void gem_dirty_test_two_vmas(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 4, tracker(test)->stats.faults);
 }
 
-/* Defect 4: a VMA that can't be written does not hide the one behind it. */
+/* A VMA that can't be written does not hide the one behind it. */
 static void gem_dirty_test_readonly_first(struct kunit *test)
 {
 	struct dirty_fixture *fixture = test->priv;
@@ -602,7 +602,7 @@ static void gem_dirty_test_readonly_first(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 1, tracker(test)->stats.faults);
 }
 
-/* V2, C3: what was stored through a mapping that is gone. */
+/* What was stored through a mapping that is gone. */
 static void gem_dirty_test_munmap(struct kunit *test)
 {
 	unsigned long map;
@@ -619,7 +619,7 @@ static void gem_dirty_test_munmap(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, submit(test));
 }
 
-/* C3: the same for a mapping that another one was put on top of. */
+/* The same for a mapping that another one was put on top of. */
 static void gem_dirty_test_map_fixed(struct kunit *test)
 {
 	unsigned long map;
@@ -639,7 +639,7 @@ static void gem_dirty_test_map_fixed(struct kunit *test)
 }
 
 /*
- * C3: while a VMA is on its way out, as counted but not to be found, what is open is
+ * While a VMA is on its way out, as counted but not to be found, what is open is
  * dirty at each submission, and stays open. When it is gone it is dirty once more.
  */
 static void gem_dirty_test_leaving(struct kunit *test)
@@ -692,7 +692,7 @@ static void gem_dirty_test_leaving(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, submit(test));
 }
 
-/* G1: what is left of a split VMA maps the pages that belong there. */
+/* What is left of a split VMA maps the pages that belong there. */
 static void gem_dirty_test_split(struct kunit *test)
 {
 	unsigned long map;
@@ -861,7 +861,7 @@ static void kernel_store(struct kunit *test, struct iosys_map *vmap,
 	iosys_map_wr(vmap, page * PAGE_SIZE + word * sizeof(u32), u32, value);
 }
 
-/* C1: what the kernel stores through its own mapping, while it lasts and after. */
+/* What the kernel stores through its own mapping, while it lasts and after. */
 static void gem_dirty_test_vmap(struct kunit *test)
 {
 	const unsigned long nr_pages = 2 * DRM_GEM_DIRTY_CHUNK_PAGES;
@@ -974,7 +974,7 @@ static void device_store(struct kunit *test, unsigned long page)
 	dma_resv_unlock(bo->base.base.resv);
 }
 
-/* C2: what the device wrote is seen, also after an earlier read of the page. */
+/* What the device wrote is seen, also after an earlier read of the page. */
 static void gem_dirty_test_device_store(struct kunit *test)
 {
 	struct drm_gem_dirty_stats *stats;
@@ -1002,7 +1002,7 @@ static void gem_dirty_test_device_store(struct kunit *test)
 }
 
 /*
- * C1, C4: what the CPU stores before the device writes, and after, in the same
+ * What the CPU stores before the device writes, and after, in the same
  * page and beside it, is not lost by reading back.
  */
 static void gem_dirty_test_both(struct kunit *test)
@@ -1026,7 +1026,7 @@ static void gem_dirty_test_both(struct kunit *test)
 }
 
 /*
- * C3: a VMA is on its way out when the device is to write a page that is open there:
+ * A VMA is on its way out when the device is to write a page that is open there:
  * what can have been stored is uploaded first.
  */
 static void gem_dirty_test_leaving_written(struct kunit *test)
@@ -1090,7 +1090,7 @@ static void gem_dirty_test_pending_mark(struct kunit *test)
 }
 
 /*
- * C1: what the kernel stores through its own mapping is not skipped because the
+ * What the kernel stores through its own mapping is not skipped because the
  * device writes too: before its submission, and after it where it has written.
  */
 static void vmap_written(struct kunit *test, bool queues)
@@ -1138,7 +1138,7 @@ static void gem_dirty_test_vmap_queued(struct kunit *test)
 	vmap_written(test, true);
 }
 
-/* C5: a submission that writes all of a buffer that is not read has no work. */
+/* A submission that writes all of a buffer that is not read has no work. */
 static void gem_dirty_test_written_idle(struct kunit *test)
 {
 	const unsigned long nr_pages = 8 * DRM_GEM_DIRTY_CHUNK_PAGES;
@@ -1178,7 +1178,7 @@ static void gem_dirty_test_written_idle(struct kunit *test)
 		expect_page(test, map, page);
 }
 
-/* C5: nothing is revoked twice, and a reader in order faults less and less. */
+/* Nothing is revoked twice, and a reader in order faults less and less. */
 static void gem_dirty_test_read_stream(struct kunit *test)
 {
 	const unsigned long nr_pages = 64 * DRM_GEM_DIRTY_CHUNK_PAGES - 3;
@@ -1228,7 +1228,7 @@ static struct slow_write *device_store_begin(struct kunit *test,
 	return slow_write_begin(test, page, written);
 }
 
-/* C2: an access waits until the device has written; C4: a store as well. */
+/* An access waits until the device has written, and a store does as well. */
 static void gem_dirty_test_wait(struct kunit *test)
 {
 	struct slow_write *w;

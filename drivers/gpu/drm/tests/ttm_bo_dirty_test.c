@@ -5,7 +5,7 @@
  *
  * The device copy is read from wherever the buffer object is at the time.
  *
- * One long file: nearly half of it is the device that all cases share.
+ * One long file: more than a third of it is the device that all cases share.
  */
 
 #include <linux/dma-resv.h>
@@ -364,7 +364,7 @@ static void store_some(struct kunit *test, unsigned long map)
 	store_page(test, map, NR_PAGES - 1);
 }
 
-/* C1 C5: nothing is done to the buffer object; no page or fault is too many. */
+/* Nothing is done to the buffer object; no page or fault is too many. */
 static void ttm_bo_dirty_test_store(struct kunit *test)
 {
 	unsigned long map;
@@ -390,7 +390,7 @@ static void ttm_bo_dirty_test_store(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 2, submit(test));
 }
 
-/* C3: moved between the store and the submission, there and back. */
+/* Moved between the store and the submission, there and back. */
 static void ttm_bo_dirty_test_move(struct kunit *test)
 {
 	static const u32 where[] = {
@@ -415,7 +415,7 @@ static void ttm_bo_dirty_test_move(struct kunit *test)
 	}
 }
 
-/* C3: swapped out between the store and the submission. */
+/* Swapped out between the store and the submission. */
 static void ttm_bo_dirty_test_swapout(struct kunit *test)
 {
 	unsigned long map;
@@ -433,7 +433,7 @@ static void ttm_bo_dirty_test_swapout(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 1, submit(test));
 }
 
-/* C3: the mapping goes, too, before or after the move. */
+/* The mapping goes, too, before or after the move. */
 static void ttm_bo_dirty_test_munmap(struct kunit *test)
 {
 	unsigned long map;
@@ -456,7 +456,7 @@ static void ttm_bo_dirty_test_munmap(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, submit(test));
 }
 
-/* C3: tracking begins and ends while there are writable entries. */
+/* Tracking begins and ends while there are writable entries. */
 static void ttm_bo_dirty_test_begin_end(struct kunit *test)
 {
 	struct dirty_fixture *fixture = test->priv;
@@ -487,7 +487,7 @@ static void ttm_bo_dirty_test_begin_end(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, vm_munmap(map, NR_PAGES * PAGE_SIZE));
 }
 
-/* C3: tracking begins, and what the entries know of earlier stores counts. */
+/* Tracking begins, and what the entries know of earlier stores counts. */
 static void ttm_bo_dirty_test_add(struct kunit *test)
 {
 	struct test_bo *bo = test_bo(test);
@@ -575,7 +575,7 @@ static void ttm_bo_dirty_test_users(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 2, submit(test));
 }
 
-/* C1: a debugger's writes, and writes without page faults. */
+/* A debugger's writes, and writes without page faults. */
 static void ttm_bo_dirty_test_unseen(struct kunit *test)
 {
 	struct ttm_buffer_object *tbo = &test_bo(test)->tbo;
@@ -639,7 +639,7 @@ static void ttm_bo_dirty_test_unseen_stays(struct kunit *test)
 	KUNIT_EXPECT_GT(test, swap_out(test), 0);
 }
 
-/* C1: what is written to a buffer object of another device's is never seen. */
+/* What is written to a buffer object of another device's is never seen. */
 static void ttm_bo_dirty_test_imported(struct kunit *test)
 {
 	struct page **pages;
@@ -701,7 +701,7 @@ static void device_store(struct kunit *test, unsigned long page)
 	device_writes(test, page);
 }
 
-/* C1: what the kernel stores is not skipped because the device has written too. */
+/* What the kernel stores is not skipped because the device has written too. */
 static void ttm_bo_dirty_test_unseen_written(struct kunit *test)
 {
 	struct ttm_buffer_object *tbo = &test_bo(test)->tbo;
@@ -732,7 +732,7 @@ static void ttm_bo_dirty_test_unseen_written(struct kunit *test)
 	expect_page(test, map, 6);
 }
 
-/* C2, C3: moved and swapped out before it is read back, and after. */
+/* Moved and swapped out before it is read back, and after. */
 static void ttm_bo_dirty_test_read_back(struct kunit *test)
 {
 	static const u32 where[] = {
@@ -770,7 +770,7 @@ static void ttm_bo_dirty_test_read_back(struct kunit *test)
 			tracker(test)->stats.pages_read_back);
 }
 
-/* C2: a debugger reads, and writes beside what the device wrote. */
+/* A debugger reads, and writes beside what the device wrote. */
 static void ttm_bo_dirty_test_read_back_access(struct kunit *test)
 {
 	struct dirty_fixture *fixture = test->priv;
@@ -800,7 +800,7 @@ static void ttm_bo_dirty_test_read_back_access(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 1, submit(test));
 }
 
-/* C2, C6: what was written to one copy is uploaded to the other. */
+/* What was written to one copy is uploaded to the other. */
 static void ttm_bo_dirty_test_read_back_other(struct kunit *test)
 {
 	struct test_bo *bo = test_bo(test);
