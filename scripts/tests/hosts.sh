@@ -120,6 +120,7 @@ draws()
 case $kind in
 real | plain) plan 4 ;;
 off) plan 9 ;;
+unknown) plan 8 ;;
 *) plan 7 ;;
 esac
 check "the kernel's log: $state" logged
@@ -137,6 +138,10 @@ if [ "$kind" = off ]; then
 fi
 if [[ $state != not* ]]; then
 	check "uploads are in the right context" uploaded
+fi
+if [ "$kind" = unknown ]; then
+	check "and lost with no context that fails (C1)" \
+		"$user/igt/coherent_virgl" --run-subtest failed-context
 fi
 # Other suites have the rest of an ordinary host
 if [[ $state != not* && $1 != off ]]; then

@@ -472,7 +472,8 @@ static void virtio_gpu_coherent_sync(struct virtio_gpu_device *vgdev,
  * driver and a new binding of the buffer. virglrenderer does neither. The drivers
  * that it knows need neither, which is not certain for others. There the context is
  * @ctx_id, as that of stock Mesa's transfers. But an upload in a context that has
- * failed is lost, so not if the buffer is shared.
+ * failed is lost, so not if the buffer is shared. virtio_gpu_coherent_object_open()
+ * uploads again what was uploaded before that.
  */
 static u32 virtio_gpu_coherent_ctx(struct virtio_gpu_device *vgdev,
 				   struct virtio_gpu_object *bo, u32 ctx_id)
@@ -481,6 +482,7 @@ static u32 virtio_gpu_coherent_ctx(struct virtio_gpu_device *vgdev,
 	    READ_ONCE(bo->base.base.handle_count) > 1)
 		return 0;
 
+	bo->in_context = true;
 	return ctx_id;
 }
 
@@ -618,6 +620,39 @@ void virtio_gpu_coherent_object_fini(struct virtio_gpu_object *bo)
 	drm_gem_dirty_consumer_fini(&bo->host_copy);
 	dma_resv_unlock(bo->base.base.resv);
 	drm_gem_shmem_dirty_fini(&bo->base);
+}
+
+/*
+ * &drm_gem_object_funcs.open: a file gets a handle. What was uploaded in another
+ * file's context may be lost with that: the next submission uploads it again.
+ */
+int virtio_gpu_coherent_object_open(struct drm_gem_object *obj,
+				    struct drm_file *file)
+{
+	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
+	int ret;
+
+	if (virtio_gpu_is_coherent(bo) &&
+	    READ_ONCE(obj->handle_count) > 1) {
+		ret = dma_resv_lock_interruptible(obj->resv, NULL);
+		if (ret)
+			return ret;
+
+		if (bo->in_context) {
+			/* What the host has written is newer. */
+			ret = drm_gem_dirty_read_back(bo->base.dirty, 0,
+						      obj->size >> PAGE_SHIFT);
+			if (!ret) {
+				drm_gem_dirty_refill(&bo->host_copy);
+				bo->in_context = false;
+			}
+		}
+		dma_resv_unlock(obj->resv);
+		if (ret)
+			return ret;
+	}
+
+	return virtio_gpu_gem_object_open(obj, file);
 }
 
 /* The pages of a range, which may go beyond the object. */
