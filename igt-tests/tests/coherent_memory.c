@@ -594,6 +594,24 @@ static void hog_run(int fd)
 	_exit(0);
 }
 
+/*
+ * The kernel takes a process that it has killed for done a little before the last of its
+ * memory is free. If it wants some in between it kills this one, and not the test.
+ */
+static void hog_has_another(int fd)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		_exit(1);
+	if (pid)
+		return;
+	close(fd);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	pause();
+	_exit(0);
+}
+
 /* Has to be called before there are buffers: their mappings are inherited. */
 static struct hog hog_start(void)
 {
@@ -610,6 +628,7 @@ static struct hog hog_start(void)
 		    coh_write("/proc/self/oom_score_adj", "1000"))
 			_exit(1);
 		close(fds[0]);
+		hog_has_another(fds[1]);
 		hog_run(fds[1]);
 	}
 	close(fds[1]);
