@@ -236,19 +236,11 @@ uint32_t coh_free_handle(struct egm_dev *dev)
 
 void coh_assert_works(struct egm_dev *dev, uint32_t handle)
 {
-	const uint64_t size = 16 * PAGE;
-	struct egm_bo *bo = coh_create(dev, size);
-	struct egm_bo *snap = coh_create_plain(dev, size);
-	struct pattern *p = pattern_new(size);
+	struct coh_buf b = coh_buf_warm(dev, 16 * PAGE);
 
 	/* none was kept by a failed request */
-	igt_assert_eq(bo->handle, handle);
-	pattern_fill(p, bo->map, 0, size);
-	coh_snapshot(bo, snap);
-	pattern_assert(p, coh_fetch(snap), 0, size);
-	egm_bo_destroy(bo);
-	egm_bo_destroy(snap);
-	pattern_free(p);
+	igt_assert_eq(b.bo->handle, handle);
+	coh_buf_destroy(&b);
 }
 
 void coh_wait(const struct egm_bo *bo)
