@@ -557,7 +557,8 @@ static void failed_context(struct egm_dev *dev)
 	const uint32_t nop = VIRGL_CMD(0, 0);
 	uint32_t bad[VIRGL_INLINE_DWORDS] = { }, handles[FAILED_BUFS];
 	struct coh_buf b[FAILED_BUFS];
-	int i, round;
+	struct egm_bo *mapped;
+	int i, round, fd;
 
 	for (i = 0; i < FAILED_BUFS; i++) {
 		b[i] = coh_buf_warm(dev, 70 * PAGE);
@@ -591,6 +592,19 @@ static void failed_context(struct egm_dev *dev)
 		egm_bo_destroy(bo);
 		close(dmabuf);
 	}
+
+	/* One is mapped still, but has no handle any more when another file gets one. */
+	pattern_fill(b[0].p, b[0].bo->map, 0, PAGE);
+	igt_assert_eq(virtgpu_execbuffer(dev->fd, &nop, sizeof(nop), handles, 1), 0);
+	mapped = b[0].bo;
+	fd = coh_export(mapped);
+	egm_bo_close_handle(mapped);
+	b[0].bo = coh_import(other, fd);
+	close(fd);
+	egm_bo_destroy(b[0].snap);
+	b[0].snap = coh_create(other, b[0].bo->size);
+	coh_buf_check(&b[0]);
+	egm_bo_destroy(mapped);
 
 	for (i = 0; i < FAILED_BUFS; i++)
 		coh_buf_destroy(&b[i]);

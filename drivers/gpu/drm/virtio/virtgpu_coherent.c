@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
+/* One long file: the life of one kind of object, in the order of its use. */
 
 #include <linux/dma-mapping.h>
 #include <linux/fault-inject.h>
@@ -622,32 +623,43 @@ void virtio_gpu_coherent_object_fini(struct virtio_gpu_object *bo)
 	drm_gem_shmem_dirty_fini(&bo->base);
 }
 
-/*
- * &drm_gem_object_funcs.open: a file gets a handle. What was uploaded in another
- * file's context may be lost with that: the next submission uploads it again.
- */
+/* Whatever was uploaded in a file's context may be lost with that: upload it again. */
+static int virtio_gpu_coherent_doubt(struct virtio_gpu_object *bo)
+{
+	struct drm_gem_object *obj = &bo->base.base;
+	int ret;
+
+	ret = dma_resv_lock_interruptible(obj->resv, NULL);
+	if (ret)
+		return ret;
+
+	if (!bo->in_context)
+		goto out_unlock;
+
+	/* What the host has written is newer. */
+	ret = drm_gem_dirty_read_back(bo->base.dirty, 0,
+				      obj->size >> PAGE_SHIFT);
+	if (ret)
+		goto out_unlock;
+
+	drm_gem_dirty_refill(&bo->host_copy);
+	bo->in_context = false;
+
+out_unlock:
+	dma_resv_unlock(obj->resv);
+
+	return ret;
+}
+
+/* &drm_gem_object_funcs.open: a file gets a handle, the only one or one more. */
 int virtio_gpu_coherent_object_open(struct drm_gem_object *obj,
 				    struct drm_file *file)
 {
 	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
 	int ret;
 
-	if (virtio_gpu_is_coherent(bo) &&
-	    READ_ONCE(obj->handle_count) > 1) {
-		ret = dma_resv_lock_interruptible(obj->resv, NULL);
-		if (ret)
-			return ret;
-
-		if (bo->in_context) {
-			/* What the host has written is newer. */
-			ret = drm_gem_dirty_read_back(bo->base.dirty, 0,
-						      obj->size >> PAGE_SHIFT);
-			if (!ret) {
-				drm_gem_dirty_refill(&bo->host_copy);
-				bo->in_context = false;
-			}
-		}
-		dma_resv_unlock(obj->resv);
+	if (virtio_gpu_is_coherent(bo)) {
+		ret = virtio_gpu_coherent_doubt(bo);
 		if (ret)
 			return ret;
 	}
