@@ -224,7 +224,7 @@ static const struct dma_fence_ops slow_write_ops = {
 
 /*
  * The device is at work in @page, which a submission lets it write, until @work
- * has been run, which the caller schedules.
+ * has been run, which the caller schedules. Called with the dma_resv held.
  */
 static inline struct slow_write *slow_write_begin(struct kunit *test,
 						  unsigned long page,
@@ -243,10 +243,8 @@ static inline struct slow_write *slow_write_begin(struct kunit *test,
 	dma_fence_init(&w->fence, &slow_write_ops, &w->lock,
 		       dma_fence_context_alloc(1), 1);
 
-	dma_resv_lock(resv, NULL);
 	KUNIT_EXPECT_EQ(test, 0, dma_resv_reserve_fences(resv, 1));
 	dma_resv_add_fence(resv, &w->fence, DMA_RESV_USAGE_WRITE);
-	dma_resv_unlock(resv);
 
 	return w;
 }

@@ -1220,12 +1220,14 @@ static struct slow_write *device_store_begin(struct kunit *test,
 					     unsigned long page)
 {
 	struct coherent_bo *bo = test_bo(test);
+	struct slow_write *w;
 
 	dma_resv_lock(bo->base.base.resv, NULL);
 	before_write(bo, page, 1);
+	w = slow_write_begin(test, page, written);
 	dma_resv_unlock(bo->base.base.resv);
 
-	return slow_write_begin(test, page, written);
+	return w;
 }
 
 /* An access waits until the device has written, and a store does as well. */

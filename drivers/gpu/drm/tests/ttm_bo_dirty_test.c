@@ -866,8 +866,10 @@ static void ttm_bo_dirty_test_read_back_ended(struct kunit *test)
 	map = map_bo(test);
 	store_page(test, map, 5);
 
-	submit_write(test, 5, 1);
+	dma_resv_lock(bo->tbo.base.resv, NULL);
+	drm_gem_dirty_prepare(&bo->consumer, 5, 1);
 	w = slow_write_begin(test, 5, last_write_work);
+	dma_resv_unlock(bo->tbo.base.resv);
 	submit(test);
 
 	schedule_delayed_work(&w->work, HZ / 5);
