@@ -297,6 +297,34 @@ new_version()
 	LINUX_SOURCE=$tmp/linux-source-7.0.tar.xz BASE=7.0 tree "$@"
 }
 
+# From 7.0.2 on a patch is a part of it, from 7.0.3 on another has other lines
+updates()
+{
+	local patches=$p/drivers/patches
+
+	mkdir "$patches"/7.0.{2,3}
+	: > "$patches/7.0.2/0007-new.patch"
+	sed 's/0002-three/0002-later/' "$patches/7.0/0002-three.patch" \
+		> "$patches/7.0.3/0002-three.patch"
+	make_update 1 && new_version &&
+	grep -q 0007-new "$new/lib/c.c" && grep -q 0002-three "$new/drivers/gpu/b.c" &&
+	make_update 2 && new_version &&
+	! grep -q 0007-new "$new/lib/c.c" && grep -q 0002-three "$new/drivers/gpu/b.c" &&
+	make_update 10 && new_version &&
+	! grep -q 0007-new "$new/lib/c.c" && grep -q 0002-later "$new/drivers/gpu/b.c" &&
+	sed -i '3s/^/-/' "$patches/7.0.3/0002-three.patch" &&
+	expect 1 "0002-three.patch does not apply to 7.0.10" new_version &&
+	rm -r "$patches"/7.0.{2,3} && make_update 1 && new_version
+}
+
+make_update()
+{
+	printf '%s\n' "VERSION = 7" "PATCHLEVEL = 0" "SUBLEVEL = $1" \
+		> "$tmp/linux-source-0.1/Makefile"
+	tar cJf "$tmp/linux-source-7.0.tar.xz" -C "$tmp" --transform s/0.1/7.0/ linux-source-0.1
+	touch -d "@$1" "$tmp/linux-source-7.0.tar.xz"
+}
+
 # An edit there is for that version, but for one of an overlay file
 version_edits_return()
 {
@@ -443,7 +471,7 @@ no_source()
 
 make_source
 make_project
-plan 21
+plan 22
 check "overlay and patches become commits" assembled
 check "a changed overlay file rewrites only that file" minimal
 check "edits in the tree are not thrown away" refuses
@@ -458,6 +486,7 @@ check "a patch that does not apply is named" broken_patch
 check "the comparison comes last, with copies of the source" compared
 check "a tree with other architectures is made anew" other_source
 check "another version has patches of its own" versions
+check "an update of it has some of them, and wants others differently" updates
 check "edits of another version are for that one" version_edits_return
 check "a patch can change an overlay file for one version" overlay_changes
 check "a patch that is in no series is an error" no_series
