@@ -805,7 +805,8 @@ static struct pt_regs test_args(unsigned long a, unsigned long b,
 		.di = a, .si = b, .dx = c, .r10 = d, .r8 = e
 	};
 #else
-	return (struct pt_regs) { .regs = { a, b, c, d, e } };
+	/* Which of the two the first one comes from depends on the version. */
+	return (struct pt_regs) { .orig_x0 = a, .regs = { a, b, c, d, e } };
 #endif
 }
 
