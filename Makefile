@@ -148,6 +148,7 @@ matrix: release user stock ## our kernel with Debian 12's, 13's and sid's Mesa, 
 
 .PHONY: vmwgfx
 vmwgfx: user $(or $(KERNELS),stock release) ## what vmwgfx loses, on the model of its device
+	@scripts/root bookworm
 	@scripts/vmwgfx $(KERNELS)
 
 .PHONY: bench
