@@ -79,6 +79,25 @@ int virtgpu_execbuffer(int fd, const uint32_t *cmd, uint32_t size,
 	return virtgpu_ioctl(fd, DRM_IOCTL_VIRTGPU_EXECBUFFER, &arg);
 }
 
+/*
+ * The context, as Mesa asks for it. Linux 7.3 gives a file none before a command, on hosts
+ * that know this, and what the file has until then is not in it. Others make it by
+ * themselves, and refuse this.
+ */
+static void virtgpu_context_init(int fd)
+{
+	struct drm_virtgpu_context_set_param capset = {
+		.param = VIRTGPU_CONTEXT_PARAM_CAPSET_ID,
+		.value = 2,	/* virgl's second one */
+	};
+	struct drm_virtgpu_context_init arg = {
+		.num_params = 1,
+		.ctx_set_params = (uintptr_t)&capset,
+	};
+
+	virtgpu_ioctl(fd, DRM_IOCTL_VIRTGPU_CONTEXT_INIT, &arg);
+}
+
 static int virtgpu_probe(int fd, bool coherent, const char **missing)
 {
 	int value;
@@ -87,6 +106,7 @@ static int virtgpu_probe(int fd, bool coherent, const char **missing)
 		*missing = "a host with virgl (QEMU: -device virtio-gpu-gl)";
 		return -ENODEV;
 	}
+	virtgpu_context_init(fd);
 	if (!coherent)
 		return 0;
 	if (virtgpu_getparam(fd, VIRTGPU_PARAM_RESOURCE_BLOB, &value) ||

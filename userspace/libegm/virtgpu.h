@@ -10,6 +10,27 @@
 #include <xf86drm.h>
 #include <virtgpu_drm.h>
 
+#ifndef DRM_VIRTGPU_CONTEXT_INIT
+#define DRM_VIRTGPU_CONTEXT_INIT 0x0b
+
+#define VIRTGPU_CONTEXT_PARAM_CAPSET_ID 0x0001
+
+struct drm_virtgpu_context_set_param {
+	__u64 param;
+	__u64 value;
+};
+
+struct drm_virtgpu_context_init {
+	__u32 num_params;
+	__u32 pad;
+	__u64 ctx_set_params;
+};
+
+#define DRM_IOCTL_VIRTGPU_CONTEXT_INIT					\
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_VIRTGPU_CONTEXT_INIT,		\
+		 struct drm_virtgpu_context_init)
+#endif
+
 #ifndef DRM_VIRTGPU_RESOURCE_CREATE_BLOB
 #define DRM_VIRTGPU_RESOURCE_CREATE_BLOB 0x0a
 
