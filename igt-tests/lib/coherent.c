@@ -466,6 +466,18 @@ int coh_tracked(const struct egm_dev *dev)
 	return n;
 }
 
+int coh_tracked_at_rest(const struct egm_dev *dev)
+{
+	int n = coh_tracked(dev), before, ms = 0;
+
+	do {
+		before = n;
+		usleep(100000);
+		n = coh_tracked(dev);
+	} while (n != before && (ms += 100) < 5000);
+	return n;
+}
+
 void coh_assert_tracked(const struct egm_dev *dev, int n)
 {
 	int ms;

@@ -126,9 +126,10 @@ uint64_t coh_delta(const struct egm_counters *before,
 		   const struct egm_counters *after, const char *name);
 /*
  * Number of buffers the kernel tracks at the moment. One that was closed is
- * there until the device has answered, which the second waits for.
+ * there until the device has answered, which the second and the third wait for.
  */
 int coh_tracked(const struct egm_dev *dev);
+int coh_tracked_at_rest(const struct egm_dev *dev);
 void coh_assert_tracked(const struct egm_dev *dev, int n);
 /* Makes the device lose the next n uploads, or skips. */
 void coh_drop_uploads(const struct egm_dev *dev, unsigned int n);

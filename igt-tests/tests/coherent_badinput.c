@@ -498,7 +498,7 @@ static long open_files(void)
 static void leak(void)
 {
 	struct egm_dev *dev = open_virtgpu();
-	int tracked = coh_tracked(dev);
+	int tracked = coh_tracked_at_rest(dev);
 	uint32_t handle = coh_free_handle(dev);
 	struct request *req = request_new();
 	long files = 0, shmem = 0, repeat;

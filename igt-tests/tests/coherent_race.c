@@ -694,7 +694,7 @@ static void close_busy(struct egm_dev *dev)
 	uint64_t end = now_ms() + SECONDS * 1000;
 	struct pattern *p = pattern_new(KiB(512));
 	struct rng r = rng_new(1);
-	int tracked = coh_tracked(dev), n;
+	int tracked = coh_tracked_at_rest(dev), n;
 
 	for (n = 0; now_ms() < end; n++) {
 		struct egm_bo *bo = coh_create(dev, KiB(512));

@@ -298,7 +298,7 @@ static void *end_busy_soon(void *arg)
  */
 static void last_reference(struct egm_dev *dev)
 {
-	int before = coh_tracked(dev), i;
+	int before = coh_tracked_at_rest(dev), i;
 
 	for (i = 0; i < 5; i++) {
 		struct buf b = setup(dev);

@@ -126,7 +126,7 @@ static void create(struct egm_dev *dev)
 		{ "padding", { SIZE, coherent, both, 0, 1 } },
 	};
 	uint32_t handle = coh_free_handle(dev);
-	int tracked = coh_tracked(dev);
+	int tracked = coh_tracked_at_rest(dev);
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
