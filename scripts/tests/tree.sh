@@ -270,6 +270,11 @@ patch_for()
 	cp "$tmp/series" "$directory/series"
 }
 
+pack_7_0()
+{
+	tar cJf "$tmp/linux-source-7.0.tar.xz" -C "$tmp" --transform s/0.1/7.0/ linux-source-0.1
+}
+
 # The same file has other lines in 7.0, and another patch is for one version alone
 versions()
 {
@@ -277,7 +282,7 @@ versions()
 
 	before=$(hash_of)
 	sed -i '3s/$/ of 7.0/' "$tmp/linux-source-0.1/drivers/gpu/b.c"
-	tar cJf "$tmp/linux-source-7.0.tar.xz" -C "$tmp" --transform s/0.1/7.0/ linux-source-0.1
+	pack_7_0
 	LINUX_SOURCE=$tmp/linux-source-7.0.tar.xz BASE=7.0 \
 		expect 1 "0002-three.patch does not apply" tree &&
 	patch_for 7.0 drivers/patches 0002-three drivers/gpu/b.c 3 &&
@@ -321,7 +326,7 @@ make_update()
 {
 	printf '%s\n' "VERSION = 7" "PATCHLEVEL = 0" "SUBLEVEL = $1" \
 		> "$tmp/linux-source-0.1/Makefile"
-	tar cJf "$tmp/linux-source-7.0.tar.xz" -C "$tmp" --transform s/0.1/7.0/ linux-source-0.1
+	pack_7_0
 	touch -d "@$1" "$tmp/linux-source-7.0.tar.xz"
 }
 

@@ -88,7 +88,7 @@ static void virtgpu_context_init(int fd)
 {
 	struct drm_virtgpu_context_set_param capset = {
 		.param = VIRTGPU_CONTEXT_PARAM_CAPSET_ID,
-		.value = 2,	/* virgl's second one */
+		.value = VIRGL_CAPSET2,
 	};
 	struct drm_virtgpu_context_init arg = {
 		.num_params = 1,
